@@ -1,0 +1,1 @@
+"""What happens around training: growth, sheets, checkpoints, reports."""

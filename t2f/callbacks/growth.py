@@ -1,0 +1,27 @@
+"""Growth on the clock of images seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+
+from t2f.growth import GrowthSchedule
+from t2f.systems.base import GANSystem
+
+
+class Growth(pl.Callback):
+    """Set the system's resolution, alpha and batch size before each step."""
+
+    def __init__(self, schedule: GrowthSchedule) -> None:
+        self.schedule = schedule
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, GANSystem)
+        pl_module.position = self.schedule.at(pl_module.images_seen)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, GANSystem)
+        pl_module.position = self.schedule.at(pl_module.images_seen)

@@ -1,0 +1,117 @@
+"""What a run shows in the terminal: what it is about to do, how it goes, what it left."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from t2f.data.datamodule import FaceDataModule
+from t2f.growth import GrowthSchedule
+from t2f.systems.base import GANSystem
+
+SECONDS_BETWEEN_LINES = 20.0
+
+
+class TerminalReport(pl.Callback):
+    """Data, networks and schedule at the start; a progress bar (plain lines where there is no terminal)."""
+
+    def __init__(self, schedule: GrowthSchedule) -> None:
+        self.schedule = schedule
+        self.console = Console()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, GANSystem)
+        if not trainer.is_global_zero:
+            self.console.quiet = True
+        data = trainer.datamodule  # type: ignore[attr-defined]  # set by fit, missing from Lightning's types
+        assert isinstance(data, FaceDataModule)
+        self.describe(trainer, pl_module, data)
+        if pl_module.images_seen:
+            self.console.print(f"Going on after {pl_module.images_seen:,} images.")
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} images"),
+            TextColumn("[cyan]{task.fields[speed]:,.0f} images/s"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            expand=True,
+        )
+        self.task = self.bar.add_task("training", total=self.schedule.total_images, speed=0.0)
+        self.bar.update(self.task, completed=pl_module.images_seen)
+        self.bar.start()
+        self.since, self.seen, self.speed, self.line_at = time.monotonic(), pl_module.images_seen, 0.0, 0.0
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, GANSystem)
+        now, seen = time.monotonic(), pl_module.images_seen
+        if now - self.since < 1 and seen < self.schedule.total_images:
+            return
+        self.speed = (seen - self.seen) / max(now - self.since, 1e-9)
+        self.since, self.seen = now, seen
+        position = pl_module.position
+        size = f"{position.resolution}x{position.resolution}"
+        where = f"stage {position.stage + 1}/{len(self.schedule.stages)}  {size}  alpha {position.alpha:.2f}"
+        self.bar.update(self.task, completed=min(seen, self.schedule.total_images), description=where, speed=self.speed)
+        if not self.console.is_terminal and now - self.line_at > SECONDS_BETWEEN_LINES:
+            self.line_at = now
+            share = seen / self.schedule.total_images
+            self.console.print(f"{where}  {seen:,} images ({share:.0%})  {self.speed:,.0f} images/s", highlight=False)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.bar.stop()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        if hasattr(self, "bar"):
+            self.bar.stop()
+
+    def describe(self, trainer: pl.Trainer, system: GANSystem, data: FaceDataModule) -> None:
+        """The data, the sizes of the networks, and the growth schedule as a table."""
+        train, held_out = data.source.train, data.source.held_out
+        captions = sum(len(each) for each in train.captions)
+        device = f"{trainer.strategy.root_device}, {trainer.precision}"
+        self.console.print(
+            f"[bold]{data.source.name}[/bold]: {len(train):,} faces with {captions:,} captions to learn "
+        )
+        self.console.print(f"from, {len(held_out):,} held out; {len(data.tokenizer):,} words known. Device: {device}.")
+        for name, module in system.named_children():
+            if name != "ema":
+                self.console.print(f"  {name}: {sum(p.numel() for p in module.parameters()):,} parameters")
+        table = Table("stage", "resolution", "images", "of them fading in", "batch", title="Growth")
+        for number, stage in enumerate(self.schedule.stages, start=1):
+            fading = stage.fade * stage.images if number > 1 else 0
+            cells = (number, f"{stage.resolution}x{stage.resolution}", f"{stage.images:,}", f"{fading:,.0f}")
+            table.add_row(*map(str, cells), str(stage.batch_size))
+        self.console.print(table)
+
+
+def show_where_it_is(folder: Path, console: Console) -> None:
+    """At the end of a run: what it left, and what to type next."""
+    table = Table("what", "where", title="This run")
+    for what, name in [
+        ("sample sheets", "samples/"),
+        ("time-lapse", "growth.gif"),
+        ("metrics", "metrics.csv"),
+        ("evaluation", "evaluation.md"),
+        ("checkpoints", "checkpoints/"),
+        ("config", "config.yaml"),
+    ]:
+        if (folder / name).exists():
+            table.add_row(what, str(folder / name))
+    console.print(table)
+    checkpoint = folder / "checkpoints" / "last.ckpt"
+    console.print("Next:", style="bold")
+    for command in (
+        f't2f generate {checkpoint} "a smiling woman with long red hair and glasses" --count 8 --out faces.png',
+        f"tensorboard --logdir {folder}",
+    ):
+        console.print(f"  {command}", highlight=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""What the `t2f` command line calls."""

@@ -1,0 +1,42 @@
+"""The `t2f` command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from t2f.errors import one_sentence_errors
+
+app = typer.Typer(
+    help="Draw faces from words. Train a model with: python train.py",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def t2f() -> None:
+    """Draw faces from words. Train a model with: python train.py"""
+
+
+@app.command()
+def generate(
+    checkpoint: Annotated[Path, typer.Argument(help="A .ckpt file of a run's checkpoints folder.")],
+    descriptions: Annotated[list[str], typer.Argument(help="One or more descriptions, each in quotes.")],
+    count: Annotated[int, typer.Option(min=1, max=1000, help="Faces for each description.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same faces.")] = 0,
+    out: Annotated[Path, typer.Option(help="The PNG to write: one row a description.")] = Path("faces.png"),
+) -> None:
+    """Draw faces from descriptions with a trained model."""
+    from t2f.commands.generate import generate as draw  # torch takes seconds to import, --help should not
+
+    draw(checkpoint, descriptions, count, seed, out)
+
+
+def run() -> None:
+    """The entry point: errors that the user can mend end in one sentence."""
+    with one_sentence_errors():
+        app()

@@ -1,0 +1,49 @@
+"""Faces from descriptions, as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from t2f.checkpoint import Painter
+from t2f.errors import UserError
+from t2f.pictures import captioned_sheet, save_png, to_uint8
+
+FACE_SIZE = 128
+
+
+def generate(checkpoint: Path, descriptions: list[str], count: int, seed: int, out: Path) -> None:
+    """Draw `count` faces for each description into one picture, a row each, and say what was unclear."""
+    if out.suffix.lower() != ".png":
+        raise UserError(f"--out must name a .png file, but is {out}.")
+    painter = Painter.load(checkpoint)
+    warn_of_unknown_words(painter, descriptions)
+    # One noise vector for each column, so that a column shows what the words change.
+    noise = torch.randn(count, painter.networks.noise_dim, generator=torch.Generator().manual_seed(seed))
+    captions = [description for description in descriptions for _ in range(count)]
+    faces = to_uint8(painter(captions, noise.repeat(len(descriptions), 1)))
+    sheet = captioned_sheet(descriptions, faces.unflatten(0, (len(descriptions), count)), FACE_SIZE)
+    save_png(sheet, out)
+    many = "face" if len(faces) == 1 else "faces"
+    Console().print(f"{len(faces)} {many} of {painter.resolution}x{painter.resolution} pixels written to {out}")
+
+
+def warn_of_unknown_words(painter: Painter, descriptions: list[str]) -> None:
+    """Name the words that the model never saw; a description of nothing else is an error."""
+    for number, description in enumerate(descriptions, start=1):
+        if not description.strip():
+            raise UserError(
+                f"Description {number} is empty: write at least one word, such as 'a smiling woman with red hair'."
+            )
+        unknown = painter.tokenizer.unknown_words(description)
+        if not unknown:
+            continue
+        words = ", ".join(unknown)
+        if not painter.tokenizer.knows_a_word_of(description):
+            raise UserError(
+                f"The model was trained on none of the words of description {number} ({words}): "
+                "describe the face in plain English, such as 'a smiling woman with red hair'."
+            )
+        Console(stderr=True).print(f"note: not among the words of training, so ignored: {words}", style="yellow")

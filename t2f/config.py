@@ -1,0 +1,56 @@
+"""Resolvers that `conf/` uses; imported before Hydra composes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from t2f.errors import UserError
+
+
+def fast_precision(accelerator: str) -> str:
+    """Lightning's precision for the device that will train: bf16 where its arithmetic is fast, else float32."""
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.get_device_capability() >= (8, 0) else "32-true"
+    if accelerator == "mps" or (accelerator == "auto" and torch.backends.mps.is_available()):
+        return "32-true"
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    fast = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+    return "bf16-mixed" if fast else "32-true"
+
+
+def run_folder(runs: str, name: str, resume: bool | str) -> str:
+    """A new folder, named by the time to the microsecond; with `resume`, the newest one of this name that has a
+    checkpoint, or the given one."""
+    if isinstance(resume, str):
+        return resume
+    parent = Path(runs) / name
+    if resume:
+        stopped = sorted(folder.parent.parent for folder in parent.glob("*/checkpoints/last.ckpt"))
+        if stopped:
+            return str(stopped[-1])
+    return str(parent / datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f"))
+
+
+def register_resolvers() -> None:
+    """Make `${t2f.precision:...}` and `${t2f.run_folder:...}` known to OmegaConf."""
+    OmegaConf.register_new_resolver("t2f.precision", fast_precision, replace=True)
+    OmegaConf.register_new_resolver("t2f.run_folder", run_folder, use_cache=True, replace=True)
+
+
+def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
+    """The checkpoint that `ckpt_path` or `resume` asks for, or None to start anew."""
+    if cfg.ckpt_path is not None:
+        path = Path(cfg.ckpt_path)
+    elif cfg.resume:
+        path = Path(cfg.paths.run) / "checkpoints" / "last.ckpt"
+    else:
+        return None
+    if not path.is_file():
+        raise UserError(
+            f"There is no checkpoint {path} to resume from: name one with ckpt_path=..., or leave resume=true away."
+        )
+    return path

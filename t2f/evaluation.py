@@ -1,0 +1,142 @@
+"""What a run is worth: whether the faces follow the words."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from t2f.data.captions import describe
+from t2f.data.datamodule import FaceDataModule
+from t2f.data.faces import Faces
+from t2f.metrics.attribute_accuracy import AttributeAccuracy
+from t2f.metrics.attribute_classifier import cached_classifier
+from t2f.pictures import to_uint8
+from t2f.systems.base import GANSystem
+
+
+class AttributeEvaluation:
+    """Draw `count` faces from new captions of held-out faces; read off them what the captions asked for.
+
+    The reader is a classifier trained on the training faces; its own accuracy on the held-out ones is given
+    beside. `shuffled` scores the same faces against other captions: a model that ignores its words has both alike.
+    """
+
+    def __init__(self, count: int, seed: int, cache: str) -> None:
+        self.count = count
+        self.seed = seed
+        self.cache = Path(cache)
+
+    def __call__(self, system: GANSystem, data: FaceDataModule, folder: Path) -> dict[str, float]:
+        """Write evaluation.json and evaluation.md to `folder`, print the table, return the averages."""
+        if not system.trainer.is_global_zero:
+            return {}
+        train, held_out = data.source.train, data.source.held_out
+        reader = cached_classifier(train, self.cache)
+        names = list(held_out.attribute_names)
+
+        real = AttributeAccuracy(len(names))
+        truth = torch.from_numpy(held_out.attributes)
+        real_read = reader.read(torch.from_numpy(held_out.images[:]))
+        real.update(real_read, truth)
+        plain_accuracy = (real_read == truth.bool())[truth >= 0].float().mean().item()
+
+        captions, asked = held_out_captions(held_out, self.count, self.seed)
+        read = reader.read(to_uint8(self.draw(system, data, captions)).cpu())
+        matched, shuffled = AttributeAccuracy(len(names)), AttributeAccuracy(len(names))
+        matched.update(read, asked)
+        shuffled.update(read, asked[torch.randperm(len(asked), generator=torch.Generator().manual_seed(self.seed))])
+
+        rows = {
+            name: {"asked": ask, "matched": match, "shuffled": shuffle, "real": real_score}
+            for name, ask, match, shuffle, real_score in zip(
+                names,
+                (asked >= 0).sum(0).tolist(),
+                matched.compute().tolist(),
+                shuffled.compute().tolist(),
+                real.compute().tolist(),
+                strict=True,
+            )
+        }
+        figures = {
+            "faces": float(self.count),
+            "images_seen": float(system.images_seen),
+            "attribute_accuracy": matched.compute().nanmean().item(),
+            "attribute_accuracy_shuffled": shuffled.compute().nanmean().item(),
+            "reader_balanced_accuracy": real.compute().nanmean().item(),
+            "reader_accuracy": plain_accuracy,
+        }
+        (folder / "evaluation.json").write_text(json.dumps({**figures, "attributes": rows}, indent=2))
+        (folder / "evaluation.md").write_text(as_markdown(figures, rows))
+        for logger in system.trainer.loggers:
+            logger.log_metrics({f"evaluation/{k}": v for k, v in figures.items()}, step=system.images_seen)
+        show(figures, rows)
+        return figures
+
+    @torch.no_grad()
+    def draw(self, system: GANSystem, data: FaceDataModule, captions: list[str]) -> torch.Tensor:
+        """Captions -> float images (N, 3, r, r)."""
+        noise = torch.randn(len(captions), system.noise_dim, generator=torch.Generator().manual_seed(self.seed))
+        parts = zip(data.tokenizer(captions).split(100), noise.split(100), strict=True)
+        return torch.cat([system.sample(tokens.to(system.device), z.to(system.device)) for tokens, z in parts])
+
+
+def held_out_captions(faces: Faces, count: int, seed: int) -> tuple[list[str], torch.Tensor]:
+    """`count` new captions of held-out faces, and what they ask for: int8 (count, A), -1 not asked."""
+    names = list(faces.attribute_names)
+    captions, asked = [], torch.full((count, len(names)), -1, dtype=torch.int8)
+    for row in range(count):
+        attributes = dict(zip(names, map(int, faces.attributes[row % len(faces)]), strict=True))
+        caption = describe(attributes, random.Random(f"evaluation {seed} {row}"))
+        captions.append(caption.text)
+        for name, value in caption.asked.items():
+            asked[row, names.index(name)] = value
+    return captions, asked
+
+
+HEADINGS = ("attribute", "asked", "matched", "shuffled", "real faces")
+
+
+def cells(rows: dict[str, dict[str, float]], figures: dict[str, float]) -> list[tuple[str, ...]]:
+    """The table's rows as text, the mean last."""
+    table = [
+        (name, str(int(row["asked"])), *(f"{row[key]:.3f}" for key in ("matched", "shuffled", "real")))
+        for name, row in rows.items()
+    ]
+    keys = ("attribute_accuracy", "attribute_accuracy_shuffled", "reader_balanced_accuracy")
+    return [*table, ("mean", "", *(f"{figures[key]:.3f}" for key in keys))]
+
+
+def as_markdown(figures: dict[str, float], rows: dict[str, dict[str, float]]) -> str:
+    """The evaluation as a page."""
+    lines = [
+        "# Evaluation",
+        "",
+        f"Balanced accuracy of the attributes that {figures['faces']:,.0f} captions asked for, read off the faces "
+        f"drawn after {figures['images_seen']:,.0f} images (chance: 0.5). `shuffled`: the same faces, other captions. "
+        f"`real faces`: the reader on held-out real faces; its plain accuracy there is "
+        f"{figures['reader_accuracy']:.3f}.",
+        "",
+        "| " + " | ".join(HEADINGS) + " |",
+        "|---|" + "---:|" * (len(HEADINGS) - 1),
+        *("| " + " | ".join(row) + " |" for row in cells(rows, figures)),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def show(figures: dict[str, float], rows: dict[str, dict[str, float]]) -> None:
+    """The evaluation in the terminal."""
+    table = Table(title="Do the faces follow the words? (balanced accuracy, chance 0.5)")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="left" if heading == "attribute" else "right")
+    *attributes, mean = cells(rows, figures)
+    for row in attributes:
+        table.add_row(*row)
+    table.add_section()
+    table.add_row(*mean, style="bold")
+    Console().print(table)

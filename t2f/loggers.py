@@ -1,0 +1,61 @@
+"""A CSV logger that survives resuming."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
+
+from t2f.errors import disk_errors
+
+CLOCK = "images_seen"
+
+
+class CSVLogger(Logger):
+    """One row a log, `images_seen` first; a metric that appears later adds a column.
+
+    Lightning's own deletes the file of an earlier part of the run; this one keeps its rows, except those
+    that the resumed run is about to write again.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = Path(path)
+        self.columns = [CLOCK]
+        self.rows: list[dict[str, Any]] = []
+        if self.path.exists():
+            with self.path.open(newline="", encoding="utf-8") as file:
+                reader = csv.DictReader(file)
+                self.rows = list(reader)
+                self.columns = list(reader.fieldnames or [CLOCK])
+
+    @property
+    def name(self) -> str:
+        return "csv"
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """The run's config is already in its folder."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        row = {CLOCK: step, **{name: f"{value:.6g}" for name, value in metrics.items()}}
+        kept = [old for old in self.rows if int(old[CLOCK]) < (step or 0)]
+        new_columns = [name for name in row if name not in self.columns]
+        append = len(kept) == len(self.rows) and not new_columns and self.path.exists()
+        self.rows, self.columns = [*kept, row], self.columns + new_columns
+        with disk_errors(f"the metrics {self.path}"):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a" if append else "w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, self.columns)
+                if not append:
+                    writer.writeheader()
+                    writer.writerows(kept)
+                writer.writerow(row)

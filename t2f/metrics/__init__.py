@@ -1,0 +1,1 @@
+"""How good are the faces, and do they follow the words."""

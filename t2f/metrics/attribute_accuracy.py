@@ -1,0 +1,38 @@
+"""Do drawn faces have the attributes that their captions asked for?"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+
+class AttributeAccuracy(Metric):
+    """Balanced accuracy by attribute: the mean of the shares right where asked present and where asked absent.
+
+    `update` takes what was read off the faces, bool (B, A), and what was asked, int8 (B, A): 1 present,
+    0 absent, -1 not asked. `compute` gives (A,) in [0, 1], chance 0.5; NaN for an attribute that was not
+    asked for both ways.
+
+    >>> metric = AttributeAccuracy(attributes=1)
+    >>> metric.update(torch.tensor([[True], [True], [False]]), torch.tensor([[1], [0], [0]], dtype=torch.int8))
+    >>> metric.compute()
+    tensor([0.7500])
+    """
+
+    full_state_update = False
+    right: Tensor
+    asked: Tensor
+
+    def __init__(self, attributes: int) -> None:
+        super().__init__()
+        self.add_state("right", torch.zeros(2, attributes, dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("asked", torch.zeros(2, attributes, dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, read: Tensor, asked: Tensor) -> None:
+        for value in (0, 1):
+            self.asked[value] += (asked == value).sum(dim=0)
+            self.right[value] += ((asked == value) & (read == bool(value))).sum(dim=0)
+
+    def compute(self) -> Tensor:
+        return (self.right / self.asked).mean(dim=0)

@@ -1,0 +1,1 @@
+"""The networks: plain modules that know nothing of Lightning, configs or files."""

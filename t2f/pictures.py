@@ -1,0 +1,77 @@
+"""Pictures at the edges: uint8 to float and back, sheets with captions, the time-lapse."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from t2f.errors import disk_errors
+
+GAP = 4
+FONT_SIZE = 13
+CAPTION_WIDTH = 250
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 [0, 255] -> float32 [-1, 1]."""
+    return images.float().div_(127.5).sub_(1)
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Float, about [-1, 1] -> uint8 [0, 255], rounded and clamped."""
+    return images.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def to_pil(image: Tensor, size: int | None = None) -> Image.Image:
+    """uint8 (3, H, W) -> picture, enlarged to `size` pixels by whole pixels so that none is invented."""
+    picture = Image.fromarray(image.permute(1, 2, 0).cpu().contiguous().numpy())
+    return picture if size is None else picture.resize((size, size), Image.Resampling.NEAREST)
+
+
+def captioned_sheet(
+    captions: Sequence[str], images: Tensor, face_size: int, headings: Sequence[str] | None = None
+) -> Image.Image:
+    """One row a caption: its words, then its faces. `images`: uint8 (captions, columns, 3, r, r).
+
+    `headings`, if given, name the columns.
+    """
+    rows, columns = images.shape[:2]
+    top = FONT_SIZE + 2 * GAP if headings else GAP
+    row_height = face_size + GAP
+    sheet = Image.new("RGB", (CAPTION_WIDTH + columns * (face_size + GAP) + GAP, top + rows * row_height), "white")
+    pen = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(FONT_SIZE)
+    line_height = FONT_SIZE + 2
+    for column, heading in enumerate(headings or []):
+        pen.text((CAPTION_WIDTH + column * (face_size + GAP), GAP // 2), heading, fill="gray", font=font)
+    for row, caption in enumerate(captions):
+        lines = textwrap.wrap(caption, 38)[: face_size // line_height]
+        y = top + row * row_height + max(0, (face_size - len(lines) * line_height) // 2)
+        pen.multiline_text((GAP * 2, y), "\n".join(lines), fill="black", font=font, spacing=2)
+        for column in range(columns):
+            place = (CAPTION_WIDTH + column * (face_size + GAP), top + row * row_height)
+            sheet.paste(to_pil(images[row, column], face_size), place)
+    return sheet
+
+
+def save_png(picture: Image.Image, path: Path) -> None:
+    """Write a PNG to the side, then rename it, so that no half picture is ever left."""
+    with disk_errors(str(path)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        side = path.with_name(f".{path.name}.part")
+        picture.save(side, format="PNG", optimize=True)
+        side.replace(path)
+
+
+def save_time_lapse(frames: Sequence[Path], path: Path, seconds: float = 8.0) -> None:
+    """Write pictures as a looping GIF of `seconds`, the last frame held for two more."""
+    pictures = [Image.open(frame).convert("P", palette=Image.Palette.ADAPTIVE) for frame in frames]
+    durations = [max(40, int(1000 * seconds / len(pictures)))] * len(pictures)
+    durations[-1] += 2000
+    with disk_errors(str(path)):
+        pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0)

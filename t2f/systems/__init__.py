@@ -1,0 +1,1 @@
+"""The LightningModules: the alternating steps, the optimisers, the EMA."""

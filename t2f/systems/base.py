@@ -1,0 +1,109 @@
+"""What all our GANs share: the clock, manual optimisation, the running averages, the checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from abc import abstractmethod
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from t2f.data.datamodule import Batch
+from t2f.errors import UserError
+from t2f.growth import Position
+
+CHECKPOINT_KEY = "t2f"
+
+
+class GANSystem(pl.LightningModule):
+    """A GAN on the clock of images seen: real images shown to the discriminator, summed over processes.
+
+    `position` is set before each step by the growth callback. All randomness of a step follows from
+    (seed, rank, images seen), so a run that resumes needs no random state.
+    """
+
+    position: Position
+    noise_dim: int
+
+    def __init__(self, seed: int, card: dict[str, Any]) -> None:
+        """`card`: what a checkpoint must tell to draw faces elsewhere; plain values only."""
+        super().__init__()
+        self.automatic_optimization = False
+        self.seed = seed
+        self.card = card
+        self.images_seen = 0
+        self._sums: dict[str, Tensor] = {}
+        self._steps = 0
+
+    @abstractmethod
+    def train_on(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """One alternating step; what to report of it, scalars. `step` counts from the stage's start."""
+
+    @torch.no_grad()
+    @abstractmethod
+    def sample(self, tokens: Tensor, noise: Tensor) -> Tensor:
+        """Token ids (B, L), noise (B, noise_dim) -> images (B, 3, r, r) of the averaged generator as it stands."""
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        torch.manual_seed(step_seed(self.seed, self.global_rank, self.images_seen))
+        report = self.train_on(batch, self.images_seen // self.position.batch_size)
+        for name, value in report.items():
+            self._sums[name] = self._sums.get(name, 0) + value.detach().float()
+        self._steps += 1
+        self.images_seen += len(batch["images"]) * self.trainer.world_size
+
+    def read_averages(self) -> dict[str, float]:
+        """The averages of what `train_on` reported since the last reading. Raises `UserError` on NaN or infinity."""
+        averages = {name: float(value) / self._steps for name, value in self._sums.items()}
+        self._sums, self._steps = {}, 0
+        for name, value in averages.items():
+            if not math.isfinite(value):
+                raise UserError(
+                    f"Training diverged: {name} is {value} after {self.images_seen:,} images. The checkpoints written "
+                    "so far are whole; go on from one with a lower learning rate or a stronger gradient penalty."
+                )
+        return averages
+
+    def assert_finite(self) -> None:
+        """Raise `UserError` when a loss since the last reading was not finite, without a new reading."""
+        kept = dict(self._sums), self._steps
+        self.read_averages()
+        self._sums, self._steps = kept
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[CHECKPOINT_KEY] = {
+            **self.card,
+            "images_seen": self.images_seen,
+            "resolution": self.position.resolution,
+            "alpha": self.position.alpha,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        saved = checkpoint[CHECKPOINT_KEY]
+        if saved["tokenizer"] != self.card["tokenizer"]:
+            raise UserError(
+                "The checkpoint was trained on other captions than this run's: resume with the data settings it had."
+            )
+        expected = {name: tuple(value.shape) for name, value in self.state_dict().items()}
+        found = {name: tuple(value.shape) for name, value in checkpoint["state_dict"].items()}
+        if expected != found:
+            differing = next(name for name in {**found, **expected} if expected.get(name) != found.get(name))
+            raise UserError(
+                f"The checkpoint holds another model than this run's (they differ in {differing}): "
+                "resume with the model settings it had."
+            )
+        self.images_seen = saved["images_seen"]
+
+
+def step_seed(seed: int, rank: int, images_seen: int) -> int:
+    """A 64-bit seed for one process and step; a stream of its own for each."""
+    return int.from_bytes(hashlib.blake2b(f"{seed} {rank} {images_seen}".encode(), digest_size=8).digest(), "big")
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, beta: float) -> None:
+    """average <- beta * average + (1 - beta) * model, in place, for every parameter."""
+    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - beta)

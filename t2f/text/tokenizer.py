@@ -1,0 +1,74 @@
+"""Captions to rows of token ids, with the `tokenizers` library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from torch import Tensor
+
+from t2f.errors import UserError
+
+PAD, UNKNOWN = "[PAD]", "[UNK]"
+PAD_ID, UNKNOWN_ID = 0, 1
+
+
+class WordTokenizer:
+    """Words of the training captions, lower-cased, the most frequent `vocabulary` of them.
+
+    Padding has id 0, unknown words id 1. Rows are `max_tokens` long; longer captions are cut.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:
+        self.tokenizer = tokenizer
+        self.max_tokens = max_tokens
+        tokenizer.enable_truncation(max_tokens)
+        tokenizer.enable_padding(pad_id=PAD_ID, pad_token=PAD, length=max_tokens)
+
+    @classmethod
+    def train(cls, captions: Iterable[str], vocabulary: int, max_tokens: int) -> WordTokenizer:
+        """Learn the words of `captions`."""
+        tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
+        tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        trainer = trainers.WordLevelTrainer(vocab_size=vocabulary, special_tokens=[PAD, UNKNOWN], show_progress=False)
+        tokenizer.train_from_iterator(captions, trainer)
+        return cls(tokenizer, max_tokens)
+
+    @classmethod
+    def from_json(cls, text: str, max_tokens: int) -> WordTokenizer:
+        """The tokenizer that `to_json` wrote."""
+        return cls(Tokenizer.from_str(text), max_tokens)
+
+    def to_json(self) -> str:
+        return str(self.tokenizer.to_str())
+
+    def __len__(self) -> int:
+        """Number of token ids, padding and unknown included."""
+        return int(self.tokenizer.get_vocab_size())
+
+    def __call__(self, captions: Sequence[str]) -> Tensor:
+        """N captions -> int64 token ids (N, max_tokens). Raises `UserError` for a caption without a word."""
+        encodings = self.tokenizer.encode_batch(list(captions))
+        rows = torch.tensor([encoding.ids for encoding in encodings], dtype=torch.int64)
+        rows = rows.reshape(len(captions), self.max_tokens)
+        empty = (rows == PAD_ID).all(dim=1)
+        if empty.any():
+            which = int(empty.nonzero()[0])
+            raise UserError(f"Description {which + 1} is empty: write at least one word, such as 'a smiling woman'.")
+        return rows
+
+    def unknown_words(self, caption: str) -> list[str]:
+        """The words of a caption that no training caption had, in order; punctuation does not count."""
+        return [word for token, word in self._words(caption) if token == UNKNOWN_ID]
+
+    def knows_a_word_of(self, caption: str) -> bool:
+        """Whether a training caption had any of a caption's words."""
+        return any(token != UNKNOWN_ID for token, _ in self._words(caption))
+
+    def _words(self, caption: str) -> list[tuple[int, str]]:
+        encoding = self.tokenizer.encode(caption)
+        spans = zip(encoding.ids, encoding.offsets, strict=True)
+        words = [(token, caption[start:end]) for token, (start, end) in spans]
+        return [(token, word) for token, word in words if any(letter.isalnum() for letter in word)]

@@ -1,0 +1,180 @@
+import random
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from t2f.data.captions import COLOURS, Caption, describe
+
+CELEBA = (
+    "5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose Black_Hair Blond_Hair "
+    "Blurry Brown_Hair Bushy_Eyebrows Chubby Double_Chin Eyeglasses Goatee Gray_Hair Heavy_Makeup High_Cheekbones Male "
+    "Mouth_Slightly_Open Mustache Narrow_Eyes No_Beard Oval_Face Pale_Skin Pointy_Nose Receding_Hairline Rosy_Cheeks "
+    "Sideburns Smiling Straight_Hair Wavy_Hair Wearing_Earrings Wearing_Hat Wearing_Lipstick Wearing_Necklace "
+    "Wearing_Necktie Young"
+).split()
+DRAWN = ["Red_Hair", "Long_Hair", "Sunglasses", "Dark_Skin"]
+
+# What words mean, written apart from the table that wrote them: a pattern, and what it says of a face.
+MEANINGS = {
+    r"\b(man|guy|gentleman|male|he)\b": {"Male": 1},
+    r"\b(woman|lady|female|she)\b": {"Male": 0},
+    r"\b(bald|bald-headed)\b": {"Bald": 1, "Wavy_Hair": 0, "Straight_Hair": 0},
+    r"\b(hair|\w+-haired)\b": {"Bald": 0},
+    r"\bblack[ -]hair": {"Black_Hair": 1, "Blond_Hair": 0, "Brown_Hair": 0, "Gray_Hair": 0, "Bald": 0},
+    r"\bblonde?[ -]hair": {"Blond_Hair": 1, "Black_Hair": 0, "Bald": 0},
+    r"\bred (beard|goatee|mustache)": {"Red_Hair": 1, "Black_Hair": 0},
+    r"\blong\b": {"Long_Hair": 1},
+    r"\b(wavy|curly)\b": {"Wavy_Hair": 1, "Straight_Hair": 0},
+    r"\b(an?|\w+) (beard|goatee)\b(?<!no beard)(?<!without a beard)(?<!not have a beard)(?<!or a beard)": {
+        "No_Beard": 0
+    },
+    r"\bclean-shaven\b": {"No_Beard": 1, "Mustache": 0, "Goatee": 0, "5_o_Clock_Shadow": 0},
+    r"\bno beard\b": {"No_Beard": 1},
+    r"\b(sunglasses|shades)\b": {"Eyeglasses": 1, "Sunglasses": 1},
+    r"\b(wearing|wears?|with) (glasses|eyeglasses|spectacles)\b": {"Eyeglasses": 1, "Sunglasses": 0},
+    r"\b(no|without|not have) glasses\b": {"Eyeglasses": 0, "Sunglasses": 0},
+    r"\b(wearing|wears?) a hat\b": {"Wearing_Hat": 1},
+    r"\b(no|without a|not have a) hat\b": {"Wearing_Hat": 0},
+    r"(?<!not )\bsmiling\b": {"Smiling": 1},
+    r"\b(not smiling|serious|unsmiling|without a smile)\b": {"Smiling": 0},
+    r"\b(young|youthful)\b": {"Young": 1},
+    r"\b(pale|fair)\b": {"Pale_Skin": 1, "Dark_Skin": 0},
+    r"\bdark(-skinned| skin)\b": {"Dark_Skin": 1, "Pale_Skin": 0},
+    r"\bno mustache\b": {"Mustache": 0},
+}
+
+
+def noisy_faces(
+    count: int, names: list[str], values: tuple[int, ...] = (0, 1)
+) -> Iterator[tuple[dict[str, int], Caption]]:
+    """Vectors without any sense, and what is said of them."""
+    rng = random.Random(1)
+    for _ in range(count):
+        share = rng.random()  # of attributes that are present: from bare faces to faces that have everything
+        attributes = {name: 1 if 1 in values and rng.random() < share else rng.choice(values) for name in names}
+        yield attributes, describe(attributes, rng)
+
+
+@pytest.mark.parametrize("names", [CELEBA, CELEBA + DRAWN], ids=["celeba", "with the drawn ones"])
+@pytest.mark.parametrize("values", [(0, 1), (0, 1, -1)], ids=["known", "some hidden"])
+def test_never_contradicts(names: list[str], values: tuple[int, ...]) -> None:
+    for attributes, caption in noisy_faces(1500, names, values):
+        assert caption.asked.items() <= attributes.items(), (caption, attributes)
+        assert -1 not in caption.asked.values()
+
+
+def test_words_mean_what_is_asked() -> None:
+    met = set()
+    for _, caption in noisy_faces(6000, CELEBA + DRAWN, (0, 0, 0, 1, -1)):
+        for pattern, meaning in MEANINGS.items():
+            if re.search(pattern, caption.text.lower()):
+                met.add(pattern)
+                assert meaning.items() <= caption.asked.items(), (pattern, caption)
+    assert met == set(MEANINGS)
+
+
+def test_grammar() -> None:
+    for _, caption in noisy_faces(4000, CELEBA + DRAWN, (0, 0, 0, 1, -1)):
+        text = caption.text
+        assert re.fullmatch(r"[A-Z][^.]*\.( [A-Z][^.]*\.)*", text), text
+        assert not re.search(r"  | [,.]|[{}|]|\band and\b", text), text
+        assert not re.search(r"\ba [aeiou]|\ban [^aeiou]", text.lower()), text
+        assert not re.search(r"\bthey (is|has|wears|does)\b|\b(he|she|who) (are|have|wear|do)\b", text.lower()), text
+        assert not re.search(r"\bthe someone|\ba someone", text.lower()), text
+        words = re.findall(r"[\w'-]+", text.lower())
+        assert all(a != b for a, b in zip(words, words[1:], strict=False)), text
+        for part in ("nose", "eyebrows", "beard", "hair"):
+            assert words.count(part) < 2, text
+
+
+@pytest.mark.parametrize("name", CELEBA + DRAWN)
+def test_every_attribute_is_said(name: str) -> None:
+    attributes = dict.fromkeys([*CELEBA, *DRAWN], 0) | {"Male": 1, name: 1}
+    if name == "Sunglasses":
+        attributes["Eyeglasses"] = 1
+    assert any(describe(attributes, random.Random(seed)).asked.get(name) == 1 for seed in range(60))
+
+
+def said(attributes: dict[str, int], count: int = 300) -> list[Caption]:
+    return [describe(attributes, random.Random(seed)) for seed in range(count)]
+
+
+def test_only_the_gender_is_known() -> None:
+    texts = {caption.text for caption in said({"Male": 0})}
+    assert "A woman." in texts and "A portrait of a lady." in texts
+    assert all(caption.asked == {"Male": 0} for caption in said({"Male": 0}))
+
+
+def test_something_is_always_said() -> None:
+    for caption in said({"Male": -1, "Smiling": 0, "Wavy_Hair": -1}):
+        assert caption.asked == {"Smiling": 0}
+    assert "Someone with a serious look." in {caption.text for caption in said({"Smiling": 0}, 1000)}
+
+
+def test_nothing_to_say() -> None:
+    assert {caption.text for caption in said({})} >= {"A person.", "A portrait of a person."}
+    assert all(caption.asked == {} for caption in said({}))
+
+
+def test_black_hair_entails_the_other_colours() -> None:
+    face = {"Male": 0, "Bald": 0} | dict.fromkeys(COLOURS, 0) | {"Black_Hair": 1}
+    captions = {caption.text: caption.asked for caption in said(face)}
+    assert captions["A woman with black hair."] == face
+    assert captions["She has black hair."] == face
+    assert captions["The woman has black hair."] == face
+    assert captions["A woman. She has black hair."] == face
+    assert captions["A black-haired woman."] == face
+
+
+def test_hair_is_one_phrase_in_its_natural_order() -> None:
+    face = {"Male": 0, "Long_Hair": 1, "Wavy_Hair": 1, "Straight_Hair": 0, "Red_Hair": 1}
+    texts = " ".join(caption.text for caption in said(face, 1000))
+    for phrase in ("long wavy red hair", "long curly ginger hair", "wavy red hair", "long hair", "red hair"):
+        assert phrase in texts
+    assert not re.search(r"red (long|wavy|curly)|(wavy|curly) long", texts)
+
+
+@pytest.mark.parametrize("bald", [1, -1], ids=["bald", "under a hat"])
+def test_colour_of_a_beard(bald: int) -> None:
+    face = {"Male": 1, "Bald": bald, "No_Beard": 0} | dict.fromkeys(COLOURS, 0) | {"Red_Hair": 1}
+    captions = {caption.text: caption.asked for caption in said(face, 2000)}
+    assert captions["A man with a red beard."] == {name: value for name, value in face.items() if name != "Bald"}
+    assert captions["A man with a beard."] == {"Male": 1, "No_Beard": 0}
+    assert ("A bald man with a red beard." in captions) == (bald == 1)
+    assert not any("hair" in text for text in captions)
+
+
+def test_noise_is_not_repeated() -> None:
+    bald_and_black = {"Male": 1, "Bald": 1, "Black_Hair": 1, "No_Beard": 1, "Mustache": 0, "Goatee": 1}
+    for caption in said(bald_and_black):
+        assert not re.search("black|goatee|clean-shaven|beard", caption.text)
+    two_colours = {"Male": 0, "Bald": 0, "Black_Hair": 1, "Brown_Hair": 1}
+    for caption in said(two_colours):
+        assert caption.asked == {"Male": 0}
+
+
+def test_glasses_without_the_attribute_sunglasses() -> None:
+    for caption in said({"Eyeglasses": 1}):
+        assert caption.asked == {"Eyeglasses": 1}
+        assert "sunglasses" not in caption.text and "shades" not in caption.text
+
+
+def test_nobody_calls_a_woman_clean_shaven() -> None:
+    for caption in said({"Male": 0, "No_Beard": 1, "Mustache": 0}):
+        assert caption.asked == {"Male": 0}
+
+
+def test_denials_are_rarer_than_mentions() -> None:
+    glasses, none = said({"Male": 1, "Eyeglasses": 1}, 1000), said({"Male": 1, "Eyeglasses": 0}, 1000)
+    # Binomial with n = 1000 and p = 0.75, 0.3: the standard deviation is below 15.
+    assert abs(sum("Eyeglasses" in caption.asked for caption in glasses) - 750) < 75
+    assert abs(sum("Eyeglasses" in caption.asked for caption in none) - 300) < 75
+
+
+def test_same_seed_same_words_and_many_of_them() -> None:
+    face = dict.fromkeys(CELEBA, 0) | {"Male": 1, "Smiling": 1, "Black_Hair": 1, "Eyeglasses": 1, "No_Beard": 1}
+    assert said(face) == said(face)
+    backwards = dict(reversed(face.items()))
+    assert [caption.text for caption in said(backwards)] == [caption.text for caption in said(face)]
+    assert len({caption.text for caption in said(face)}) > 250

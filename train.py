@@ -1,0 +1,59 @@
+"""Train a text-to-face GAN: compose the config, build the objects, fit, evaluate."""
+
+from pathlib import Path
+
+import hydra
+import pytorch_lightning as pl
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from t2f.callbacks.progress import show_where_it_is
+from t2f.checkpoint import SafeCheckpointIO
+from t2f.config import checkpoint_to_resume, register_resolvers
+from t2f.data.datamodule import FaceDataModule
+from t2f.errors import one_sentence_errors
+
+register_resolvers()
+
+
+def train(cfg: DictConfig) -> dict[str, float]:
+    """Run one training as configured; the figures of its evaluation."""
+    pl.seed_everything(cfg.seed, verbose=False)
+    folder = Path(cfg.paths.run)
+    checkpoint = checkpoint_to_resume(cfg)
+
+    source = instantiate(cfg.data)
+    source.prepare()
+    captions = (caption for captions in source.train.captions for caption in captions)
+    tokenizer = instantiate(cfg.text.tokenizer)(captions)
+    cfg.text.encoder.vocabulary = len(tokenizer)
+    schedule = instantiate(cfg.growth, dataset_size=len(source.train))
+    data = FaceDataModule(source, tokenizer, schedule, cfg.seed, cfg.workers)
+
+    config = OmegaConf.to_yaml(cfg, resolve=True)
+    card = {"config": config, "tokenizer": tokenizer.to_json(), "max_tokens": tokenizer.max_tokens}
+    system = instantiate(cfg.model, card=card, _convert_="all")
+    (folder / "config.yaml").write_text(config)
+
+    trainer = instantiate(
+        cfg.trainer,
+        callbacks=[instantiate(callback, schedule=schedule) for callback in cfg.callbacks.values()],
+        logger=[instantiate(logger) for logger in cfg.logger.values()],
+        plugins=[SafeCheckpointIO()],
+    )
+    trainer.fit(system, data, ckpt_path=checkpoint, weights_only=True)
+    figures = instantiate(cfg.evaluation)(system, data, folder)
+    if trainer.is_global_zero:
+        show_where_it_is(folder, Console())
+    return figures
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+def main(cfg: DictConfig) -> None:
+    with one_sentence_errors():
+        train(cfg)
+
+
+if __name__ == "__main__":
+    main()
