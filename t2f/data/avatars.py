@@ -59,14 +59,14 @@ RULES = 1  # raise it with every change to the drawings or the captions, so that
 HAIR = {
     "Black_Hair": ("#1c1210", "#2c1b18"),
     "Blond_Hair": ("#dfb545", "#efd06b"),
-    "Brown_Hair": ("#7f4a22", "#8c5227"),
+    "Brown_Hair": ("#8c5227", "#985a2b"),
     "Gray_Hair": ("#c8c5c5", "#e8e1e1"),
     "Red_Hair": ("#c93305", "#d4470f"),
 }
 SKIN = {
     "Pale_Skin": ("#ffdbb4", "#ffe3c8"),
     "": ("#edb98a", "#d08b5b"),
-    "Dark_Skin": ("#614335", "#6e4a39"),
+    "Dark_Skin": ("#614335", "#68463a"),
 }
 
 # (Male, Long_Hair, Wavy_Hair) -> tops

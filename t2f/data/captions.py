@@ -253,7 +253,7 @@ PERSON = Subject(("person", "person", "someone"), "they")
 
 def _list(words: Sequence[str], conjunction: str = "and") -> str:
     """a, b and c. What is denied comes last: "no glasses and black hair" could be heard as neither."""
-    words = sorted(words, key=lambda word: word.startswith(("no ", "not ")))
+    words = sorted(words, key=lambda word: word.startswith(("no ", "not ", "does not ", "do not ")))
     return f" {conjunction} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 

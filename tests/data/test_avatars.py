@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from t2f.data.avatars import ATTRIBUTES, HAIR, HATS, Avatars, draw, sample_face
@@ -140,9 +141,10 @@ def test_every_choice_can_be_seen() -> None:
     assert plain.shape == (3, 32, 32) and plain.dtype == np.uint8
     assert np.array_equal(draw(options, 32), plain)
 
-    def changed(change: dict[str, Any]) -> np.ndarray:
+    def changed(change: dict[str, Any]) -> npt.NDArray[np.bool_]:
         """Boolean (32, 32): the pixels that are clearly different."""
-        return np.abs(draw(options | change, 32).astype(int) - plain).max(axis=0) > 40
+        difference: npt.NDArray[np.int64] = np.abs(draw(options | change, 32).astype(int) - plain)
+        return np.asarray(difference.max(axis=0) > 40)
 
     top, middle, bottom = slice(0, 10), slice(10, 17), slice(17, 28)
     for change, rows in (

@@ -96,6 +96,16 @@ def test_every_attribute_is_said(name: str) -> None:
     assert any(describe(attributes, random.Random(seed)).asked.get(name) == 1 for seed in range(60))
 
 
+def test_denials_come_last() -> None:
+    """ "No glasses and a beard" could be heard as neither."""
+    verbs = "is|are|has|have|wears?|with|who|wearing|does|do|no"
+    face = {"Male": 1, "Eyeglasses": 0, "Wearing_Hat": 0, "No_Beard": 1, "Smiling": 1, "Wavy_Hair": 1}
+    texts = [caption.text for caption in said(face, 1000)]
+    assert any("hair and no glasses" in text for text in texts)
+    for text in texts:
+        assert not re.search(rf"\bno (glasses|hat|beard)(,| and) (?!({verbs})\b)", text), text
+
+
 def said(attributes: dict[str, int], count: int = 300) -> list[Caption]:
     return [describe(attributes, random.Random(seed)) for seed in range(count)]
 
