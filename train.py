@@ -10,7 +10,7 @@ from rich.console import Console
 
 from t2f.callbacks.progress import show_where_it_is
 from t2f.checkpoint import SafeCheckpointIO
-from t2f.config import checkpoint_to_resume, register_resolvers
+from t2f.config import checkpoint_to_resume, quiet_libraries, register_resolvers
 from t2f.data.datamodule import FaceDataModule
 from t2f.errors import one_sentence_errors
 
@@ -43,7 +43,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         plugins=[SafeCheckpointIO()],
     )
     trainer.fit(system, data, ckpt_path=checkpoint, weights_only=True)
-    figures = instantiate(cfg.evaluation)(system, data, folder)
+    figures: dict[str, float] = instantiate(cfg.evaluation)(system, data, folder) if cfg.evaluation else {}
     if trainer.is_global_zero:
         show_where_it_is(folder, Console())
     return figures
@@ -51,6 +51,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> None:
+    quiet_libraries()
     with one_sentence_errors():
         train(cfg)
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import nn
 
@@ -81,7 +80,7 @@ class Painter:
             if name.startswith("ema.")
         }
         try:
-            networks = build_networks(yaml.safe_load(card["config"])["model"]["networks"])
+            networks = build_networks(OmegaConf.create(card["config"]).model.networks)
             networks.load_state_dict(weights)
             tokenizer = WordTokenizer.from_json(card["tokenizer"], card["max_tokens"])
         except (InstantiationException, RuntimeError, KeyError, TypeError) as error:
@@ -96,19 +95,19 @@ class Painter:
         return torch.cat([self.networks(tokens, z, self.resolution, self.alpha) for tokens, z in batches])
 
 
-def build_networks(config: Mapping[str, Any]) -> TextToFace:
+def build_networks(config: DictConfig) -> TextToFace:
     """Build the drawing networks of a checkpoint's config, and nothing else.
 
     A config names the classes to call, so one from a stranger could call anything: only our own modules may be.
     """
-    for target in targets_of(config):
+    for target in targets_of(OmegaConf.to_container(config)):
         try:
             found = get_class(target)
         except Exception as error:
             raise UserError(f"The checkpoint asks for {target}, which this version of t2f does not have.") from error
         if not (issubclass(found, nn.Module) and found.__module__.startswith("t2f.")):
             raise UserError(f"The checkpoint asks to call {target}, which is no network of t2f: do not trust it.")
-    networks = instantiate(OmegaConf.create(dict(config)))
+    networks = instantiate(config)
     if not isinstance(networks, TextToFace):
         raise UserError(f"The checkpoint's networks are a {type(networks).__name__}, not a TextToFace.")
     return networks

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from datetime import datetime
 from pathlib import Path
 
@@ -33,6 +35,13 @@ def run_folder(runs: str, name: str, resume: bool | str) -> str:
         if stopped:
             return str(stopped[-1])
     return str(parent / datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f"))
+
+
+def quiet_libraries() -> None:
+    """Leave out what Lightning says of itself: advertisements, and warnings of what is meant to be so."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode at the start of training.*")  # the EMA
+    warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")  # Lightning's own call
 
 
 def register_resolvers() -> None:

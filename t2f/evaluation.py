@@ -41,7 +41,7 @@ class AttributeEvaluation:
 
         real = AttributeAccuracy(len(names))
         truth = torch.from_numpy(held_out.attributes)
-        real_read = reader.read(torch.from_numpy(held_out.images[:]))
+        real_read = reader.read(torch.from_numpy(held_out.images.copy()))
         real.update(real_read, truth)
         plain_accuracy = (real_read == truth.bool())[truth >= 0].float().mean().item()
 

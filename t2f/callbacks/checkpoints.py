@@ -36,5 +36,5 @@ class Checkpoints(pl.Callback):
         if self.cadence.is_due(seen) or stage_over:
             pl_module.assert_finite()
             if stage_over:
-                trainer.save_checkpoint(self.folder / f"{position.resolution}px.ckpt")
-            trainer.save_checkpoint(self.folder / "last.ckpt")
+                trainer.save_checkpoint(self.folder / f"{position.resolution}px.ckpt", weights_only=False)
+            trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)

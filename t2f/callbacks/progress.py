@@ -80,9 +80,9 @@ class TerminalReport(pl.Callback):
         captions = sum(len(each) for each in train.captions)
         device = f"{trainer.strategy.root_device}, {trainer.precision}"
         self.console.print(
-            f"[bold]{data.source.name}[/bold]: {len(train):,} faces with {captions:,} captions to learn "
+            f"[bold]{data.source.name}[/bold]: {len(train):,} faces with {captions:,} captions to learn from, "
+            f"{len(held_out):,} held out; {len(data.tokenizer):,} words known. Device: {device}."
         )
-        self.console.print(f"from, {len(held_out):,} held out; {len(data.tokenizer):,} words known. Device: {device}.")
         for name, module in system.named_children():
             if name != "ema":
                 self.console.print(f"  {name}: {sum(p.numel() for p in module.parameters()):,} parameters")

@@ -15,7 +15,7 @@ import os
 import random
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -212,9 +212,9 @@ class Avatars:
         numbers = {"count": count, "held_out": held_out, "captions_per_face": captions_per_face, "workers": workers}
         for key, value in numbers.items():
             if value is not None and value < 1:
-                raise UserError(f"data.dataset.{key} is {value}: it must be at least 1.")
+                raise UserError(f"data.{key} is {value}: it must be at least 1.")
         if resolution < 4 or resolution & (resolution - 1):
-            raise UserError(f"data.dataset.resolution is {resolution}: it must be a power of two, 4 or more.")
+            raise UserError(f"data.resolution is {resolution}: it must be a power of two, 4 or more.")
         self.count = count
         self.total = count + held_out
         self.resolution = resolution
@@ -251,16 +251,17 @@ class Avatars:
             drawn = pool.map(partial(_draw_faces, **self.drawing), chunks)
             yield from track(zip(chunks, drawn, strict=True), f"Drawing {self.total:,} faces", total=len(chunks))
 
-    def load(self) -> Faces:
+    @cached_property
+    def faces(self) -> Faces:
         """All faces of the cache, the training faces first."""
         return open_cache(self.folder)
 
     @property
     def train(self) -> Faces:
         """The first `count` faces."""
-        return self.load()[: self.count]
+        return self.faces[: self.count]
 
     @property
     def held_out(self) -> Faces:
         """The faces after them."""
-        return self.load()[self.count :]
+        return self.faces[self.count :]

@@ -182,17 +182,18 @@ def _features(attributes: Mapping[str, int], rng: random.Random, certain: bool) 
         if said == MOST or rng.random() >= claim.chance or claim.part in parts or claim.asked.items() <= asked.items():
             continue
         slot, words = rng.choice(claim.options())
+        claimed = dict(claim.asked)
         if "{colour}" in words:
             if colour and rng.random() < USUALLY:
                 words = words.format(colour=rng.choice(COLOURS[colour].split("|")) + " ")
-                claim = replace(claim, asked={**claim.asked, **_only(colour)})
+                claimed |= _only(colour)
                 colour = None  # once is enough
             else:
                 words = words.format(colour="")
         said += 1
         parts |= {claim.part} - {""}
-        asked |= claim.asked
-        yield Feature(slot, words, claim.asked, rank)
+        asked |= claimed
+        yield Feature(slot, words, claimed, rank)
 
 
 def _is_true(claim: Claim, attributes: Mapping[str, int]) -> bool:
