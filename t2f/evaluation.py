@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from rich.console import Console
 from rich.table import Table
 
@@ -46,7 +47,9 @@ class AttributeEvaluation:
         plain_accuracy = (real_read == truth.bool())[truth >= 0].float().mean().item()
 
         captions, asked = held_out_captions(held_out, self.count, self.seed)
-        read = reader.read(to_uint8(self.draw(system, data, captions)).cpu())
+        drawn = to_uint8(self.draw(system, data, captions)).cpu()
+        # Before the last stage the faces are smaller than those that the reader learnt on.
+        read = reader.read(F.interpolate(drawn, size=held_out.images.shape[2:], mode="nearest"))
         matched, shuffled = AttributeAccuracy(len(names)), AttributeAccuracy(len(names))
         matched.update(read, asked)
         shuffled.update(read, asked[torch.randperm(len(asked), generator=torch.Generator().manual_seed(self.seed))])

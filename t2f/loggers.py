@@ -15,7 +15,7 @@ CLOCK = "images_seen"
 
 
 class CSVLogger(Logger):
-    """One row a log, `images_seen` first; a metric that appears later adds a column.
+    """One row a moment, `images_seen` first; a metric that appears later adds a column.
 
     Lightning's own deletes the file of an earlier part of the run; this one keeps its rows, except those
     that the resumed run is about to write again.
@@ -47,6 +47,8 @@ class CSVLogger(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         row = {CLOCK: step, **{name: f"{value:.6g}" for name, value in metrics.items()}}
+        if self.rows and int(self.rows[-1][CLOCK]) == step:
+            row = {**self.rows[-1], **row}
         kept = [old for old in self.rows if int(old[CLOCK]) < (step or 0)]
         new_columns = [name for name in row if name not in self.columns]
         append = len(kept) == len(self.rows) and not new_columns and self.path.exists()

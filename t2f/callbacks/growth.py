@@ -6,6 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from t2f.errors import UserError
 from t2f.growth import GrowthSchedule
 from t2f.systems.base import GANSystem
 
@@ -15,6 +16,15 @@ class Growth(pl.Callback):
 
     def __init__(self, schedule: GrowthSchedule) -> None:
         self.schedule = schedule
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        assert isinstance(pl_module, GANSystem)
+        if pl_module.max_resolution < self.schedule.final_resolution:
+            raise UserError(
+                f"The networks end at {pl_module.max_resolution} pixels, but growth.resolutions at "
+                f"{self.schedule.final_resolution}: give model.networks.generator.channels one value for each of "
+                "4, 8, 16, ... pixels."
+            )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GANSystem)

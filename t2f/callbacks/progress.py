@@ -96,18 +96,17 @@ class TerminalReport(pl.Callback):
 
 def show_where_it_is(folder: Path, console: Console) -> None:
     """At the end of a run: what it left, and what to type next."""
-    table = Table("what", "where", title="This run")
-    for what, name in [
-        ("sample sheets", "samples/"),
+    console.print("This run:", style="bold")
+    for what, name in (
+        ("sample sheets", "samples"),
         ("time-lapse", "growth.gif"),
         ("metrics", "metrics.csv"),
         ("evaluation", "evaluation.md"),
-        ("checkpoints", "checkpoints/"),
+        ("checkpoints", "checkpoints"),
         ("config", "config.yaml"),
-    ]:
+    ):
         if (folder / name).exists():
-            table.add_row(what, str(folder / name))
-    console.print(table)
+            console.print(f"  {what:<14} {folder / name}", highlight=False, soft_wrap=True)
     checkpoint = folder / "checkpoints" / "last.ckpt"
     console.print("Next:", style="bold")
     for command in (

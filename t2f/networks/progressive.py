@@ -60,6 +60,7 @@ class Generator(nn.Module):
     def __init__(self, latent_dim: int, channels: Sequence[int]) -> None:
         super().__init__()
         self.latent_dim = latent_dim
+        self.max_resolution = 4 * 2 ** (len(channels) - 1)
         self.norm = PixelNorm()
         # A 4x4 transposed convolution of a 1x1 map is a linear layer; the gain is the paper's code's.
         self.first = EqualizedLinear(latent_dim, channels[0] * 16, gain=2**0.5 / 4)

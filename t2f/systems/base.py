@@ -27,6 +27,7 @@ class GANSystem(pl.LightningModule):
 
     position: Position
     noise_dim: int
+    max_resolution: int
 
     def __init__(self, seed: int, card: dict[str, Any]) -> None:
         """`card`: what a checkpoint must tell to draw faces elsewhere; plain values only."""

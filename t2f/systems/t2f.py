@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from t2f.data.datamodule import Batch
+from t2f.errors import UserError
 from t2f.losses import AdversarialLoss, GradientPenalty
 from t2f.networks.conditioning import kl_to_standard_normal
 from t2f.networks.progressive import Discriminator, faded_reals
@@ -54,6 +55,12 @@ class T2F(GANSystem):
         self.adversarial_loss = loss
         self.penalties = penalties
         self.noise_dim = networks.noise_dim
+        self.max_resolution = networks.generator.max_resolution
+        if networks.conditioning.dim >= networks.noise_dim:
+            raise UserError(
+                f"The latent has {networks.noise_dim} numbers, which leaves no noise beside a condition of "
+                f"{networks.conditioning.dim}: raise model.networks.generator.latent_dim."
+            )
         self.make_generator_optimizer = generator_optimizer
         self.make_discriminator_optimizer = discriminator_optimizer
         self.encoder_learns_from = encoder_learns_from

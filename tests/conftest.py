@@ -1,0 +1,61 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from t2f.config import quiet_libraries, register_resolvers
+
+ROOT = Path(__file__).parent.parent
+# 4 to 8 pixels, 96 images in all, fading in from 48 to 72: every part of a run in about a second.
+TINY = [
+    "data.count=40",
+    "data.held_out=8",
+    "data.resolution=8",
+    "growth.resolutions=[4,8]",
+    "growth.images=[48,48]",
+    "growth.fade_in=[0,0.5]",
+    "growth.batch_sizes=[8,8]",
+    "model.networks.generator.channels=[16,16]",
+    "model.networks.generator.latent_dim=24",
+    "model.networks.conditioning.dim=8",
+    "text.encoder.word_dim=8",
+    "text.encoder.hidden_dim=16",
+    "callbacks.metrics.every=16",
+    "callbacks.sheets.every=32",
+    "callbacks.checkpoints.every=24",
+    "logger=csv",
+    "evaluation=none",
+]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn faces of all tests, in this process and in those it starts."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["T2F_CACHE"] = str(folder)
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet() -> None:
+    quiet_libraries()
+    register_resolvers()
+    torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Callable[..., DictConfig]:
+    """Compose the config of a tiny run in a folder of the test's own, with further overrides."""
+
+    def compose_tiny(*overrides: str, base: list[str] = TINY) -> DictConfig:
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            run = [f"paths.runs={tmp_path}", f"paths.run={tmp_path}/run"]
+            cfg = compose("train", overrides=[*run, *base, *overrides])
+        Path(cfg.paths.run).mkdir(parents=True, exist_ok=True)
+        return cfg
+
+    return compose_tiny

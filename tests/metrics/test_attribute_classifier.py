@@ -1,0 +1,93 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from t2f.data.faces import Faces
+from t2f.metrics.attribute_classifier import AttributeClassifier, cached_classifier, train_classifier
+
+
+def make_faces(seed: int, count: int = 512) -> Faces:
+    """Noise whose redness and whose bright upper half can be seen; some of the attributes cannot be told."""
+    rng = np.random.default_rng(seed)
+    attributes = rng.integers(0, 2, (count, 2))
+    images = rng.integers(60, 120, (count, 3, 8, 8))
+    images[:, 0] += 100 * attributes[:, 0, None, None]
+    images[:, 1:, :4] += 100 * attributes[:, 1, None, None, None]
+    told = np.where(rng.random((count, 2)) < 0.2, -1, attributes)
+    return Faces(images.astype(np.uint8), [["a face"]] * count, told.astype(np.int8), ["Red", "Bright"])
+
+
+@pytest.fixture(scope="module")
+def classifier() -> AttributeClassifier:
+    return train_classifier(make_faces(0))
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise AssertionError("trained again")
+
+
+def test_reads_what_can_be_seen_on_new_faces(classifier: AttributeClassifier) -> None:
+    faces = make_faces(1, 200)
+    read = classifier.read(torch.from_numpy(faces.images)).numpy()
+    assert read.shape == (200, 2)
+    assert read.dtype == bool
+    told = faces.attributes >= 0
+    for attribute in range(2):
+        rows = told[:, attribute]
+        assert (read[rows, attribute] == faces.attributes[rows, attribute]).mean() > 0.95
+
+
+def test_reading_in_parts_changes_nothing(classifier: AttributeClassifier) -> None:
+    images = torch.from_numpy(make_faces(1, 50).images)
+    assert torch.equal(classifier.read(images, batch_size=7), classifier.read(images, batch_size=50))
+
+
+def test_training_leaves_the_global_random_state_alone() -> None:
+    faces = make_faces(0, 32)
+    state = torch.get_rng_state()
+    train_classifier(faces)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_training_twice_gives_the_same_reader() -> None:
+    faces = make_faces(0, 32)
+    one, other = train_classifier(faces).state_dict(), train_classifier(faces).state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_what_cannot_be_told_teaches_nothing() -> None:
+    faces = make_faces(0, 32)
+    nothing = replace(faces, attributes=np.full_like(faces.attributes, -1))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        untrained = AttributeClassifier(2)
+    trained = train_classifier(nothing)
+    # Weight decay still shrinks the weights a little, but their direction stays.
+    similar = torch.cosine_similarity(trained.head.weight.flatten(), untrained.head.weight.flatten(), dim=0)
+    assert similar.item() == pytest.approx(1, abs=1e-6)
+
+
+def test_the_second_call_reads_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faces = make_faces(0, 64)
+    images = torch.from_numpy(make_faces(1, 50).images)
+    first = cached_classifier(faces, tmp_path)
+    (path,) = tmp_path.iterdir()
+    assert path.suffix == ".safetensors"
+    # The key of the cache holds the source of train_classifier, so it is stopped at its optimiser.
+    monkeypatch.setattr(torch.optim, "AdamW", refuse)
+    second = cached_classifier(faces, tmp_path)
+    assert not second.training
+    assert all(torch.equal(first.state_dict()[name], value) for name, value in second.state_dict().items())
+    assert torch.equal(second.read(images), first.read(images))
+
+
+def test_other_faces_get_a_reader_of_their_own(tmp_path: Path) -> None:
+    faces = make_faces(0, 32)
+    cached_classifier(faces, tmp_path)
+    cached_classifier(make_faces(1, 32), tmp_path)
+    cached_classifier(faces[:16], tmp_path)
+    cached_classifier(replace(faces, attribute_names=["Red", "Shiny"]), tmp_path)
+    assert len(list(tmp_path.iterdir())) == 4

@@ -1,0 +1,73 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.distributions import Normal, kl_divergence
+
+from t2f.networks.conditioning import ConditioningAugmentation, kl_to_standard_normal
+
+
+def told_to_give(mean: list[float], log_variance: list[float]) -> ConditioningAugmentation:
+    """One that gives this distribution whatever the words are."""
+    conditioning = ConditioningAugmentation(3, len(mean))
+    with torch.no_grad():
+        conditioning.project.weight.zero_()
+        conditioning.project.bias.copy_(torch.tensor([*mean, *log_variance]))
+    return conditioning
+
+
+def test_mean_and_log_variance_are_the_halves_of_one_linear_layer() -> None:
+    torch.manual_seed(0)
+    conditioning = ConditioningAugmentation(6, 4)
+    embedding = torch.randn(5, 6)
+    _, mean, log_variance = conditioning(embedding, torch.zeros(5, 4))
+    expected = F.linear(embedding, conditioning.project.weight / math.sqrt(6))
+    torch.testing.assert_close(torch.cat([mean, log_variance], dim=1), expected)
+
+
+def test_condition_is_mean_plus_noise_times_standard_deviation() -> None:
+    conditioning = told_to_give([1.0, -2.0], [2 * math.log(3), 2 * math.log(0.5)])
+    condition, _, _ = conditioning(torch.randn(2, 3), torch.tensor([[1.0, 1.0], [-2.0, 4.0]]))
+    torch.testing.assert_close(condition, torch.tensor([[4.0, -1.5], [-5.0, 0.0]]))
+
+
+def test_without_noise_the_condition_is_the_mean() -> None:
+    torch.manual_seed(0)
+    condition, mean, _ = ConditioningAugmentation(6, 4)(torch.randn(5, 6), torch.zeros(5, 4))
+    assert torch.equal(condition, mean)
+
+
+def test_gradient_reaches_the_words_through_mean_and_variance() -> None:
+    torch.manual_seed(0)
+    embedding = torch.randn(5, 6, requires_grad=True)
+    conditioning = ConditioningAugmentation(6, 4)
+    conditioning(embedding, torch.randn(5, 4))[0].sum().backward()
+    assert embedding.grad is not None
+    assert (embedding.grad.abs().sum(dim=1) > 0).all()
+    assert conditioning.project.weight.grad is not None
+    assert (conditioning.project.weight.grad.abs().sum(dim=1) > 0).all()
+
+
+@pytest.mark.parametrize("batch", [1, 7])
+def test_kl_is_that_of_torch_distributions(batch: int) -> None:
+    generator = torch.Generator().manual_seed(batch)
+    mean, log_variance = (torch.randn(batch, 5, generator=generator, dtype=torch.float64) for _ in range(2))
+    reference = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(torch.zeros(5), torch.ones(5)))
+    torch.testing.assert_close(kl_to_standard_normal(mean, log_variance), reference.sum(dim=1).mean())
+
+
+def test_kl_by_hand() -> None:
+    mean, log_variance = torch.tensor([[2.0], [0.0]]), torch.tensor([[0.0], [math.log(4)]])
+    expected = (2.0 + 0.5 * (4 - math.log(4) - 1)) / 2
+    assert kl_to_standard_normal(mean, log_variance).item() == pytest.approx(expected)
+
+
+def test_kl_is_least_and_zero_at_the_standard_normal() -> None:
+    mean, log_variance = (torch.zeros(3, 4, requires_grad=True) for _ in range(2))
+    kl = kl_to_standard_normal(mean, log_variance)
+    kl.backward()
+    assert kl.item() == 0
+    assert mean.grad is not None
+    assert log_variance.grad is not None
+    assert mean.grad.abs().max() == log_variance.grad.abs().max() == 0

@@ -1,0 +1,275 @@
+import math
+from typing import TypeVar
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from t2f.networks.progressive import Discriminator, Generator, depth_of, faded_reals, upsample
+
+M = TypeVar("M", bound=nn.Module)
+
+CHANNELS = (8, 6, 4)  # at 4, 8 and 16 pixels
+LATENT, WORDS, TEXT = 10, 5, 3
+
+
+def with_biases(module: M) -> M:
+    """Biases start at zero, where a forgotten one would not be noticed."""
+    for name, parameter in module.named_parameters():
+        if name.endswith("bias"):
+            nn.init.normal_(parameter, std=0.3)
+    return module
+
+
+@pytest.fixture
+def generator() -> Generator:
+    torch.manual_seed(0)
+    return with_biases(Generator(LATENT, CHANNELS))
+
+
+@pytest.fixture
+def discriminator() -> Discriminator:
+    torch.manual_seed(1)
+    return with_biases(Discriminator(CHANNELS, WORDS, TEXT))
+
+
+@pytest.fixture
+def latent() -> Tensor:
+    return torch.randn(3, LATENT, generator=torch.Generator().manual_seed(2))
+
+
+def images(resolution: int, count: int = 4) -> Tensor:
+    return torch.randn(count, 3, resolution, resolution, generator=torch.Generator().manual_seed(3))
+
+
+def words(count: int = 4) -> Tensor:
+    return torch.randn(count, WORDS, generator=torch.Generator().manual_seed(4))
+
+
+def normed(x: Tensor) -> Tensor:
+    return x / (x.pow(2).mean(dim=1, keepdim=True) + 1e-8).sqrt()
+
+
+def act(x: Tensor) -> Tensor:
+    return torch.where(x > 0, x, 0.2 * x)
+
+
+def conv(layer: nn.Module, x: Tensor, gain: float = math.sqrt(2)) -> Tensor:
+    """A convolution with padding that keeps the size, its weight scaled by gain / sqrt(fan in)."""
+    weight = layer.weight * gain / math.sqrt(layer.weight[0].numel())
+    return F.conv2d(x, weight, layer.bias, padding=weight.shape[-1] // 2)
+
+
+def doubled(x: Tensor) -> Tensor:
+    return x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+
+
+def halved(x: Tensor) -> Tensor:
+    return x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).mean(dim=(3, 5))
+
+
+def trained(module: nn.Module) -> set[str]:
+    """The parts, such as `blocks.0`, with a parameter that has a gradient."""
+    names = [name.split(".") for name, parameter in module.named_parameters() if parameter.grad is not None]
+    return {".".join(part for part in name[:2] if part not in ("weight", "bias")) for name in names}
+
+
+@pytest.mark.parametrize(("resolution", "depth"), [(4, 0), (8, 1), (16, 2), (32, 3), (128, 5), (1024, 8)])
+def test_depth_counts_doublings_of_four_pixels(resolution: int, depth: int) -> None:
+    assert depth_of(resolution) == depth
+
+
+def test_upsample_repeats_pixels() -> None:
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 1, 2, 2)
+    expected = [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]
+    assert upsample(x)[0, 0].tolist() == expected
+
+
+def test_generator_at_8_pixels_is_that_of_the_papers_table_2(generator: Generator, latent: Tensor) -> None:
+    first = (generator.first.weight * math.sqrt(2) / 4 / math.sqrt(LATENT)).reshape(CHANNELS[0], 4, 4, LATENT)
+    x = F.conv_transpose2d(normed(latent)[:, :, None, None], first.permute(3, 0, 1, 2))
+    x = normed(act(x + generator.first.bias.reshape(CHANNELS[0], 4, 4)))
+    x = normed(act(conv(generator.second, x)))
+    block = generator.blocks[0]
+    x = normed(act(conv(block.conv1, doubled(x))))
+    x = normed(act(conv(block.conv2, x)))
+    torch.testing.assert_close(generator(latent, 8, 1.0), conv(generator.to_rgb[1], x, gain=1.0))
+
+
+@pytest.mark.parametrize("resolution", [4, 8, 16])
+def test_generator_draws_at_every_resolution(generator: Generator, latent: Tensor, resolution: int) -> None:
+    assert generator(latent, resolution, 1.0).shape == (3, 3, resolution, resolution)
+
+
+@pytest.mark.parametrize("resolution", [8, 16])
+def test_generator_starts_its_fade_exactly_at_the_last_stage(
+    generator: Generator, latent: Tensor, resolution: int
+) -> None:
+    last_stage = generator(latent, resolution // 2, 1.0)
+    assert torch.equal(generator(latent, resolution, 0.0), doubled(last_stage))
+
+
+@pytest.mark.parametrize("resolution", [8, 16])
+def test_generator_half_faded_is_the_mean_of_both_ends(generator: Generator, latent: Tensor, resolution: int) -> None:
+    start, end = generator(latent, resolution, 0.0), generator(latent, resolution, 1.0)
+    assert (start - end).abs().max() > 0.1
+    torch.testing.assert_close(generator(latent, resolution, 0.5), (start + end) / 2)
+
+
+def test_generator_ends_its_fade_without_a_jump(generator: Generator, latent: Tensor) -> None:
+    torch.testing.assert_close(generator(latent, 16, 1 - 1e-6), generator(latent, 16, 1.0))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_nothing_fades_at_four_pixels(
+    generator: Generator, discriminator: Discriminator, latent: Tensor, alpha: float
+) -> None:
+    assert torch.equal(generator(latent, 4, alpha), generator(latent, 4, 1.0))
+    assert torch.equal(discriminator(images(4), words(), 4, alpha), discriminator(images(4), words(), 4, 1.0))
+
+
+def test_the_length_of_the_latent_does_not_matter(generator: Generator, latent: Tensor) -> None:
+    torch.testing.assert_close(generator(3 * latent, 8, 1.0), generator(latent, 8, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("resolution", "alpha", "expected"),
+    [
+        (4, 1.0, {"to_rgb.0"}),
+        (8, 0.5, {"to_rgb.0", "blocks.0", "to_rgb.1"}),
+        (8, 1.0, {"blocks.0", "to_rgb.1"}),
+        (16, 0.5, {"to_rgb.1", "blocks.0", "blocks.1", "to_rgb.2"}),
+        (16, 1.0, {"blocks.0", "blocks.1", "to_rgb.2"}),
+    ],
+)
+def test_only_the_generators_layers_of_now_learn(
+    generator: Generator, latent: Tensor, resolution: int, alpha: float, expected: set[str]
+) -> None:
+    generator(latent, resolution, alpha).square().sum().backward()
+    assert trained(generator) == expected | {"first", "second"}
+
+
+@pytest.mark.parametrize(
+    ("resolution", "alpha", "expected"),
+    [
+        (4, 1.0, {"from_rgb.0"}),
+        (8, 0.5, {"from_rgb.0", "blocks.0", "from_rgb.1"}),
+        (8, 1.0, {"blocks.0", "from_rgb.1"}),
+        (16, 0.5, {"from_rgb.1", "blocks.0", "blocks.1", "from_rgb.2"}),
+        (16, 1.0, {"blocks.0", "blocks.1", "from_rgb.2"}),
+    ],
+)
+def test_only_the_discriminators_layers_of_now_learn(
+    discriminator: Discriminator, resolution: int, alpha: float, expected: set[str]
+) -> None:
+    discriminator(images(resolution), words(), resolution, alpha).sum().backward()
+    always = {"conv", "compress", "join", "dense", "score", "features", "projection"}
+    assert trained(discriminator) == expected | always
+
+
+def test_all_depths_are_built_at_once(generator: Generator, discriminator: Discriminator) -> None:
+    before = set(generator.state_dict()), set(discriminator.state_dict())
+    generator(torch.randn(2, LATENT), 16, 0.5)
+    discriminator(images(16), words(), 16, 0.5)
+    assert (set(generator.state_dict()), set(discriminator.state_dict())) == before
+    assert len(generator.to_rgb) == len(discriminator.from_rgb) == 3
+    assert len(generator.blocks) == len(discriminator.blocks) == 2
+
+
+def test_features_at_8_pixels_are_those_of_the_papers_table_2(discriminator: Discriminator) -> None:
+    x = act(conv(discriminator.from_rgb[1], images(8)))
+    block = discriminator.blocks[0]
+    x = halved(act(conv(block.conv2, act(conv(block.conv1, x)))))
+    spread = (x.var(dim=0, unbiased=False) + 1e-8).sqrt().mean()
+    x = torch.cat([x, spread.expand(4, 1, 4, 4)], dim=1)
+    torch.testing.assert_close(discriminator.see(images(8), 8, 1.0), act(conv(discriminator.conv, x)))
+
+
+@pytest.mark.parametrize("resolution", [8, 16])
+def test_discriminator_starts_its_fade_exactly_at_the_last_stage(discriminator: Discriminator, resolution: int) -> None:
+    shrunk = F.avg_pool2d(images(resolution), 2)
+    last_stage = discriminator(shrunk, words(), resolution // 2, 1.0)
+    assert torch.equal(discriminator(images(resolution), words(), resolution, 0.0), last_stage)
+
+
+def test_discriminator_half_faded_sees_the_mean_of_both_ends(discriminator: Discriminator) -> None:
+    faded: list[Tensor] = []
+    discriminator.spread.register_forward_pre_hook(lambda _, inputs: faded.append(inputs[0]))
+    for alpha in (0.0, 0.5, 1.0):
+        discriminator.see(images(8), 8, alpha)
+    start, half, end = faded
+    assert (start - end).abs().max() > 0.1
+    torch.testing.assert_close(half, (start + end) / 2)
+
+
+def test_discriminator_ends_its_fade_without_a_jump(discriminator: Discriminator) -> None:
+    almost, end = (discriminator(images(16), words(), 16, alpha) for alpha in (1 - 1e-6, 1.0))
+    torch.testing.assert_close(almost, end, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("alpha", [0.4, 1.0])
+def test_seeing_then_judging_is_scoring(discriminator: Discriminator, alpha: float) -> None:
+    score = discriminator(images(16), words(), 16, alpha)
+    assert score.shape == (4,)
+    assert torch.equal(discriminator.judge(discriminator.see(images(16), 16, alpha), words()), score)
+
+
+@pytest.mark.parametrize("project", [True, False])
+def test_words_change_the_score(project: bool) -> None:
+    torch.manual_seed(0)
+    discriminator = Discriminator(CHANNELS, WORDS, TEXT, project)
+    seen = discriminator.see(images(8), 8, 1.0)
+    change = discriminator.judge(seen, words()) - discriminator.judge(seen, words().roll(1, dims=0))
+    assert change.abs().min() > 1e-3
+
+
+def test_score_joins_the_text_at_every_place_of_the_4x4_features() -> None:
+    torch.manual_seed(0)
+    discriminator = with_biases(Discriminator(CHANNELS, WORDS, TEXT, project=False))
+    width = CHANNELS[0]
+    seen = torch.randn(4, width, 4, 4)
+    text = F.linear(words(), discriminator.compress.weight * math.sqrt(2 / WORDS), discriminator.compress.bias)
+    x = torch.cat([seen, text.reshape(4, TEXT, 1, 1).repeat(1, 1, 4, 4)], dim=1)
+    x = act(conv(discriminator.join, x))
+    dense = (discriminator.dense.weight * math.sqrt(2 / (width * 16))).reshape(width, width, 4, 4)
+    x = act(F.conv2d(x, dense, discriminator.dense.bias))  # 4x4 without padding, as in the paper's table 2
+    expected = x.flatten(1) @ (discriminator.score.weight / math.sqrt(width)).T + discriminator.score.bias
+    torch.testing.assert_close(discriminator.judge(seen, words()), expected.squeeze(1))
+
+
+def test_projection_adds_the_inner_product_of_features_and_text(discriminator: Discriminator) -> None:
+    width = CHANNELS[0]
+    seen = torch.randn(4, width, 4, 4)
+    score = discriminator.judge(seen, words())
+    features, projection = discriminator.features, discriminator.projection
+    assert features is not None
+    assert projection is not None
+    discriminator.features = discriminator.projection = None
+    without = discriminator.judge(seen, words())
+    picture = act(F.linear(seen.reshape(4, -1), features.weight * math.sqrt(2 / (width * 16)), features.bias))
+    text = F.linear(words(), projection.weight / math.sqrt(WORDS), projection.bias)
+    expected = torch.stack([picture[i] @ text[i] for i in range(4)]) / math.sqrt(width)
+    torch.testing.assert_close(score - without, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_reals_at_full_weight_are_only_pooled() -> None:
+    torch.testing.assert_close(faded_reals(images(16), 4, 1.0), halved(halved(images(16))))
+    assert torch.equal(faded_reals(images(16), 16, 1.0), images(16))
+
+
+def test_reals_start_their_fade_exactly_at_the_last_stage() -> None:
+    last_stage = faded_reals(images(16), 4, 1.0)
+    torch.testing.assert_close(faded_reals(images(16), 8, 0.0), doubled(last_stage))
+    last_stage = faded_reals(images(16), 8, 1.0)
+    assert torch.equal(faded_reals(images(16), 16, 0.0), doubled(last_stage))
+
+
+def test_reals_half_faded_are_the_mean_of_both_ends() -> None:
+    start, end = faded_reals(images(16), 8, 0.0), faded_reals(images(16), 8, 1.0)
+    torch.testing.assert_close(faded_reals(images(16), 8, 0.5), (start + end) / 2)
+
+
+def test_reals_keep_their_colour_through_the_fade() -> None:
+    grey = torch.full((2, 3, 16, 16), 0.25)
+    assert torch.equal(faded_reals(grey, 8, 0.3), torch.full((2, 3, 8, 8), 0.25))

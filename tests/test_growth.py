@@ -1,0 +1,100 @@
+from typing import Any
+
+import pytest
+
+from t2f.errors import UserError
+from t2f.growth import GrowthSchedule, Position
+
+PLAN: dict[str, Any] = {
+    "resolutions": [4, 8, 16],
+    "batch_sizes": [32, 16, 8],
+    "fade_in": [0.5, 0.5, 0.25],
+    "images": [100, 200, 400],
+}
+
+
+@pytest.fixture
+def schedule() -> GrowthSchedule:
+    return GrowthSchedule(**PLAN)
+
+
+@pytest.mark.parametrize(
+    ("seen", "position"),
+    [
+        (0, Position(0, 4, 1.0, 32)),  # the first stage has nothing to fade
+        (25, Position(0, 4, 1.0, 32)),
+        (99, Position(0, 4, 1.0, 32)),
+        (100, Position(1, 8, 0.0, 16)),
+        (101, Position(1, 8, 0.01, 16)),
+        (150, Position(1, 8, 0.5, 16)),
+        (199, Position(1, 8, 0.99, 16)),
+        (200, Position(1, 8, 1.0, 16)),
+        (299, Position(1, 8, 1.0, 16)),
+        (300, Position(2, 16, 0.0, 8)),
+        (350, Position(2, 16, 0.5, 8)),
+        (400, Position(2, 16, 1.0, 8)),
+        (699, Position(2, 16, 1.0, 8)),
+        (700, Position(2, 16, 1.0, 8)),  # past the end
+        (10**9, Position(2, 16, 1.0, 8)),
+    ],
+)
+def test_position_by_hand(schedule: GrowthSchedule, seen: int, position: Position) -> None:
+    assert schedule.at(seen) == position
+
+
+def test_totals(schedule: GrowthSchedule) -> None:
+    assert [schedule.stage_end(stage) for stage in range(3)] == [100, 300, 700]
+    assert schedule.total_images == 700
+    assert schedule.final_resolution == 16
+
+
+def test_a_stage_may_fade_through_its_whole_length_or_not_at_all() -> None:
+    whole = GrowthSchedule([4, 8], [1, 1], fade_in=[0, 1], images=[10, 10])
+    assert [whole.at(seen).alpha for seen in (10, 15, 19)] == [0, 0.5, 0.9]
+    none = GrowthSchedule([4, 8], [1, 1], fade_in=[0, 0], images=[10, 10])
+    assert [none.at(seen).alpha for seen in (10, 15, 19)] == [1, 1, 1]
+
+
+def test_growth_may_start_above_four_pixels_without_fading() -> None:
+    assert GrowthSchedule([8, 16], [4, 4], [0.5, 0.5], images=[10, 10]).at(0) == Position(0, 8, 1.0, 4)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "images"),
+    [([1, 2, 4], [100, 200, 400]), ([0.5, 1.25, 3], [50, 125, 300]), ([0.001, 1, 1], [1, 100, 100])],
+)
+def test_epochs_are_passes_over_the_data_set(epochs: list[float], images: list[int]) -> None:
+    lists = {key: PLAN[key] for key in ("resolutions", "batch_sizes", "fade_in")}
+    by_epochs = GrowthSchedule(**lists, epochs=epochs, dataset_size=100)
+    assert by_epochs.stages == GrowthSchedule(**lists, images=images).stages
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": [1, 1, 1], "dataset_size": 9}, r"needs growth\.images or growth\.epochs, and not both"),
+        ({"images": None}, r"needs growth\.images or growth\.epochs, and not both"),
+        ({"images": None, "epochs": [1, 1, 1]}, "needs the size of the data set"),
+        ({"images": [100, 200]}, r"growth\.resolutions has 3, growth\.images has 2, growth\.fade_in has 3"),
+        ({"fade_in": [0.5]}, r"equally long, one value a stage: .*growth\.fade_in has 1"),
+        ({"batch_sizes": [8] * 4}, r"equally long, one value a stage: .*growth\.batch_sizes has 4"),
+        ({"images": None, "epochs": [1], "dataset_size": 9}, r"growth\.epochs has 1"),
+        ({"resolutions": [], "images": [], "fade_in": [], "batch_sizes": []}, "schedule is empty"),
+        ({"resolutions": [4, 8, 12]}, "Resolution 12 .* no power of two"),
+        ({"resolutions": [2, 4, 8]}, "Resolution 2 .* at least 4"),
+        ({"resolutions": [0, 4, 8]}, "Resolution 0 "),
+        ({"resolutions": [-4, 4, 8]}, "Resolution -4 "),
+        ({"resolutions": [4, 8, 32]}, r"must double from stage to stage, but are \[4, 8, 32\]"),
+        ({"resolutions": [4, 8, 8]}, "must double from stage to stage"),
+        ({"resolutions": [16, 8, 4]}, "must double from stage to stage"),
+        ({"images": [100, 0, 400]}, r"Every stage of growth\.images must be longer than 0"),
+        ({"images": None, "epochs": [1, 0, 1], "dataset_size": 9}, r"Every stage of growth\.epochs must be longer"),
+        ({"batch_sizes": [32, 0, 8]}, r"growth\.batch_sizes must hold 1 image or more, not \[32, 0, 8\]"),
+        ({"fade_in": [0.5, 1.5, 0.5]}, r"between 0 and 1, not \[0\.5, 1\.5, 0\.5\]"),
+        ({"fade_in": [0.5, -0.1, 0.5]}, "between 0 and 1"),
+        ({"fade_in": [0.5, float("nan"), 0.5]}, "between 0 and 1"),
+    ],
+)
+def test_a_senseless_schedule_is_explained(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        GrowthSchedule(**PLAN | change)

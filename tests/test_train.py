@@ -1,0 +1,235 @@
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from conftest import ROOT, TINY
+from omegaconf import DictConfig
+from PIL import Image
+
+from t2f.checkpoint import read_checkpoint
+from t2f.errors import UserError
+from train import train
+
+Tiny = Callable[..., DictConfig]
+
+
+def train_in_process(*overrides: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """`python train.py` as a user types it."""
+    return subprocess.run(
+        [sys.executable, "train.py", *overrides],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_leaves_what_it_promises(tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures = train(tiny("logger=default", "evaluation=attributes", "evaluation.count=30"))
+    run = tmp_path / "run"
+    assert [int(row["images_seen"]) for row in rows(run) if row["loss/generator"]] == [16, 32, 48, 64, 80, 96]
+    assert [row["growth/resolution"] for row in rows(run)][:6] == ["4"] * 3 + ["8"] * 3
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"last.ckpt", "4px.ckpt", "8px.ckpt"}
+    assert [path.stem for path in sorted((run / "samples").iterdir())] == [f"{n:09d}" for n in (0, 32, 64, 96)]
+    assert Image.open(run / "growth.gif").n_frames == 4  # type: ignore[attr-defined]  # a GIF has frames
+    assert list((run / "tensorboard").glob("events.*"))
+    assert "vocabulary: " in (run / "config.yaml").read_text()
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    assert evaluation["attribute_accuracy"] == figures["attribute_accuracy"]
+    assert set(evaluation["attributes"]["Smiling"]) == {"asked", "matched", "shuffled", "real"}
+    assert "| mean |" in (run / "evaluation.md").read_text()
+    shown = capsys.readouterr().out
+    for word in ("Growth", "8x8", "parameters", "t2f generate", "checkpoints"):
+        assert word in shown
+
+
+class StopAt(pl.Callback):
+    """End the run as a crash would, after so many images."""
+
+    def __init__(self, images: int, schedule: Any) -> None:
+        self.images = images
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+        if pl_module.images_seen >= self.images:
+            raise RuntimeError("crash")
+
+
+def assert_equal(one: Any, other: Any, where: str = "checkpoint") -> None:
+    """Nested containers equal to the bit."""
+    assert type(one) is type(other), where
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), where
+    elif isinstance(one, dict):
+        assert list(one) == list(other), where
+        for key in one:
+            assert_equal(one[key], other[key], f"{where}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for place, (left, right) in enumerate(zip(one, other, strict=True)):
+            assert_equal(left, right, f"{where}[{place}]")
+    else:
+        assert one == other, where
+
+
+def test_resuming_in_mid_fade_is_exact(tiny: Tiny, tmp_path: Path) -> None:
+    whole = tiny(f"paths.run={tmp_path}/whole")
+    train(whole)
+
+    crash = "+callbacks.crash={_target_: test_train.StopAt, images: 64}"
+    sys.modules["test_train"] = sys.modules[__name__]
+    with pytest.raises(RuntimeError, match="crash"):
+        train(tiny(crash))
+    stopped = read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")["t2f"]
+    assert (stopped["images_seen"], stopped["resolution"]) == (56 - 8, 4) or 0 < stopped["alpha"] < 1
+    train(tiny("resume=true"))
+
+    for name in ("last.ckpt", "8px.ckpt"):
+        one = read_checkpoint(tmp_path / "whole/checkpoints" / name)
+        other = read_checkpoint(tmp_path / "run/checkpoints" / name)
+        for part in ("state_dict", "optimizer_states"):
+            assert_equal(one[part], other[part], part)
+        assert one["t2f"]["images_seen"] == other["t2f"]["images_seen"] == 96
+    timeless = [
+        [{k: v for k, v in row.items() if k != "speed/images_per_second"} for row in rows(tmp_path / run)]
+        for run in ("whole", "run")
+    ]
+    assert timeless[0] == timeless[1]
+
+
+def test_ckpt_path_goes_on_in_a_new_folder(tiny: Tiny, tmp_path: Path) -> None:
+    train(tiny(f"paths.run={tmp_path}/first"))
+    (tmp_path / "next").mkdir()
+    train(tiny(f"paths.run={tmp_path}/next", f"ckpt_path={tmp_path}/first/checkpoints/4px.ckpt"))
+    assert [int(row["images_seen"]) for row in rows(tmp_path / "next")] == [64, 80, 96]
+    ends = [read_checkpoint(tmp_path / run / "checkpoints/last.ckpt")["state_dict"] for run in ("first", "next")]
+    assert_equal(ends[0], ends[1])
+
+
+@pytest.mark.parametrize("loss", sorted(path.stem for path in (ROOT / "conf/loss").glob("*.yaml")))
+def test_every_loss_trains(tiny: Tiny, tmp_path: Path, loss: str) -> None:
+    train(tiny(f"loss={loss}"))
+    last = rows(tmp_path / "run")[-1]
+    assert all(np.isfinite(float(value)) for value in last.values() if value)
+
+
+@pytest.mark.parametrize("experiment", sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml")))
+def test_every_experiment_trains_as_configured(tiny: Tiny, tmp_path: Path, experiment: str) -> None:
+    """Its own networks and batch sizes; only fewer faces and images, one step a stage."""
+    cfg = tiny(f"experiment={experiment}", "data.count=40", "data.held_out=8", "evaluation=none", "logger=csv", base=[])
+    stages = len(cfg.growth.resolutions)
+    short = [int(size) for size in cfg.growth.batch_sizes]
+    cfg.growth.images, cfg.growth.epochs = short, None
+    train(cfg)
+    assert read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")["t2f"]["resolution"] == 4 * 2 ** (stages - 1)
+
+
+def test_the_original_recipe_has_the_originals_numbers(tiny: Tiny) -> None:
+    cfg = tiny("experiment=t2f_original", base=[])
+    model, optimizer = cfg.model, cfg.model.generator_optimizer
+    assert cfg.text.tokenizer.max_tokens == 100
+    assert (cfg.text.encoder.word_dim, cfg.text.encoder.hidden_dim, cfg.text.encoder.layers) == (128, 256, 3)
+    assert model.networks.conditioning.dim == 178
+    assert model.networks.generator.latent_dim == 256
+    assert (optimizer.lr, list(optimizer.betas), optimizer.eps) == (0.001, [0.0, 0.0], 1e-8)
+    assert cfg.loss.adversarial.drift == 0.001
+    assert (model.n_critic, model.matching_aware) == (1, True)
+    assert list(cfg.growth.resolutions) == [4, 8, 16, 32, 64]
+    assert list(cfg.growth.epochs) == [160, 80, 40, 20, 10]
+    assert list(cfg.growth.fade_in) == [0.85] * 5
+    assert list(cfg.growth.batch_sizes) == [16] * 5
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["growth.resolutions=[4,10]"], "10 in growth.resolutions is no power of two"),
+        (["growth.images=[48]"], "must be equally long"),
+        (["growth.resolutions=[4,8,16]", "growth.images=[8,8,8]"], "must be equally long"),
+        (["growth.batch_sizes=[8,0]"], "batch"),
+        (["data.count=0"], "data.count"),
+        (["data.resolution=4"], "data.resolution=8"),
+        (["model.networks.generator.channels=[16]"], "model.networks.generator.channels"),
+        (["text.encoder.hidden_dim=16", "model.networks.conditioning.dim=99"], "latent_dim"),
+        (["ckpt_path=/nowhere/last.ckpt"], "no checkpoint /nowhere/last.ckpt"),
+        (["resume=true"], "no checkpoint"),
+    ],
+)
+def test_bad_values_end_in_one_sentence(tiny: Tiny, overrides: list[str], message: str) -> None:
+    with pytest.raises(Exception, match=".") as caught:
+        train(tiny(*overrides))
+    error: BaseException | None = caught.value
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__
+    assert error is not None, f"a bare error: {caught.value!r}"
+    assert message in str(error)
+
+
+def test_another_model_cannot_be_resumed(tiny: Tiny, tmp_path: Path) -> None:
+    train(tiny(f"paths.run={tmp_path}/first"))
+    with pytest.raises(UserError, match="another model"):
+        train(tiny(f"ckpt_path={tmp_path}/first/checkpoints/last.ckpt", "model.networks.generator.channels=[16,8]"))
+    with pytest.raises(UserError, match="other captions"):
+        train(tiny(f"ckpt_path={tmp_path}/first/checkpoints/last.ckpt", "data.count=41"))
+
+
+def test_a_diverging_run_says_so_and_keeps_its_last_good_checkpoint(tiny: Tiny, tmp_path: Path) -> None:
+    train(
+        tiny(
+            f"paths.run={tmp_path}/first",
+            "growth.resolutions=[4]",
+            "growth.images=[48]",
+            "growth.fade_in=[0]",
+            "growth.batch_sizes=[8]",
+            "model.networks.generator.channels=[16,16]",
+        )
+    )
+    with pytest.raises(UserError, match="Training diverged"):
+        train(tiny("model.generator_optimizer.lr=1e30"))
+    for path in (tmp_path / "run").rglob("*.ckpt"):
+        weights = read_checkpoint(path)["state_dict"].values()
+        assert all(torch.isfinite(weight).all() for weight in weights)
+
+
+def test_the_command_line_says_errors_in_one_sentence(tmp_path: Path) -> None:
+    for overrides, message in (
+        (["growth.fade_in=[0,2]"], "growth.fade_in are shares of a stage"),
+        (["loss=no_such_loss"], "Could not find 'loss/no_such_loss'"),
+        (["data.cuont=3"], "data.cuont"),
+    ):
+        result = train_in_process(*TINY, f"paths.runs={tmp_path}", *overrides)
+        assert result.returncode != 0
+        assert message in result.stderr
+        assert "Traceback" not in result.stderr + result.stdout
+
+
+def test_a_killed_run_goes_on_with_resume_true(tmp_path: Path) -> None:
+    """In real processes: killed in mid-fade, started again with the same command and resume=true."""
+    run = [*TINY, f"paths.runs={tmp_path}", "name=killed"]
+    command = [sys.executable, "train.py", *run, "growth.images=[48,4000]"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not list(tmp_path.glob("killed/*/checkpoints/4px.ckpt")):
+            assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+    result = train_in_process(*run, "growth.images=[48,48]", "resume=true")
+    assert result.returncode == 0, result.stderr
+    assert len(list(tmp_path.glob("killed/*"))) == 1
+    assert "Going on after" in result.stdout

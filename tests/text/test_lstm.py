@@ -1,0 +1,60 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from t2f.text.lstm import LSTMEncoder
+
+SENTENCES = [[3, 5, 2, 9, 4, 7], [8], [2, 2, 6], [9, 1]]
+
+
+def rows(sentences: list[list[int]], length: int) -> Tensor:
+    return torch.tensor([sentence + [0] * (length - len(sentence)) for sentence in sentences])
+
+
+@pytest.fixture(params=[1, 2], ids=["one layer", "two layers"])
+def encoder(request: pytest.FixtureRequest) -> LSTMEncoder:
+    torch.manual_seed(0)
+    return LSTMEncoder(vocabulary=10, word_dim=5, hidden_dim=7, layers=request.param)
+
+
+def test_is_torchs_lstm_on_the_bare_sentence_read_at_its_last_word(encoder: LSTMEncoder) -> None:
+    reference = nn.LSTM(5, 7, num_layers=encoder.lstm.num_layers)
+    reference.load_state_dict(encoder.lstm.state_dict())
+    embeddings = encoder(rows(SENTENCES, 6))
+    assert embeddings.shape == (4, 7)
+    for sentence, embedding in zip(SENTENCES, embeddings, strict=True):
+        states, _ = reference(encoder.words.weight[sentence])
+        torch.testing.assert_close(embedding, states[-1])
+
+
+@pytest.mark.parametrize("length", [6, 7, 20])
+def test_padding_never_changes_an_embedding(encoder: LSTMEncoder, length: int) -> None:
+    torch.testing.assert_close(encoder(rows(SENTENCES, length)), encoder(rows(SENTENCES, 6)))
+
+
+@pytest.mark.parametrize("order", [[3, 2, 1, 0], [1, 3, 0, 2]])
+def test_order_of_the_batch_does_not_matter(encoder: LSTMEncoder, order: list[int]) -> None:
+    mixed = encoder(rows([SENTENCES[i] for i in order], 6))
+    torch.testing.assert_close(mixed, encoder(rows(SENTENCES, 6))[order])
+
+
+def test_company_in_the_batch_does_not_matter(encoder: LSTMEncoder) -> None:
+    together = encoder(rows(SENTENCES, 6))
+    for i, sentence in enumerate(SENTENCES):
+        torch.testing.assert_close(encoder(rows([sentence], 6))[0], together[i])
+
+
+def test_order_of_words_matters(encoder: LSTMEncoder) -> None:
+    one, other = encoder(rows([[3, 5, 2], [5, 3, 2]], 3))
+    assert (one - other).abs().max() > 1e-3
+
+
+def test_every_word_of_a_sentence_learns_and_padding_does_not(encoder: LSTMEncoder) -> None:
+    encoder(rows([[3, 5, 2], [8]], 6)).square().sum().backward()
+    gradient = encoder.words.weight.grad
+    assert gradient is not None
+    assert gradient.abs().sum(dim=1).nonzero().flatten().tolist() == [2, 3, 5, 8]
+
+
+def test_a_row_of_padding_does_not_crash(encoder: LSTMEncoder) -> None:
+    assert encoder(torch.zeros(2, 6, dtype=torch.int64)).isfinite().all()

@@ -1,0 +1,127 @@
+import pytest
+import torch
+
+from t2f.errors import UserError
+from t2f.text.tokenizer import WordTokenizer
+
+CAPTIONS = ["A smiling woman with red hair.", "A man with a beard, smiling.", "The man has red hair"]
+
+
+@pytest.fixture
+def tokenizer() -> WordTokenizer:
+    return WordTokenizer.train(CAPTIONS, vocabulary=100, max_tokens=8)
+
+
+def words(tokenizer: WordTokenizer, caption: str) -> list[str]:
+    """The words that the ids of a caption stand for, without padding."""
+    names = {number: word for word, number in tokenizer.tokenizer.get_vocab().items()}
+    return [names[int(number)] for number in tokenizer([caption])[0] if number != 0]
+
+
+def test_rows_are_padded_with_zeros_at_the_end(tokenizer: WordTokenizer) -> None:
+    rows = tokenizer(["red hair", "a man with a beard"])
+    assert rows.dtype == torch.int64
+    assert rows.shape == (2, 8)
+    assert (rows != 0).tolist() == [[True] * 2 + [False] * 6, [True] * 5 + [False] * 3]
+
+
+def test_padding_and_unknown_have_the_first_two_ids(tokenizer: WordTokenizer) -> None:
+    vocabulary = tokenizer.tokenizer.get_vocab()
+    assert vocabulary["[PAD]"] == 0
+    assert vocabulary["[UNK]"] == 1
+    assert sorted(vocabulary.values()) == list(range(len(tokenizer)))
+
+
+def test_every_word_of_the_captions_has_an_id_of_its_own(tokenizer: WordTokenizer) -> None:
+    vocabulary = {"a", "smiling", "woman", "with", "red", "hair", ".", "man", "beard", ",", "the", "has"}
+    assert set(tokenizer.tokenizer.get_vocab()) == vocabulary | {"[PAD]", "[UNK]"}
+    assert len(tokenizer) == 14
+
+
+def test_words_come_in_order_with_punctuation_apart(tokenizer: WordTokenizer) -> None:
+    assert words(tokenizer, "The man, smiling.") == ["the", "man", ",", "smiling", "."]
+
+
+def test_case_and_width_do_not_matter(tokenizer: WordTokenizer) -> None:
+    expected = tokenizer(["red hair"])
+    assert torch.equal(tokenizer(["RED Hair"]), expected)
+    assert torch.equal(tokenizer(["\uff32\uff45\uff44 hair"]), expected)  # full-width letters: NFKC
+
+
+def test_unknown_words_share_id_one(tokenizer: WordTokenizer) -> None:
+    assert tokenizer(["klingon red wookiee"])[0, :4].tolist() == [1, int(tokenizer(["red"])[0, 0]), 1, 0]
+
+
+def test_long_captions_are_cut_at_the_end(tokenizer: WordTokenizer) -> None:
+    long = tokenizer(["a man with red hair with red hair with a beard"])
+    assert long.shape == (1, 8)
+    assert torch.equal(long, tokenizer(["a man with red hair with red hair"]))
+
+
+def test_vocabulary_keeps_the_most_frequent_words() -> None:
+    tokenizer = WordTokenizer.train(["hat hat hat", "beard beard", "nose"], vocabulary=4, max_tokens=4)
+    assert len(tokenizer) == 4
+    assert words(tokenizer, "hat beard nose") == ["hat", "beard", "[UNK]"]
+
+
+def test_training_twice_gives_the_same_ids() -> None:
+    """Many words are equally frequent, so an order by frequency alone would not do."""
+    captions = [f"word{number}" for number in range(300)]
+    one, other = (WordTokenizer.train(captions, 200, 4) for _ in range(2))
+    assert one.to_json() == other.to_json()
+
+
+def test_json_round_trip(tokenizer: WordTokenizer) -> None:
+    again = WordTokenizer.from_json(tokenizer.to_json(), max_tokens=8)
+    captions = [*CAPTIONS, "a klingon", "HAT"]
+    assert torch.equal(again(captions), tokenizer(captions))
+    assert len(again) == len(tokenizer)
+    assert again.to_json() == tokenizer.to_json()
+
+
+def test_row_length_can_be_changed_on_the_way_back(tokenizer: WordTokenizer) -> None:
+    shorter = WordTokenizer.from_json(tokenizer.to_json(), max_tokens=3)
+    assert torch.equal(shorter(CAPTIONS), tokenizer(CAPTIONS)[:, :3])
+
+
+@pytest.mark.parametrize("empty", ["", "   ", "\n\t"])
+def test_an_empty_description_is_told_by_its_number(tokenizer: WordTokenizer, empty: str) -> None:
+    with pytest.raises(UserError, match="Description 2 is empty: write at least one word"):
+        tokenizer(["a man", empty])
+
+
+def test_no_captions_are_no_rows(tokenizer: WordTokenizer) -> None:
+    assert tokenizer([]).shape == (0, 8)
+
+
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [
+        ("Улыбчивая ЖЕНЩИНА", ["улыбчивая", "женщина"]),
+        ("微笑的女人。戴眼镜", ["微笑的女人", "。", "戴眼镜"]),
+        ("मुस्कुराती हुई महिला", ["मुस्कुराती", "हुई", "महिला"]),
+        ("امرأة مبتسمة", ["امرأة", "مبتسمة"]),
+        ("Une femme à lunettes", ["une", "femme", "à", "lunettes"]),
+    ],
+)
+def test_other_scripts_are_words_too(caption: str, expected: list[str]) -> None:
+    assert words(WordTokenizer.train([caption], 100, 8), caption) == expected
+
+
+def test_composed_and_decomposed_letters_are_one_word() -> None:
+    tokenizer = WordTokenizer.train(["se\u00f1or"], 100, 4)
+    assert torch.equal(tokenizer(["sen\u0303or"]), tokenizer(["se\u00f1or"]))
+    assert words(tokenizer, "sen\u0303or") == ["se\u00f1or"]
+
+
+def test_unknown_words_are_named_as_written_without_punctuation(tokenizer: WordTokenizer) -> None:
+    assert tokenizer.unknown_words("A Klingon; with RED hair & Ñandú!") == ["Klingon", "Ñandú"]
+    assert tokenizer.unknown_words("A man, smiling!") == []
+
+
+@pytest.mark.parametrize(
+    ("caption", "knows"),
+    [("a klingon", True), ("HAIR", True), ("klingon wookiee", False), ("klingon, wookiee.", False), ("...", False)],
+)
+def test_knows_a_word(tokenizer: WordTokenizer, caption: str, knows: bool) -> None:
+    assert tokenizer.knows_a_word_of(caption) is knows
