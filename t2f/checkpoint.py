@@ -60,6 +60,16 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     return checkpoint
 
 
+def find_checkpoint(path: Path) -> Path:
+    """A checkpoint itself, or the newest last.ckpt in a run's folder or a folder of runs."""
+    if not path.is_dir():
+        return path
+    found = sorted(path.rglob("last.ckpt"), key=lambda each: each.stat().st_mtime)
+    if not found:
+        raise UserError(f"There is no checkpoint in the folder {path}: train one with python train.py.")
+    return found[-1]
+
+
 class Painter:
     """The averaged networks of a checkpoint with their tokenizer: all that it takes to draw."""
 

@@ -26,7 +26,7 @@ TINY = [
     "text.encoder.hidden_dim=16",
     "callbacks.metrics.every=16",
     "callbacks.sheets.every=32",
-    "callbacks.checkpoints.every=24",
+    "callbacks.checkpoints.every=20",
     "logger=csv",
     "evaluation=none",
 ]

@@ -91,12 +91,13 @@ def test_resuming_in_mid_fade_is_exact(tiny: Tiny, tmp_path: Path) -> None:
     whole = tiny(f"paths.run={tmp_path}/whole")
     train(whole)
 
-    crash = "+callbacks.crash={_target_: test_train.StopAt, images: 64}"
+    crash = "+callbacks.crash={_target_: test_train.StopAt, images: 72}"
     sys.modules["test_train"] = sys.modules[__name__]
     with pytest.raises(RuntimeError, match="crash"):
         train(tiny(crash))
     stopped = read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")["t2f"]
-    assert (stopped["images_seen"], stopped["resolution"]) == (56 - 8, 4) or 0 < stopped["alpha"] < 1
+    assert stopped["resolution"] == 8
+    assert 0 < stopped["alpha"] < 1
     train(tiny("resume=true"))
 
     for name in ("last.ckpt", "8px.ckpt"):
@@ -171,7 +172,7 @@ def test_the_original_recipe_has_the_originals_numbers(tiny: Tiny) -> None:
     ],
 )
 def test_bad_values_end_in_one_sentence(tiny: Tiny, overrides: list[str], message: str) -> None:
-    with pytest.raises(Exception, match=".") as caught:
+    with pytest.raises(Exception, match=r".") as caught:
         train(tiny(*overrides))
     error: BaseException | None = caught.value
     while error is not None and not isinstance(error, UserError):

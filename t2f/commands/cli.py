@@ -24,7 +24,7 @@ def t2f() -> None:
 
 @app.command()
 def generate(
-    checkpoint: Annotated[Path, typer.Argument(help="A .ckpt file of a run's checkpoints folder.")],
+    checkpoint: Annotated[Path, typer.Argument(help="A .ckpt file, or a folder of runs: its newest last.ckpt.")],
     descriptions: Annotated[list[str], typer.Argument(help="One or more descriptions, each in quotes.")],
     count: Annotated[int, typer.Option(min=1, max=1000, help="Faces for each description.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same faces.")] = 0,

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from t2f.checkpoint import Painter
+from t2f.checkpoint import Painter, find_checkpoint
 from t2f.errors import UserError
 from t2f.pictures import captioned_sheet, save_png, to_uint8
 
@@ -18,7 +18,7 @@ def generate(checkpoint: Path, descriptions: list[str], count: int, seed: int, o
     """Draw `count` faces for each description into one picture, a row each, and say what was unclear."""
     if out.suffix.lower() != ".png":
         raise UserError(f"--out must name a .png file, but is {out}.")
-    painter = Painter.load(checkpoint)
+    painter = Painter.load(find_checkpoint(checkpoint))
     warn_of_unknown_words(painter, descriptions)
     # One noise vector for each column, so that a column shows what the words change.
     noise = torch.randn(count, painter.networks.noise_dim, generator=torch.Generator().manual_seed(seed))

@@ -46,9 +46,18 @@ def test_a_row_for_each_description(checkpoint: Path, tmp_path: Path) -> None:
 def test_unknown_words_are_named(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     generate(checkpoint, ["a smiling Klingon with glasses"], 1, 0, tmp_path / "faces.png")
     assert "Klingon" in capsys.readouterr().err
-    with pytest.raises(UserError, match="none of the words of description 2.*zwölf, Boxkämpfer"):
+    with pytest.raises(UserError, match=r"none of the words of description 2.*zwölf, Boxkämpfer"):
         generate(checkpoint, ["a man", "zwölf Boxkämpfer"], 1, 0, tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
+
+
+def test_a_folder_means_its_newest_checkpoint(checkpoint: Path, tmp_path: Path) -> None:
+    generate(checkpoint, ["a man"], 1, 0, tmp_path / "file.png")
+    generate(checkpoint.parent.parent, ["a man"], 1, 0, tmp_path / "folder.png")
+    assert (tmp_path / "file.png").read_bytes() == (tmp_path / "folder.png").read_bytes()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no checkpoint in the folder"):
+        generate(tmp_path / "empty", ["a man"], 1, 0, tmp_path / "none.png")
 
 
 @pytest.mark.parametrize("description", ["", "   ", "\n"])
