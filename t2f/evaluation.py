@@ -59,9 +59,9 @@ class AttributeEvaluation:
             for name, ask, match, shuffle, real_score in zip(
                 names,
                 (asked >= 0).sum(0).tolist(),
-                matched.compute().tolist(),
-                shuffled.compute().tolist(),
-                real.compute().tolist(),
+                matched.compute().atleast_1d().tolist(),
+                shuffled.compute().atleast_1d().tolist(),
+                real.compute().atleast_1d().tolist(),
                 strict=True,
             )
         }

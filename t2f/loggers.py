@@ -26,10 +26,12 @@ class CSVLogger(Logger):
         self.path = Path(path)
         self.columns = [CLOCK]
         self.rows: list[dict[str, Any]] = []
+        self.append = False  # not to a file of an earlier part of the run: its end may be cut off, or be stale
+        self.clock: int | None = None
         if self.path.exists():
             with self.path.open(newline="", encoding="utf-8") as file:
                 reader = csv.DictReader(file)
-                self.rows = list(reader)
+                self.rows = [row for row in reader if row[CLOCK].isdigit() and None not in row.values()]
                 self.columns = list(reader.fieldnames or [CLOCK])
 
     @property
@@ -46,13 +48,13 @@ class CSVLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        row = {CLOCK: step, **{name: f"{value:.6g}" for name, value in metrics.items()}}
-        if self.rows and int(self.rows[-1][CLOCK]) == step:
+        row: dict[str, Any] = {CLOCK: step, **{name: f"{value:.6g}" for name, value in metrics.items()}}
+        if step == self.clock:
             row = {**self.rows[-1], **row}
         kept = [old for old in self.rows if int(old[CLOCK]) < (step or 0)]
         new_columns = [name for name in row if name not in self.columns]
-        append = len(kept) == len(self.rows) and not new_columns and self.path.exists()
-        self.rows, self.columns = [*kept, row], self.columns + new_columns
+        append = self.append and len(kept) == len(self.rows) and not new_columns
+        self.rows, self.columns, self.clock, self.append = [*kept, row], self.columns + new_columns, step, True
         with disk_errors(f"the metrics {self.path}"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a" if append else "w", newline="", encoding="utf-8") as file:

@@ -111,7 +111,6 @@ def test_other_metrics_at_the_same_clock_do_not_erase_the_first(path: Path) -> N
     assert "0.9" in {row["accuracy"] for row in read(path)}
 
 
-@pytest.mark.xfail(reason="the old row's other cells are merged into the new one", strict=True)
 def test_a_resumed_run_drops_all_rows_of_a_clock_that_it_writes_again(path: Path) -> None:
     logger = write(path, [100, 200])
     logger.log_metrics({"accuracy": 0.9}, 200)
@@ -120,7 +119,6 @@ def test_a_resumed_run_drops_all_rows_of_a_clock_that_it_writes_again(path: Path
     assert {row["accuracy"] for row in read(path)} == {""}
 
 
-@pytest.mark.xfail(reason="the next row is appended to the rest of the one cut off", strict=True)
 def test_a_row_cut_off_by_a_full_disk_does_not_spoil_the_next(path: Path) -> None:
     write(path, [100, 200])
     path.write_bytes(path.read_bytes()[: -len("0,0.2\r\n")])  # left: 20

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +64,7 @@ def open_cache(folder: Path) -> Faces:
             attributes=np.load(folder / "attributes.npy"),
             attribute_names=about["attributes"],
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
         raise UserError(f"The image cache {folder} is damaged ({error}): delete that folder and run again.") from error
 
 

@@ -11,13 +11,14 @@ class AttributeAccuracy(Metric):
     """Balanced accuracy by attribute: the mean of the shares right where asked present and where asked absent.
 
     `update` takes what was read off the faces, bool (B, A), and what was asked, int8 (B, A): 1 present,
-    0 absent, -1 not asked. `compute` gives (A,) in [0, 1], chance 0.5; NaN for an attribute that was not
-    asked for both ways.
+    0 absent, -1 not asked. `compute` gives (A,) in [0, 1], chance 0.5 (of one attribute alone, a scalar:
+    torchmetrics does so); NaN for an attribute that was not asked for both ways.
 
-    >>> metric = AttributeAccuracy(attributes=1)
-    >>> metric.update(torch.tensor([[True], [True], [False]]), torch.tensor([[1], [0], [0]], dtype=torch.int8))
+    >>> metric = AttributeAccuracy(attributes=2)
+    >>> read = torch.tensor([[True, True], [True, False], [False, False]])
+    >>> metric.update(read, torch.tensor([[1, 1], [0, 0], [0, -1]], dtype=torch.int8))
     >>> metric.compute()
-    tensor([0.7500])
+    tensor([0.7500, 1.0000])
     """
 
     full_state_update = False

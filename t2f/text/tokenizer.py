@@ -23,6 +23,8 @@ class WordTokenizer:
     def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
+        # A caption that spells a special token means its letters.
+        tokenizer.encode_special_tokens = True
         tokenizer.enable_truncation(max_tokens)
         tokenizer.enable_padding(pad_id=PAD_ID, pad_token=PAD, length=max_tokens)
 

@@ -37,12 +37,6 @@ def test_by_hand() -> None:
     assert score((read, asked)).tolist() == pytest.approx([(3 / 4 + 0) / 2, (1 + 2 / 3) / 2])
 
 
-@pytest.mark.xfail(reason="torchmetrics squeezes a result of one element to no dimension", strict=True)
-def test_one_attribute_alone_has_a_vector_of_one() -> None:
-    read, asked = judged(0, attributes=1)
-    assert score((read, asked)).shape == (1,)
-
-
 @pytest.mark.parametrize("always", [True, False])
 def test_always_the_same_answer_is_chance_however_rare_the_attribute(always: bool) -> None:
     asked = torch.tensor([[1, 0]] + [[0, 1]] * 19, dtype=torch.int8)

@@ -45,6 +45,12 @@ def test_reading_in_parts_changes_nothing(classifier: AttributeClassifier) -> No
     assert torch.equal(classifier.read(images, batch_size=7), classifier.read(images, batch_size=50))
 
 
+def test_a_reader_still_in_training_reads_the_same(classifier: AttributeClassifier) -> None:
+    images = torch.from_numpy(make_faces(1, 50).images)
+    expected = classifier.read(images)
+    assert torch.equal(classifier.train().read(images), expected)
+
+
 def test_training_leaves_the_global_random_state_alone() -> None:
     faces = make_faces(0, 32)
     state = torch.get_rng_state()

@@ -10,7 +10,7 @@ from t2f.networks.progressive import Discriminator, Generator, depth_of, faded_r
 
 M = TypeVar("M", bound=nn.Module)
 
-CHANNELS = (8, 6, 4)  # at 4, 8 and 16 pixels
+CHANNELS = (8, 6, 4, 2)  # at 4, 8, 16 and 32 pixels
 LATENT, WORDS, TEXT = 10, 5, 3
 
 
@@ -97,12 +97,12 @@ def test_generator_at_8_pixels_is_that_of_the_papers_table_2(generator: Generato
     torch.testing.assert_close(generator(latent, 8, 1.0), conv(generator.to_rgb[1], x, gain=1.0))
 
 
-@pytest.mark.parametrize("resolution", [4, 8, 16])
+@pytest.mark.parametrize("resolution", [4, 8, 16, 32])
 def test_generator_draws_at_every_resolution(generator: Generator, latent: Tensor, resolution: int) -> None:
     assert generator(latent, resolution, 1.0).shape == (3, 3, resolution, resolution)
 
 
-@pytest.mark.parametrize("resolution", [8, 16])
+@pytest.mark.parametrize("resolution", [8, 16, 32])
 def test_generator_starts_its_fade_exactly_at_the_last_stage(
     generator: Generator, latent: Tensor, resolution: int
 ) -> None:
@@ -110,7 +110,7 @@ def test_generator_starts_its_fade_exactly_at_the_last_stage(
     assert torch.equal(generator(latent, resolution, 0.0), doubled(last_stage))
 
 
-@pytest.mark.parametrize("resolution", [8, 16])
+@pytest.mark.parametrize("resolution", [8, 16, 32])
 def test_generator_half_faded_is_the_mean_of_both_ends(generator: Generator, latent: Tensor, resolution: int) -> None:
     start, end = generator(latent, resolution, 0.0), generator(latent, resolution, 1.0)
     assert (start - end).abs().max() > 0.1
@@ -141,6 +141,7 @@ def test_the_length_of_the_latent_does_not_matter(generator: Generator, latent: 
         (8, 1.0, {"blocks.0", "to_rgb.1"}),
         (16, 0.5, {"to_rgb.1", "blocks.0", "blocks.1", "to_rgb.2"}),
         (16, 1.0, {"blocks.0", "blocks.1", "to_rgb.2"}),
+        (32, 0.5, {"to_rgb.2", "blocks.0", "blocks.1", "blocks.2", "to_rgb.3"}),
     ],
 )
 def test_only_the_generators_layers_of_now_learn(
@@ -158,6 +159,7 @@ def test_only_the_generators_layers_of_now_learn(
         (8, 1.0, {"blocks.0", "from_rgb.1"}),
         (16, 0.5, {"from_rgb.1", "blocks.0", "blocks.1", "from_rgb.2"}),
         (16, 1.0, {"blocks.0", "blocks.1", "from_rgb.2"}),
+        (32, 0.5, {"from_rgb.2", "blocks.0", "blocks.1", "blocks.2", "from_rgb.3"}),
     ],
 )
 def test_only_the_discriminators_layers_of_now_learn(
@@ -173,8 +175,8 @@ def test_all_depths_are_built_at_once(generator: Generator, discriminator: Discr
     generator(torch.randn(2, LATENT), 16, 0.5)
     discriminator(images(16), words(), 16, 0.5)
     assert (set(generator.state_dict()), set(discriminator.state_dict())) == before
-    assert len(generator.to_rgb) == len(discriminator.from_rgb) == 3
-    assert len(generator.blocks) == len(discriminator.blocks) == 2
+    assert len(generator.to_rgb) == len(discriminator.from_rgb) == 4
+    assert len(generator.blocks) == len(discriminator.blocks) == 3
 
 
 def test_features_at_8_pixels_are_those_of_the_papers_table_2(discriminator: Discriminator) -> None:
@@ -186,7 +188,7 @@ def test_features_at_8_pixels_are_those_of_the_papers_table_2(discriminator: Dis
     torch.testing.assert_close(discriminator.see(images(8), 8, 1.0), act(conv(discriminator.conv, x)))
 
 
-@pytest.mark.parametrize("resolution", [8, 16])
+@pytest.mark.parametrize("resolution", [8, 16, 32])
 def test_discriminator_starts_its_fade_exactly_at_the_last_stage(discriminator: Discriminator, resolution: int) -> None:
     shrunk = F.avg_pool2d(images(resolution), 2)
     last_stage = discriminator(shrunk, words(), resolution // 2, 1.0)
