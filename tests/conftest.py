@@ -17,6 +17,7 @@ TINY = [
     "data.resolution=8",
     "growth.resolutions=[4,8]",
     "growth.images=[48,48]",
+    "growth.epochs=null",
     "growth.fade_in=[0,0.5]",
     "growth.batch_sizes=[8,8]",
     "model.networks.generator.channels=[16,16]",

@@ -12,7 +12,7 @@ from t2f.systems.base import GANSystem
 
 
 class Growth(pl.Callback):
-    """Set the system's resolution, alpha and batch size before each step."""
+    """Set the system's resolution, alpha, batch size and progress before each step."""
 
     def __init__(self, schedule: GrowthSchedule) -> None:
         self.schedule = schedule
@@ -28,10 +28,14 @@ class Growth(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GANSystem)
-        pl_module.position = self.schedule.at(pl_module.images_seen)
+        self.set_position(pl_module)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         assert isinstance(pl_module, GANSystem)
-        pl_module.position = self.schedule.at(pl_module.images_seen)
+        self.set_position(pl_module)
+
+    def set_position(self, system: GANSystem) -> None:
+        system.position = self.schedule.at(system.images_seen)
+        system.progress = system.images_seen / self.schedule.total_images

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from t2f.data.datamodule import Batch
@@ -21,20 +22,25 @@ CHECKPOINT_KEY = "t2f"
 class GANSystem(pl.LightningModule):
     """A GAN on the clock of images seen: real images shown to the discriminator, summed over processes.
 
-    `position` is set before each step by the growth callback. All randomness of a step follows from
+    `position`, and `progress` in [0, 1] through the whole schedule, are set before each step by the growth callback. All randomness of a step follows from
     (seed, rank, images seen), so a run that resumes needs no random state.
     """
 
     position: Position
+    progress: float
     noise_dim: int
     max_resolution: int
 
-    def __init__(self, seed: int, card: dict[str, Any]) -> None:
-        """`card`: what a checkpoint must tell to draw faces elsewhere; plain values only."""
+    def __init__(self, seed: int, card: dict[str, Any], lr_decay_start: float) -> None:
+        """`card`: what a checkpoint must tell to draw faces elsewhere; plain values only.
+
+        From the share `lr_decay_start` of the run on, learning rates fall linearly to 0 at its end.
+        """
         super().__init__()
         self.automatic_optimization = False
         self.seed = seed
         self.card = card
+        self.lr_decay_start = lr_decay_start
         self.images_seen = 0
         self._sums: dict[str, Tensor] = {}
         self._steps = 0
@@ -50,11 +56,25 @@ class GANSystem(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         torch.manual_seed(step_seed(self.seed, self.global_rank, self.images_seen))
+        self.set_learning_rates()
         report = self.train_on(batch, self.images_seen // self.position.batch_size)
         for name, value in report.items():
             self._sums[name] = self._sums.get(name, 0) + value.detach().float()
         self._steps += 1
         self.images_seen += len(batch["images"]) * self.trainer.world_size
+
+    def both_optimizers(self) -> list[LightningOptimizer]:
+        """The generator's and the discriminator's, as `configure_optimizers` gave them."""
+        optimizers = self.optimizers()
+        assert isinstance(optimizers, list)
+        return optimizers
+
+    def set_learning_rates(self) -> None:
+        """Set each optimiser's learning rate to its configured one times the decay at this point of the run."""
+        left = (1 - self.progress) / (1 - self.lr_decay_start) if self.lr_decay_start < 1 else 1.0
+        for optimizer in self.both_optimizers():
+            for group in optimizer.param_groups:
+                group["lr"] = optimizer.defaults["lr"] * min(1.0, left)
 
     def read_averages(self) -> dict[str, float]:
         """The averages of what `train_on` reported since the last reading. Raises `UserError` on NaN or infinity."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
-from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -45,10 +44,11 @@ class T2F(GANSystem):
         n_critic: int,
         ema_half_life: float,
         ema_ramp: float,
+        lr_decay_start: float,
         seed: int,
         card: dict[str, Any],
     ) -> None:
-        super().__init__(seed, card)
+        super().__init__(seed, card, lr_decay_start)
         self.networks = networks
         self.discriminator = discriminator
         self.ema = copy.deepcopy(networks).requires_grad_(False).eval()
@@ -76,12 +76,6 @@ class T2F(GANSystem):
         words = list(self.networks.encoder.parameters())
         (drawing if self.encoder_learns_from == "generator" else judging).extend(words)
         return [self.make_generator_optimizer(drawing), self.make_discriminator_optimizer(judging)]
-
-    def both_optimizers(self) -> list[LightningOptimizer]:
-        """Those of `configure_optimizers`, in its order."""
-        optimizers = self.optimizers()
-        assert isinstance(optimizers, list)
-        return optimizers
 
     def train_on(self, batch: Batch, step: int) -> dict[str, Tensor]:
         resolution, alpha = self.position.resolution, self.position.alpha

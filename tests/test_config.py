@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from t2f.config import fast_precision, run_folder
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "precision"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, "bf16-mixed"),
+        ({"avx512_bf16": False, "amx_bf16": True}, "bf16-mixed"),
+        ({"avx512_bf16": False, "amx_bf16": False}, "32-true"),
+        ({}, "32-true"),
+    ],
+)
+def test_bf16_on_processors_that_are_fast_at_it(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], precision: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert fast_precision("cpu") == precision
+
+
+@pytest.mark.parametrize(("capability", "precision"), [((7, 5), "32-true"), ((8, 0), "bf16-mixed")])
+def test_bf16_on_gpus_from_ampere_on(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], precision: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    assert fast_precision("auto") == precision
+    assert fast_precision("gpu") == precision
+
+
+def test_each_run_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    assert run_folder(str(tmp_path), "t2f", False) != run_folder(str(tmp_path), "t2f", False)
+
+
+def test_resume_takes_the_newest_run_of_the_name_that_has_a_checkpoint(tmp_path: Path) -> None:
+    for name, run, has_checkpoint in (
+        ("t2f", "2026-01-01", True),
+        ("t2f", "2026-01-02", True),
+        ("t2f", "2026-01-03", False),
+        ("other", "2026-01-04", True),
+    ):
+        folder = tmp_path / name / run / "checkpoints"
+        folder.mkdir(parents=True)
+        if has_checkpoint:
+            (folder / "last.ckpt").touch()
+    assert run_folder(str(tmp_path), "t2f", True) == str(tmp_path / "t2f" / "2026-01-02")
+    assert run_folder(str(tmp_path), "t2f", "elsewhere/run") == "elsewhere/run"
