@@ -9,10 +9,11 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from t2f.callbacks.progress import show_where_it_is
-from t2f.checkpoint import SafeCheckpointIO
-from t2f.config import checkpoint_to_resume, quiet_libraries, register_resolvers
+from t2f.checkpoint import SafeCheckpointIO, checkpoint_to_resume
+from t2f.config import quiet_libraries, register_resolvers
 from t2f.data.datamodule import FaceDataModule
-from t2f.errors import one_sentence_errors
+from t2f.errors import hydra_errors
+from t2f.loggers import finish_wandb
 
 register_resolvers()
 
@@ -38,21 +39,24 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
     trainer = instantiate(
         cfg.trainer,
-        callbacks=[instantiate(callback, schedule=schedule) for callback in cfg.callbacks.values()],
+        callbacks=[instantiate(callback) for callback in cfg.callbacks.values()],
         logger=[instantiate(logger) for logger in cfg.logger.values()],
         plugins=[SafeCheckpointIO()],
     )
     trainer.fit(system, data, ckpt_path=checkpoint, weights_only=True)
-    figures: dict[str, float] = instantiate(cfg.evaluation)(system, data, folder) if cfg.evaluation else {}
+    finished = system.images_seen >= schedule.total_images
+    figures: dict[str, float] = {}
+    if finished and cfg.evaluation:
+        figures = instantiate(cfg.evaluation)(system, data, folder)
     if trainer.is_global_zero:
-        show_where_it_is(folder, Console())
+        show_where_it_is(folder, finished, Console())
     return figures
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> None:
     quiet_libraries()
-    with one_sentence_errors():
+    with hydra_errors(), finish_wandb():
         train(cfg)
 
 

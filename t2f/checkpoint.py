@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from rich.console import Console
 from torch import nn
 
-from t2f.errors import UserError, disk_errors
+from t2f.errors import UserError, disk_errors, require
 from t2f.networks.text_to_face import TextToFace
 from t2f.systems.base import CHECKPOINT_KEY
 from t2f.text.tokenizer import WordTokenizer
@@ -42,7 +42,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
                 side.unlink(missing_ok=True)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        return read_checkpoint(Path(path), map_location)
+        return read_checkpoint(Path(path), map_location or "cpu")
 
 
 def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
@@ -51,6 +51,8 @@ def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
         raise UserError(f"There is no checkpoint {path}: give the path of a .ckpt file in a run's checkpoints folder.")
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except PermissionError as error:
+        raise UserError(f"There is no permission to read the checkpoint {path}.") from error
     except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError, OSError) as error:
         raise UserError(
             f"{path} is no whole checkpoint (truncated, or not made by t2f): use another of the run's checkpoints."
@@ -90,11 +92,13 @@ class Painter:
             if name.startswith("ema.")
         }
         try:
-            networks = build_networks(OmegaConf.create(card["config"]).model.networks)
+            networks = build_networks(OmegaConf.to_container(OmegaConf.create(card["config"])))
             networks.load_state_dict(weights)
             tokenizer = WordTokenizer.from_json(card["tokenizer"], card["max_tokens"])
-        except (InstantiationException, RuntimeError, KeyError, TypeError) as error:
-            reason = str(error).splitlines()[0]
+        except UserError:
+            raise
+        except Exception as error:  # a file from anywhere can be wrong in any way
+            reason = str(error).partition("\n")[0] or type(error).__name__
             raise UserError(f"{path} holds a model that this version of t2f cannot build: {reason}") from error
         return cls(networks.eval(), tokenizer, card["resolution"], card["alpha"])
 
@@ -105,29 +109,76 @@ class Painter:
         return torch.cat([self.networks(tokens, z, self.resolution, self.alpha) for tokens, z in batches])
 
 
-def build_networks(config: DictConfig) -> TextToFace:
-    """Build the drawing networks of a checkpoint's config, and nothing else.
+def build_networks(config: Any) -> TextToFace:
+    """Build the drawing networks of a checkpoint's plain config, and nothing else.
 
-    A config names the classes to call, so one from a stranger could call anything: only our own modules may be.
+    A config names the classes to call, so one from a stranger could call anything: only our own modules may
+    be, and no value may refer to another that would be looked up later.
     """
-    for target in targets_of(OmegaConf.to_container(config)):
+    networks_config = config["model"]["networks"]
+    for value in values_of(networks_config):
+        require("${" not in str(value), f"The checkpoint's config has an unresolved value {value}: do not trust it.")
+    for target in targets_of(networks_config):
+        require(target.startswith("t2f."), f"The checkpoint asks to call {target}, which is not ours: do not trust it.")
         try:
             found = get_class(target)
         except Exception as error:
             raise UserError(f"The checkpoint asks for {target}, which this version of t2f does not have.") from error
-        if not (issubclass(found, nn.Module) and found.__module__.startswith("t2f.")):
-            raise UserError(f"The checkpoint asks to call {target}, which is no network of t2f: do not trust it.")
-    networks = instantiate(config)
-    if not isinstance(networks, TextToFace):
-        raise UserError(f"The checkpoint's networks are a {type(networks).__name__}, not a TextToFace.")
+        ours = issubclass(found, nn.Module) and found.__module__.startswith("t2f.")
+        require(ours, f"The checkpoint asks to call {target}, which is no network of t2f: do not trust it.")
+    networks = instantiate(OmegaConf.create(networks_config))
+    require(isinstance(networks, TextToFace), f"The checkpoint's networks are a {type(networks).__name__}.")
+    assert isinstance(networks, TextToFace)
     return networks
 
 
+def values_of(config: Any) -> list[Any]:
+    """Every key and leaf of a nested plain config."""
+    if isinstance(config, Mapping):
+        return [leaf for key, value in config.items() for leaf in (key, *values_of(value))]
+    if isinstance(config, list | tuple):
+        return [leaf for value in config for leaf in values_of(value)]
+    return [config]
+
+
 def targets_of(config: Any) -> list[str]:
-    """Every `_target_` in a nested config."""
+    """Every `_target_` of a nested plain config."""
     if isinstance(config, Mapping):
         own = [str(config["_target_"])] if "_target_" in config else []
         return own + [target for value in config.values() for target in targets_of(value)]
     if isinstance(config, list | tuple):
         return [target for value in config for target in targets_of(value)]
     return []
+
+
+def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
+    """The checkpoint that `ckpt_path` or `resume` asks for, or None to start anew.
+
+    Says on the terminal which settings are not those that the checkpoint was trained with.
+    """
+    if cfg.ckpt_path is not None:
+        path = Path(cfg.ckpt_path)
+    elif cfg.resume:
+        path = Path(cfg.paths.run) / "checkpoints" / "last.ckpt"
+    else:
+        return None
+    if not path.is_file():
+        raise UserError(
+            f"There is no checkpoint {path} to resume from: name one with ckpt_path=..., or leave resume=true away."
+        )
+    saved = OmegaConf.create(read_checkpoint(path)[CHECKPOINT_KEY]["config"])
+    for group in ("seed", "data", "text", "model", "loss", "growth"):
+        before, now = OmegaConf.select(saved, group), OmegaConf.select(cfg, group)
+        for key, old, new in differences(before, now, group):
+            Console(stderr=True).print(f"note: resuming with {key}={new}, trained so far with {old}", style="yellow")
+    return path
+
+
+def differences(before: Any, now: Any, key: str) -> list[tuple[str, Any, Any]]:
+    """(key, before, now) of the leaves that differ; what is not yet set (`???`) differs from nothing."""
+    if isinstance(before, DictConfig) and isinstance(now, DictConfig):
+        names = [*before, *(name for name in now if name not in before)]
+        pairs = [(name, before.get(name), None if OmegaConf.is_missing(now, name) else now.get(name)) for name in names]
+        known = [(name, old, new) for name, old, new in pairs if not OmegaConf.is_missing(now, name)]
+        return [each for name, old, new in known for each in differences(old, new, f"{key}.{name}")]
+    return [] if before == now else [(key, before, now)]

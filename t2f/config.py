@@ -1,4 +1,4 @@
-"""Resolvers that `conf/` uses; imported before Hydra composes."""
+"""What stands around a Hydra run: the resolvers that `conf/` uses, and quiet libraries."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig, OmegaConf
-
-from t2f.errors import UserError
+from omegaconf import OmegaConf
 
 
 def fast_precision(accelerator: str) -> str:
@@ -29,7 +27,7 @@ def run_folder(runs: str, name: str, resume: bool | str) -> str:
     checkpoint, or the given one."""
     if isinstance(resume, str):
         return resume
-    parent = Path(runs) / name
+    parent = Path(runs) / str(name)
     if resume:
         stopped = sorted(folder.parent.parent for folder in parent.glob("*/checkpoints/last.ckpt"))
         if stopped:
@@ -42,24 +40,10 @@ def quiet_libraries() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode at the start of training.*")  # the EMA
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")  # Lightning's own call
+    warnings.filterwarnings("ignore", message=r".*does not have many workers.*")  # batches are read from memory
 
 
 def register_resolvers() -> None:
     """Make `${t2f.precision:...}` and `${t2f.run_folder:...}` known to OmegaConf."""
     OmegaConf.register_new_resolver("t2f.precision", fast_precision, replace=True)
     OmegaConf.register_new_resolver("t2f.run_folder", run_folder, use_cache=True, replace=True)
-
-
-def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
-    """The checkpoint that `ckpt_path` or `resume` asks for, or None to start anew."""
-    if cfg.ckpt_path is not None:
-        path = Path(cfg.ckpt_path)
-    elif cfg.resume:
-        path = Path(cfg.paths.run) / "checkpoints" / "last.ckpt"
-    else:
-        return None
-    if not path.is_file():
-        raise UserError(
-            f"There is no checkpoint {path} to resume from: name one with ckpt_path=..., or leave resume=true away."
-        )
-    return path

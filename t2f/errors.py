@@ -7,9 +7,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
+from hydra.errors import CompactHydraException, InstantiationException
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from omegaconf.errors import OmegaConfBaseException
+
 
 class UserError(Exception):
     """Something that the user can mend. The message says what is wrong, where, and what to do."""
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise `UserError` unless the condition holds."""
+    if not condition:
+        raise UserError(message)
 
 
 @contextmanager
@@ -22,23 +33,48 @@ def disk_errors(what: str) -> Iterator[None]:
             raise UserError(
                 f"The disk is full, so {what} could not be written: free some space and run again."
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise UserError(
-                f"No permission to write {what}: choose another folder (paths.cache=... or paths.runs=...)."
-            ) from error
-        raise
+        raise UserError(
+            f"{what[0].upper()}{what[1:]} could not be written ({error.strerror}): choose another place for it "
+            "(folders are set by paths.cache and paths.runs)."
+        ) from error
+
+
+def sentence_of(error: BaseException) -> str | None:
+    """What to tell the user of an error, or None where only a stack trace can tell."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UserError):
+            return str(cause)
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, InstantiationException):
+        return " ".join(str(error).split())
+    if isinstance(error, MisconfigurationException | OmegaConfBaseException):
+        return str(error).strip().partition("\n")[0]
+    if isinstance(error, torch.OutOfMemoryError):
+        return "The device's memory is full: lower growth.batch_sizes or model.networks.generator.channels."
+    return None
+
+
+@contextmanager
+def hydra_errors() -> Iterator[None]:
+    """In a Hydra job: let Hydra print one sentence, and go on with the other jobs of a sweep."""
+    try:
+        yield
+    except Exception as error:
+        sentence = sentence_of(error)
+        if sentence is None:
+            raise
+        raise CompactHydraException(f"error: {sentence}") from None
 
 
 @contextmanager
 def one_sentence_errors() -> Iterator[None]:
-    """Print a `UserError`, also one that Hydra has wrapped, as one sentence and exit with status 1."""
+    """At the command line: print one sentence and exit with status 1."""
     try:
         yield
     except Exception as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, UserError):
-            cause = cause.__cause__ or cause.__context__
-        if cause is None:
+        sentence = sentence_of(error)
+        if sentence is None:
             raise
-        print(f"error: {cause}", file=sys.stderr)
+        print(f"error: {sentence}", file=sys.stderr)
         raise SystemExit(1) from None

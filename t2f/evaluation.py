@@ -14,6 +14,7 @@ from rich.table import Table
 from t2f.data.captions import describe
 from t2f.data.datamodule import FaceDataModule
 from t2f.data.faces import Faces
+from t2f.errors import disk_errors, require
 from t2f.metrics.attribute_accuracy import AttributeAccuracy
 from t2f.metrics.attribute_classifier import cached_classifier
 from t2f.pictures import to_uint8
@@ -28,6 +29,7 @@ class AttributeEvaluation:
     """
 
     def __init__(self, count: int, seed: int, cache: str) -> None:
+        require(count >= 1, f"evaluation.count is {count}: it must be at least 1.")
         self.count = count
         self.seed = seed
         self.cache = Path(cache)
@@ -40,7 +42,8 @@ class AttributeEvaluation:
         reader = cached_classifier(train, self.cache)
         names = list(held_out.attribute_names)
 
-        real = AttributeAccuracy(len(names))
+        # Only one process draws and scores, so the others must not be waited for.
+        real, matched, shuffled = (AttributeAccuracy(len(names), sync_on_compute=False) for _ in range(3))
         truth = torch.from_numpy(held_out.attributes)
         real_read = reader.read(torch.from_numpy(held_out.images.copy()))
         real.update(real_read, truth)
@@ -50,7 +53,6 @@ class AttributeEvaluation:
         drawn = to_uint8(self.draw(system, data, captions)).cpu()
         # Before the last stage the faces are smaller than those that the reader learnt on.
         read = reader.read(F.interpolate(drawn, size=held_out.images.shape[2:], mode="nearest"))
-        matched, shuffled = AttributeAccuracy(len(names)), AttributeAccuracy(len(names))
         matched.update(read, asked)
         shuffled.update(read, asked[torch.randperm(len(asked), generator=torch.Generator().manual_seed(self.seed))])
 
@@ -59,9 +61,9 @@ class AttributeEvaluation:
             for name, ask, match, shuffle, real_score in zip(
                 names,
                 (asked >= 0).sum(0).tolist(),
-                matched.compute().atleast_1d().tolist(),
-                shuffled.compute().atleast_1d().tolist(),
-                real.compute().atleast_1d().tolist(),
+                torch.atleast_1d(matched.compute()).tolist(),
+                torch.atleast_1d(shuffled.compute()).tolist(),
+                torch.atleast_1d(real.compute()).tolist(),
                 strict=True,
             )
         }
@@ -73,8 +75,9 @@ class AttributeEvaluation:
             "reader_balanced_accuracy": real.compute().nanmean().item(),
             "reader_accuracy": plain_accuracy,
         }
-        (folder / "evaluation.json").write_text(json.dumps({**figures, "attributes": rows}, indent=2))
-        (folder / "evaluation.md").write_text(as_markdown(figures, rows))
+        with disk_errors(f"the evaluation in {folder}"):
+            (folder / "evaluation.json").write_text(json.dumps({**figures, "attributes": rows}, indent=2))
+            (folder / "evaluation.md").write_text(as_markdown(figures, rows))
         for logger in system.trainer.loggers:
             logger.log_metrics({f"evaluation/{k}": v for k, v in figures.items()}, step=system.images_seen)
         show(figures, rows)

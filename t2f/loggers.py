@@ -1,8 +1,11 @@
-"""A CSV logger that survives resuming."""
+"""A CSV logger that survives resuming, and an end for wandb's runs."""
 
 from __future__ import annotations
 
 import csv
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,3 +66,16 @@ class CSVLogger(Logger):
                     writer.writeheader()
                     writer.writerows(kept)
                 writer.writerow(row)
+
+
+@contextmanager
+def finish_wandb() -> Iterator[None]:
+    """End the block's wandb run however the block ends, so that the next job of a sweep starts its own."""
+    failed = True
+    try:
+        yield
+        failed = False
+    finally:
+        wandb = sys.modules.get("wandb")
+        if wandb is not None and wandb.run is not None:
+            wandb.finish(exit_code=int(failed))

@@ -69,9 +69,13 @@ def save_png(picture: Image.Image, path: Path) -> None:
 
 
 def save_time_lapse(frames: Sequence[Path], path: Path, seconds: float = 8.0) -> None:
-    """Write pictures as a looping GIF of `seconds`, the last frame held for two more."""
-    pictures = [Image.open(frame).convert("P", palette=Image.Palette.ADAPTIVE) for frame in frames]
-    durations = [max(40, int(1000 * seconds / len(pictures)))] * len(pictures)
+    """Write pictures as a looping GIF of `seconds`, at most 100 frames, the last one held for two seconds more."""
+    spread = {round(number * (len(frames) - 1) / 99) for number in range(100)}
+    pictures = []
+    for number in sorted(spread):
+        with Image.open(frames[number]) as frame:
+            pictures.append(frame.convert("P", palette=Image.Palette.ADAPTIVE))
+    durations = [int(1000 * seconds / len(pictures))] * len(pictures)
     durations[-1] += 2000
     with disk_errors(str(path)):
         pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0)

@@ -80,7 +80,16 @@ def test_a_strangers_pickle_is_not_run(tmp_path: Path) -> None:
     assert not sprung.exists()
 
 
-@pytest.mark.parametrize("target", ["os.system", "builtins.eval", "torch.nn.Linear", "t2f.checkpoint.os.system"])
+TARGETS = [
+    "os.system",
+    "builtins.eval",
+    "torch.nn.Linear",
+    "t2f.checkpoint.os.system",
+    "t2f.errors.require",
+]
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_a_strangers_config_calls_nothing_of_its_own(checkpoint: Path, tmp_path: Path, target: str) -> None:
     content = read_checkpoint(checkpoint)
     config = OmegaConf.create(content["t2f"]["config"])
@@ -88,7 +97,20 @@ def test_a_strangers_config_calls_nothing_of_its_own(checkpoint: Path, tmp_path:
     config.model.networks.encoder = {"_target_": target, "_args_": [f"touch {tmp_path}/sprung"]}
     content["t2f"]["config"] = OmegaConf.to_yaml(config)
     torch.save(content, tmp_path / "evil.ckpt")
-    with pytest.raises(UserError, match="The checkpoint asks"):
+    with pytest.raises(UserError, match=r"The checkpoint asks|holds a model that .* cannot build"):
+        Painter.load(tmp_path / "evil.ckpt")
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_strangers_config_cannot_hide_a_call_behind_an_interpolation(checkpoint: Path, tmp_path: Path) -> None:
+    content = read_checkpoint(checkpoint)
+    config = OmegaConf.create(content["t2f"]["config"])
+    assert isinstance(config, DictConfig)
+    config.evil = {"_target_": "os.system", "_args_": [f"touch {tmp_path}/sprung"]}
+    config.model.networks.encoder = "${evil}"
+    content["t2f"]["config"] = OmegaConf.to_yaml(config)
+    torch.save(content, tmp_path / "evil.ckpt")
+    with pytest.raises(UserError, match="unresolved value"):
         Painter.load(tmp_path / "evil.ckpt")
     assert not (tmp_path / "sprung").exists()
 

@@ -62,7 +62,7 @@ def test_a_run_leaves_what_it_promises(tiny: Tiny, tmp_path: Path, capsys: pytes
 class StopAt(pl.Callback):
     """End the run as a crash would, after so many images."""
 
-    def __init__(self, images: int, schedule: Any) -> None:
+    def __init__(self, images: int) -> None:
         self.images = images
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:

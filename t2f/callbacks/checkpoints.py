@@ -1,40 +1,57 @@
-"""Checkpoints by the clock."""
+"""Checkpoints by the clock, at the end of each stage, and when the run is asked to stop."""
 
 from __future__ import annotations
 
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 
-from t2f.callbacks.cadence import Cadence
-from t2f.growth import GrowthSchedule
+from t2f.callbacks.cadence import ClockCallback
 from t2f.systems.base import GANSystem
 
 
-class Checkpoints(pl.Callback):
-    """Write `last.ckpt` every `every` images and at the end, and one named for its resolution after each stage.
+class Checkpoints(ClockCallback):
+    """Write `last.ckpt` every `every` images and whenever training ends, and one for its resolution after a stage.
 
-    A checkpoint is only taken while the losses are finite, so the last one is always good.
+    Ctrl-C ends training after the step, with a checkpoint; pressed again, at once and without. Checkpoints are
+    only taken while losses and weights are finite, so the last one is always good.
     """
 
-    def __init__(self, folder: str, every: int, schedule: GrowthSchedule) -> None:
+    def __init__(self, folder: str, every: int) -> None:
+        super().__init__(every)
         self.folder = Path(folder)
-        self.cadence = Cadence(every)
-        self.schedule = schedule
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, GANSystem)
-        self.cadence.start(pl_module.images_seen)
+    def begin(self, trainer: pl.Trainer, system: GANSystem) -> None:
+        self.saved_at = system.images_seen
+        self.handler: Any = None
+        # With several processes the signal could stop them at different steps.
+        if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+            def stop(number: int, frame: Any) -> None:
+                signal.signal(signal.SIGINT, self.handler)
+                trainer.should_stop = True
+
+            self.handler = signal.getsignal(signal.SIGINT)
+            signal.signal(signal.SIGINT, stop)
+
+    def is_milestone(self, system: GANSystem) -> bool:
+        return system.images_seen >= self.schedule.stage_end(system.position.stage)
+
+    def act(self, trainer: pl.Trainer, system: GANSystem) -> None:
+        system.assert_finite()
+        if self.is_milestone(system):
+            trainer.save_checkpoint(self.folder / f"{system.position.resolution}px.ckpt", weights_only=False)
+        trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
+        self.saved_at = system.images_seen
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GANSystem)
-        position, seen = pl_module.position, pl_module.images_seen
-        stage_over = seen >= self.schedule.stage_end(position.stage)
-        if self.cadence.is_due(seen) or stage_over:
-            pl_module.assert_finite()
-            if stage_over:
-                trainer.save_checkpoint(self.folder / f"{position.resolution}px.ckpt", weights_only=False)
-            trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
+        if pl_module.images_seen > self.saved_at:
+            self.act(trainer, pl_module)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if getattr(self, "handler", None) is not None:
+            signal.signal(signal.SIGINT, self.handler)

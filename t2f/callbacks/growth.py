@@ -6,19 +6,17 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from t2f.callbacks.cadence import data_of
 from t2f.errors import UserError
-from t2f.growth import GrowthSchedule
 from t2f.systems.base import GANSystem
 
 
 class Growth(pl.Callback):
     """Set the system's resolution, alpha, batch size and progress before each step."""
 
-    def __init__(self, schedule: GrowthSchedule) -> None:
-        self.schedule = schedule
-
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         assert isinstance(pl_module, GANSystem)
+        self.schedule = data_of(trainer).schedule
         if pl_module.max_resolution < self.schedule.final_resolution:
             raise UserError(
                 f"The networks end at {pl_module.max_resolution} pixels, but growth.resolutions at "

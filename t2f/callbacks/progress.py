@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
+from t2f.callbacks.cadence import data_of
 from t2f.data.datamodule import FaceDataModule
-from t2f.growth import GrowthSchedule
 from t2f.systems.base import GANSystem
 
 SECONDS_BETWEEN_LINES = 20.0
@@ -21,16 +22,15 @@ SECONDS_BETWEEN_LINES = 20.0
 class TerminalReport(pl.Callback):
     """Data, networks and schedule at the start; a progress bar (plain lines where there is no terminal)."""
 
-    def __init__(self, schedule: GrowthSchedule) -> None:
-        self.schedule = schedule
+    def __init__(self) -> None:
         self.console = Console()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GANSystem)
         if not trainer.is_global_zero:
             self.console.quiet = True
-        data = trainer.datamodule  # type: ignore[attr-defined]  # set by fit, missing from Lightning's types
-        assert isinstance(data, FaceDataModule)
+        data = data_of(trainer)
+        self.schedule = data.schedule
         self.describe(trainer, pl_module, data)
         if pl_module.images_seen:
             self.console.print(f"Going on after {pl_module.images_seen:,} images.")
@@ -39,12 +39,12 @@ class TerminalReport(pl.Callback):
             BarColumn(bar_width=None),
             TextColumn("{task.completed:,.0f}/{task.total:,.0f} images"),
             TextColumn("[cyan]{task.fields[speed]:,.0f} images/s"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]} left"),
             console=self.console,
             disable=not self.console.is_terminal,
             expand=True,
         )
-        self.task = self.bar.add_task("training", total=self.schedule.total_images, speed=0.0)
+        self.task = self.bar.add_task("training", total=self.schedule.total_images, speed=0.0, left="-")
         self.bar.update(self.task, completed=pl_module.images_seen)
         self.bar.start()
         self.since, self.seen, self.speed, self.line_at = time.monotonic(), pl_module.images_seen, 0.0, 0.0
@@ -56,16 +56,30 @@ class TerminalReport(pl.Callback):
         now, seen = time.monotonic(), pl_module.images_seen
         if now - self.since < 1 and seen < self.schedule.total_images:
             return
-        self.speed = (seen - self.seen) / max(now - self.since, 1e-9)
+        speed = (seen - self.seen) / max(now - self.since, 1e-9)
+        # Sheets and checkpoints make single seconds slow, so the speed shown is smoothed.
+        self.speed = 0.8 * self.speed + 0.2 * speed if self.speed else speed
         self.since, self.seen = now, seen
         position = pl_module.position
         size = f"{position.resolution}x{position.resolution}"
         where = f"stage {position.stage + 1}/{len(self.schedule.stages)}  {size}  alpha {position.alpha:.2f}"
-        self.bar.update(self.task, completed=min(seen, self.schedule.total_images), description=where, speed=self.speed)
+        left = f"{timedelta(seconds=round(self.seconds_left(seen)))}"
+        completed = min(seen, self.schedule.total_images)
+        self.bar.update(self.task, completed=completed, description=where, speed=self.speed, left=left)
         if not self.console.is_terminal and now - self.line_at > SECONDS_BETWEEN_LINES:
             self.line_at = now
             share = seen / self.schedule.total_images
-            self.console.print(f"{where}  {seen:,} images ({share:.0%})  {self.speed:,.0f} images/s", highlight=False)
+            line = f"{where}  {seen:,} images ({share:.0%})  {self.speed:,.0f} images/s  {left} left"
+            self.console.print(line, highlight=False)
+
+    def seconds_left(self, images_seen: int) -> float:
+        """At the present speed, if each doubling of the resolution doubles the cost of an image."""
+        now, start, cost = self.schedule.at(images_seen), images_seen, 0.0
+        for number in range(now.stage, len(self.schedule.stages)):
+            end = self.schedule.stage_end(number)
+            cost += max(0, end - start) * 2 ** (number - now.stage)
+            start = end
+        return cost / max(self.speed, 1e-9)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.bar.stop()
@@ -94,7 +108,7 @@ class TerminalReport(pl.Callback):
         self.console.print(table)
 
 
-def show_where_it_is(folder: Path, console: Console) -> None:
+def show_where_it_is(folder: Path, finished: bool, console: Console) -> None:
     """At the end of a run: what it left, and what to type next."""
     console.print("This run:", style="bold")
     for what, name in (
@@ -109,8 +123,11 @@ def show_where_it_is(folder: Path, console: Console) -> None:
             console.print(f"  {what:<14} {folder / name}", highlight=False, soft_wrap=True)
     checkpoint = folder / "checkpoints" / "last.ckpt"
     console.print("Next:", style="bold")
-    for command in (
+    commands = [
         f't2f generate {checkpoint} "a smiling woman with long red hair and glasses" --count 8 --out faces.png',
         f"tensorboard --logdir {folder}",
-    ):
+    ]
+    if not finished:
+        commands.insert(0, f"python train.py resume={folder}")
+    for command in commands:
         console.print(f"  {command}", highlight=False, soft_wrap=True)

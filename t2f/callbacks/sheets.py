@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -11,56 +10,42 @@ from PIL import Image
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from torchvision.transforms.functional import pil_to_tensor
 
-from t2f.callbacks.cadence import Cadence
-from t2f.data.datamodule import FaceDataModule
-from t2f.growth import GrowthSchedule
+from t2f.callbacks.cadence import ClockCallback, data_of
 from t2f.pictures import captioned_sheet, save_png, save_time_lapse, to_uint8
 from t2f.systems.base import GANSystem
 
 
-class SampleSheets(pl.Callback):
-    """Every `every` images, draw `captions` held-out captions, `faces` faces each, beside the real face described."""
+class SampleSheets(ClockCallback):
+    """Draw `captions` held-out captions, `faces` faces each, beside the real face described."""
 
-    def __init__(
-        self, folder: str, every: int, captions: int, faces: int, face_size: int, seed: int, schedule: GrowthSchedule
-    ) -> None:
+    def __init__(self, folder: str, every: int, captions: int, faces: int, face_size: int, seed: int) -> None:
+        super().__init__(every)
         self.folder = Path(folder)
-        self.cadence = Cadence(every)
         self.rows = captions
         self.faces = faces
         self.face_size = face_size
         self.seed = seed
-        self.schedule = schedule
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, GANSystem)
-        data = trainer.datamodule  # type: ignore[attr-defined]  # set by fit, missing from Lightning's types
-        assert isinstance(data, FaceDataModule)
+    def begin(self, trainer: pl.Trainer, system: GANSystem) -> None:
+        data = data_of(trainer)
         held_out = data.source.held_out
         rows = min(self.rows, len(held_out))
         self.captions = [captions[0] for captions in held_out.captions[:rows]]
         self.real = torch.from_numpy(held_out.images[:rows].copy())
         self.tokens = data.tokenizer(self.captions).repeat_interleave(self.faces, dim=0)
         generator = torch.Generator().manual_seed(self.seed)
-        self.noise = torch.randn(len(self.tokens), pl_module.noise_dim, generator=generator)
-        self.cadence.start(pl_module.images_seen)
-        if pl_module.images_seen == 0 and trainer.is_global_zero:
-            self.draw(trainer, pl_module)
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        assert isinstance(pl_module, GANSystem)
-        finished = pl_module.images_seen >= self.schedule.total_images
-        if (self.cadence.is_due(pl_module.images_seen) or finished) and trainer.is_global_zero:
-            self.draw(trainer, pl_module)
+        self.noise = torch.randn(len(self.tokens), system.noise_dim, generator=generator)
+        if system.images_seen == 0:
+            self.act(trainer, system)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         frames = sorted(self.folder.glob("[0-9]*.png"))
         if trainer.is_global_zero and frames:
             save_time_lapse(frames, self.folder.parent / "growth.gif")
 
-    def draw(self, trainer: pl.Trainer, system: GANSystem) -> None:
+    def act(self, trainer: pl.Trainer, system: GANSystem) -> None:
+        if not trainer.is_global_zero:
+            return
         drawn = to_uint8(system.sample(self.tokens.to(system.device), self.noise.to(system.device))).cpu()
         size = self.real.shape[-1]
         drawn = torch.nn.functional.interpolate(drawn, size=(size, size), mode="nearest")

@@ -192,7 +192,7 @@ def _draw_faces(
 class Avatars:
     """`count` drawn faces to train on and `held_out` others, each with some captions and its `ATTRIBUTES`.
 
-    They are drawn once, by `workers` processes (default: one a CPU), into a folder of `cache` named after
+    They are drawn once, by `workers` processes (default: one a CPU, at most 8), into a folder of `cache` named after
     the settings. The same settings give the same bytes, whatever the number of workers.
     Raises `UserError` for a setting out of range.
     """
@@ -218,7 +218,7 @@ class Avatars:
         self.count = count
         self.total = count + held_out
         self.resolution = resolution
-        self.workers = workers or os.cpu_count() or 1
+        self.workers = workers or min(8, os.cpu_count() or 1)
         self.drawing: dict[str, Any] = {"resolution": resolution, "captions_per_face": captions_per_face, "seed": seed}
         libraries = ("dicebear-core", "dicebear-styles", "resvg-py")
         self.settings: dict[str, Any] = {

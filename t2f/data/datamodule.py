@@ -7,16 +7,13 @@ from typing import Protocol
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from t2f.data.faces import Faces
+from t2f.data.faces import Batch, Faces
 from t2f.data.sampler import Draw, ImageClockSampler
 from t2f.errors import UserError
 from t2f.growth import GrowthSchedule
 from t2f.text.tokenizer import WordTokenizer
-
-Batch = dict[str, Tensor]
 
 
 class FaceSource(Protocol):
@@ -86,7 +83,9 @@ class FaceDataModule(pl.LightningDataModule):
         assert isinstance(images_seen, int)
         uneven = [stage.batch_size for stage in self.schedule.stages if stage.batch_size % world_size]
         if uneven:
-            raise UserError(f"A batch of {uneven[0]} cannot be shared evenly by {world_size} processes.")
+            raise UserError(
+                f"A batch of {uneven[0]} of growth.batch_sizes cannot be shared evenly by {world_size} processes."
+            )
         sampler = ImageClockSampler(
             len(self.faces),
             self.schedule,

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -25,8 +26,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from t2f.errors import UserError, disk_errors
+
+Batch = dict[str, Tensor]
+"""{"images": uint8 (B, 3, R, R), "tokens": int64 (B, L)}"""
 
 Images = npt.NDArray[np.uint8]
 Attributes = npt.NDArray[np.int8]
@@ -79,6 +84,9 @@ def writing_cache(folder: Path, shape: tuple[int, int, int, int]) -> Iterator[tu
         side = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
             images = np.lib.format.open_memmap(side / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
+            if hasattr(os, "posix_fallocate"):  # or a full disk would end the process while the pages are written
+                with (side / "images.npy").open("r+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, os.path.getsize(side / "images.npy"))
             yield side, images
             images.flush()
             side.chmod(0o755)

@@ -3,7 +3,7 @@
 `real`, `fake` and `wrong` are scores (B,) of real images with their text, of generated images with
 the text that asked for them, and of real images with another's text. In matching-aware training
 (GAN-CLS, Reed et al. 2016, arXiv:1605.05396, algorithm 1) `wrong` counts as fake; `wrong_weight`
-says how much. Every loss gives a scalar.
+says how much, where the paper weighs both by 1/2. Every loss gives a scalar.
 """
 
 from __future__ import annotations
@@ -15,12 +15,24 @@ from torch import Tensor
 
 
 class AdversarialLoss(ABC):
-    """A pair of losses; subclasses say how a score that should be high, or low, is punished."""
+    """A pair of losses."""
 
     needs_real_in_generator_step = False
 
     def __init__(self, wrong_weight: float = 1.0) -> None:
         self.wrong_weight = wrong_weight
+
+    @abstractmethod
+    def discriminator(self, real: Tensor, fake: Tensor, wrong: Tensor | None) -> Tensor:
+        """The discriminator's loss, without penalties."""
+
+    @abstractmethod
+    def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """The generator's loss; `real` is given where `needs_real_in_generator_step`."""
+
+
+class ScoreLoss(AdversarialLoss):
+    """A loss on each score by itself; subclasses say how one that should be high, or low, is punished."""
 
     @abstractmethod
     def on_real(self, score: Tensor) -> Tensor:
@@ -35,18 +47,16 @@ class AdversarialLoss(ABC):
         """The generator's loss (B,) on the scores of its images."""
 
     def discriminator(self, real: Tensor, fake: Tensor, wrong: Tensor | None) -> Tensor:
-        """The discriminator's loss, without penalties."""
         loss = self.on_real(real).mean() + self.on_fake(fake).mean()
         if wrong is not None:
             loss = loss + self.wrong_weight * self.on_fake(wrong).mean()
         return loss
 
     def generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """The generator's loss; `real` is given where `needs_real_in_generator_step`."""
         return self.on_generated(fake).mean()
 
 
-class Logistic(AdversarialLoss):
+class Logistic(ScoreLoss):
     """Non-saturating (Goodfellow et al. 2014): D softplus(-real) + softplus(fake); G softplus(-fake)."""
 
     def on_real(self, score: Tensor) -> Tensor:
@@ -59,7 +69,7 @@ class Logistic(AdversarialLoss):
         return F.softplus(-score)
 
 
-class Hinge(AdversarialLoss):
+class Hinge(ScoreLoss):
     """Hinge (Lim & Ye 2017, arXiv:1705.02894): D max(0, 1 - real) + max(0, 1 + fake); G -fake."""
 
     def on_real(self, score: Tensor) -> Tensor:
@@ -72,7 +82,7 @@ class Hinge(AdversarialLoss):
         return -score
 
 
-class LeastSquares(AdversarialLoss):
+class LeastSquares(ScoreLoss):
     """LSGAN (Mao et al. 2017, arXiv:1611.04076, equation 9): D 1/2 (real - 1)^2 + 1/2 fake^2; G 1/2 (fake - 1)^2."""
 
     def on_real(self, score: Tensor) -> Tensor:
@@ -85,7 +95,7 @@ class LeastSquares(AdversarialLoss):
         return 0.5 * (score - 1).square()
 
 
-class Wasserstein(AdversarialLoss):
+class Wasserstein(ScoreLoss):
     """WGAN (Arjovsky et al. 2017, arXiv:1701.07875) with ProGAN's drift (appendix A.1).
 
     D -real + fake + drift * real^2; G -fake. Its gradient penalty is `Interpolated`.
@@ -105,10 +115,11 @@ class Wasserstein(AdversarialLoss):
         return -score
 
 
-class Relativistic(Logistic):
-    """Relativistic pairing (Jolicoeur-Martineau 2018; R3GAN, Huang et al. 2024, arXiv:2501.05441, equation 2).
+class Relativistic(AdversarialLoss):
+    """Relativistic pairing (Jolicoeur-Martineau 2018, arXiv:1807.00734).
 
-    D softplus(fake - real) + softplus(wrong - real); G softplus(real - fake).
+    As in R3GAN (Huang et al. 2024, arXiv:2501.05441, equation 2), to be used with R1 and R2:
+    D softplus(fake - real) + wrong_weight * softplus(wrong - real); G softplus(real - fake).
     """
 
     needs_real_in_generator_step = True

@@ -1,7 +1,7 @@
 """Gradient penalties on the discriminator.
 
 A penalty may be lazy (StyleGAN2, Karras et al. 2020, arXiv:1912.04958, appendix B): taken only every
-so many steps and weighted so many times more.
+so many steps and weighted so many times more; Adam's own settings are left as they are.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from t2f.errors import require
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -27,6 +29,7 @@ class GradientPenalty(ABC):
     """`weight` as its paper defines it; `every`: the steps between two takings, 1 for every step."""
 
     def __init__(self, weight: float, every: int = 1) -> None:
+        require(every >= 1, f"A penalty's every is {every}: it must be at least 1.")
         self.weight = weight
         self.every = every
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric
@@ -25,8 +27,8 @@ class AttributeAccuracy(Metric):
     right: Tensor
     asked: Tensor
 
-    def __init__(self, attributes: int) -> None:
-        super().__init__()
+    def __init__(self, attributes: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.add_state("right", torch.zeros(2, attributes, dtype=torch.int64), dist_reduce_fx="sum")
         self.add_state("asked", torch.zeros(2, attributes, dtype=torch.int64), dist_reduce_fx="sum")
 

@@ -103,7 +103,8 @@ class Discriminator(nn.Module):
     The text joins the 4x4 features at the final block, compressed to `text_dim` and repeated over the map,
     as in GAN-CLS (Reed et al. 2016, arXiv:1605.05396, section 4.1). With `project` the score has a second
     term, the inner product of the picture's features with the projected text (Miyato & Koyama 2018,
-    arXiv:1802.05637, equation 3), which teaches the words sooner.
+    arXiv:1802.05637, equation 3), which teaches the words sooner; unlike theirs, it has a layer of features of
+    its own and is scaled by 1 / sqrt(width), and the other term sees the text too.
     """
 
     def __init__(self, channels: Sequence[int], embedding_dim: int, text_dim: int, project: bool = True) -> None:

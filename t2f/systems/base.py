@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from abc import abstractmethod
+from collections import Counter
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,7 +12,7 @@ import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from t2f.data.datamodule import Batch
+from t2f.data.faces import Batch
 from t2f.errors import UserError
 from t2f.growth import Position
 
@@ -22,8 +22,9 @@ CHECKPOINT_KEY = "t2f"
 class GANSystem(pl.LightningModule):
     """A GAN on the clock of images seen: real images shown to the discriminator, summed over processes.
 
-    `position`, and `progress` in [0, 1] through the whole schedule, are set before each step by the growth callback. All randomness of a step follows from
-    (seed, rank, images seen), so a run that resumes needs no random state.
+    `position`, and `progress` in [0, 1] through the whole schedule, are set before each step by the growth
+    callback. All randomness of a step follows from (seed, rank, images seen), so a run that resumes needs no
+    random state.
     """
 
     position: Position
@@ -43,11 +44,14 @@ class GANSystem(pl.LightningModule):
         self.lr_decay_start = lr_decay_start
         self.images_seen = 0
         self._sums: dict[str, Tensor] = {}
-        self._steps = 0
+        self._counts: Counter[str] = Counter()
 
     @abstractmethod
     def train_on(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """One alternating step; what to report of it, scalars. `step` counts from the stage's start."""
+        """One alternating step; what to report of it, scalars.
+
+        `step` is the number of batches of this size in the images seen: it tells when lazy things are due.
+        """
 
     @torch.no_grad()
     @abstractmethod
@@ -60,7 +64,7 @@ class GANSystem(pl.LightningModule):
         report = self.train_on(batch, self.images_seen // self.position.batch_size)
         for name, value in report.items():
             self._sums[name] = self._sums.get(name, 0) + value.detach().float()
-        self._steps += 1
+            self._counts[name] += 1
         self.images_seen += len(batch["images"]) * self.trainer.world_size
 
     def both_optimizers(self) -> list[LightningOptimizer]:
@@ -77,22 +81,22 @@ class GANSystem(pl.LightningModule):
                 group["lr"] = optimizer.defaults["lr"] * min(1.0, left)
 
     def read_averages(self) -> dict[str, float]:
-        """The averages of what `train_on` reported since the last reading. Raises `UserError` on NaN or infinity."""
-        averages = {name: float(value) / self._steps for name, value in self._sums.items()}
-        self._sums, self._steps = {}, 0
-        for name, value in averages.items():
-            if not math.isfinite(value):
-                raise UserError(
-                    f"Training diverged: {name} is {value} after {self.images_seen:,} images. The checkpoints written "
-                    "so far are whole; go on from one with a lower learning rate or a stronger gradient penalty."
-                )
+        """The averages of what `train_on` reported since the last reading, each over the steps that reported it."""
+        averages = {name: float(value) / self._counts[name] for name, value in self._sums.items()}
+        self._sums.clear()
+        self._counts.clear()
         return averages
 
     def assert_finite(self) -> None:
-        """Raise `UserError` when a loss since the last reading was not finite, without a new reading."""
-        kept = dict(self._sums), self._steps
-        self.read_averages()
-        self._sums, self._steps = kept
+        """Raise `UserError`, in all processes, when a loss since the last reading or a weight is not finite."""
+        values = [*self._sums.values(), *torch._foreach_norm(list(self.parameters()))]
+        finite = bool(torch.stack([value.reshape(()) for value in values]).isfinite().all())
+        if not self.trainer.strategy.reduce_boolean_decision(finite, all=True):
+            raise UserError(
+                f"Training diverged: a loss or a weight is not finite after {self.images_seen:,} images. The "
+                "checkpoints written so far are whole; go on from one (ckpt_path=...) with a lower learning rate or a "
+                "stronger gradient penalty."
+            )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[CHECKPOINT_KEY] = {

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from t2f.data.datamodule import Batch
-from t2f.errors import UserError
+from t2f.data.faces import Batch
+from t2f.errors import UserError, require
 from t2f.losses import AdversarialLoss, GradientPenalty
 from t2f.networks.conditioning import kl_to_standard_normal
 from t2f.networks.progressive import Discriminator, faded_reals
@@ -56,11 +56,18 @@ class T2F(GANSystem):
         self.penalties = penalties
         self.noise_dim = networks.noise_dim
         self.max_resolution = networks.generator.max_resolution
-        if networks.conditioning.dim >= networks.noise_dim:
-            raise UserError(
-                f"The latent has {networks.noise_dim} numbers, which leaves no noise beside a condition of "
-                f"{networks.conditioning.dim}: raise model.networks.generator.latent_dim."
-            )
+        require(
+            networks.conditioning.dim < networks.noise_dim,
+            f"The latent has {networks.noise_dim} numbers, which leaves no noise beside a condition of "
+            f"{networks.conditioning.dim}: raise model.networks.generator.latent_dim.",
+        )
+        require(n_critic >= 1, f"model.n_critic is {n_critic}: it must be at least 1.")
+        require(ema_half_life > 0, f"model.ema_half_life is {ema_half_life}: it must be above 0.")
+        require(ema_ramp > 0, f"model.ema_ramp is {ema_ramp}: it must be above 0.")
+        require(
+            encoder_learns_from in ("generator", "discriminator"),
+            f"model.encoder_learns_from is {encoder_learns_from}: it must be generator or discriminator.",
+        )
         self.make_generator_optimizer = generator_optimizer
         self.make_discriminator_optimizer = discriminator_optimizer
         self.encoder_learns_from = encoder_learns_from
@@ -75,10 +82,17 @@ class T2F(GANSystem):
         judging = list(self.discriminator.parameters())
         words = list(self.networks.encoder.parameters())
         (drawing if self.encoder_learns_from == "generator" else judging).extend(words)
-        return [self.make_generator_optimizer(drawing), self.make_discriminator_optimizer(judging)]
+        try:
+            return [self.make_generator_optimizer(drawing), self.make_discriminator_optimizer(judging)]
+        except (TypeError, ValueError) as error:
+            raise UserError(f"An optimiser cannot be made: {error}; see model.generator_optimizer.") from error
 
     def train_on(self, batch: Batch, step: int) -> dict[str, Tensor]:
         resolution, alpha = self.position.resolution, self.position.alpha
+        require(
+            len(batch["images"]) > 1 or not self.matching_aware,
+            "A batch of 1 image a process has no other's words to tell from: raise growth.batch_sizes.",
+        )
         real = faded_reals(to_float(batch["images"]), resolution, alpha)
         embedding = self.networks.encoder(batch["tokens"])
         if self.encoder_learns_from == "generator":
@@ -91,8 +105,8 @@ class T2F(GANSystem):
 
         report = self.discriminator_step(real, fake.detach(), for_judging, step)
         if step % self.n_critic == 0:
-            report |= self.generator_step(real, fake, mean, log_variance, embedding.detach())
-            self.update_ema(len(real) * self.trainer.world_size)
+            report |= self.generator_step(real, fake, mean, log_variance, for_drawing)
+            self.update_ema(len(real) * self.trainer.world_size * self.n_critic)
         return report
 
     def discriminator_step(self, real: Tensor, fake: Tensor, embedding: Tensor, step: int) -> dict[str, Tensor]:
