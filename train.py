@@ -9,11 +9,11 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from t2f.callbacks.progress import show_where_it_is
-from t2f.checkpoint import SafeCheckpointIO, checkpoint_to_resume
 from t2f.config import quiet_libraries, register_resolvers
 from t2f.data.datamodule import FaceDataModule
 from t2f.errors import hydra_errors
 from t2f.loggers import finish_wandb
+from t2f.resume import SafeCheckpointIO, checkpoint_to_resume
 
 register_resolvers()
 

@@ -7,11 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-from hydra.errors import CompactHydraException, InstantiationException
-from lightning_fabric.utilities.exceptions import MisconfigurationException
-from omegaconf.errors import OmegaConfBaseException
-
 
 class UserError(Exception):
     """Something that the user can mend. The message says what is wrong, where, and what to do."""
@@ -41,6 +36,12 @@ def disk_errors(what: str) -> Iterator[None]:
 
 def sentence_of(error: BaseException) -> str | None:
     """What to tell the user of an error, or None where only a stack trace can tell."""
+    # Imported here, for the processes that draw faces and for --help to start at once.
+    import torch
+    from hydra.errors import InstantiationException
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
+    from omegaconf.errors import OmegaConfBaseException
+
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, UserError):
@@ -58,6 +59,8 @@ def sentence_of(error: BaseException) -> str | None:
 @contextmanager
 def hydra_errors() -> Iterator[None]:
     """In a Hydra job: let Hydra print one sentence, and go on with the other jobs of a sweep."""
+    from hydra.errors import CompactHydraException
+
     try:
         yield
     except Exception as error:

@@ -9,8 +9,10 @@ import torch
 from conftest import TINY
 from omegaconf import DictConfig, OmegaConf
 
-from t2f.checkpoint import Painter, SafeCheckpointIO, read_checkpoint
+from t2f.checkpoint import read_checkpoint
 from t2f.errors import UserError
+from t2f.painter import Painter
+from t2f.resume import SafeCheckpointIO
 from train import train
 
 

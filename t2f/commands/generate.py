@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from t2f.checkpoint import Painter, find_checkpoint
+from t2f.checkpoint import find_checkpoint
 from t2f.errors import UserError
+from t2f.painter import Painter
 from t2f.pictures import captioned_sheet, save_png, to_uint8
 
 FACE_SIZE = 128

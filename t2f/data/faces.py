@@ -21,16 +21,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from t2f.errors import UserError, disk_errors
 
-Batch = dict[str, Tensor]
+if TYPE_CHECKING:  # the processes that draw faces start sooner without torch
+    from torch import Tensor
+
+Batch = dict[str, "Tensor"]
 """{"images": uint8 (B, 3, R, R), "tokens": int64 (B, L)}"""
 
 Images = npt.NDArray[np.uint8]

@@ -12,11 +12,10 @@ import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
+from t2f.checkpoint import CHECKPOINT_KEY
 from t2f.data.faces import Batch
 from t2f.errors import UserError
 from t2f.growth import Position
-
-CHECKPOINT_KEY = "t2f"
 
 
 class GANSystem(pl.LightningModule):

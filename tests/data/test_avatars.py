@@ -78,7 +78,7 @@ def test_other_settings_have_another_cache(tmp_path: Path, change: dict[str, int
     ],
 )
 def test_bad_settings_are_named(tmp_path: Path, key: str, value: int) -> None:
-    with pytest.raises(UserError, match=rf"^data\.dataset\.{key} is {value}: .*\.$"):
+    with pytest.raises(UserError, match=rf"^data\.{key} is {value}: .*\.$"):
         small(tmp_path, **{key: value})
 
 

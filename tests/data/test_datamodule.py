@@ -117,7 +117,7 @@ def test_two_processes_share_each_batch(tokenizer: WordTokenizer) -> None:
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(tokenizer: WordTokenizer) -> None:
-    with pytest.raises(UserError, match="A batch of 2 cannot be shared evenly by 4 processes"):
+    with pytest.raises(UserError, match=r"A batch of 2 of growth.batch_sizes cannot be shared evenly by 4 processes"):
         set_up(tokenizer, world_size=4).train_dataloader()
 
 
