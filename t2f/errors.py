@@ -51,6 +51,8 @@ def sentence_of(error: BaseException) -> str | None:
         return " ".join(str(error).split())
     if isinstance(error, MisconfigurationException | OmegaConfBaseException):
         return str(error).strip().partition("\n")[0]
+    if type(error).__module__.startswith("wandb."):
+        return f"Weights & Biases: {error}; set WANDB_MODE=offline to go on without an account."
     if isinstance(error, torch.OutOfMemoryError):
         return "The device's memory is full: lower growth.batch_sizes or model.networks.generator.channels."
     return None

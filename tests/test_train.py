@@ -1,6 +1,6 @@
 import csv
 import json
-import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,19 +20,13 @@ from t2f.errors import UserError
 from train import train
 
 Tiny = Callable[..., DictConfig]
+sys.modules["test_train"] = sys.modules[__name__]  # for configs to name the callbacks below
 
 
-def train_in_process(*overrides: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """`python train.py` as a user types it."""
-    return subprocess.run(
-        [sys.executable, "train.py", *overrides],
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def start(*overrides: str) -> "subprocess.Popen[str]":
+    """`python train.py` as a user types it, in a process of its own."""
+    command = [sys.executable, "train.py", *overrides]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def rows(run: Path) -> list[dict[str, str]]:
@@ -70,6 +64,14 @@ class StopAt(pl.Callback):
             raise RuntimeError("crash")
 
 
+class InterruptAt(StopAt):
+    """Ctrl-C after so many images."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+        if pl_module.images_seen == self.images:
+            signal.raise_signal(signal.SIGINT)
+
+
 def assert_equal(one: Any, other: Any, where: str = "checkpoint") -> None:
     """Nested containers equal to the bit."""
     assert type(one) is type(other), where
@@ -92,7 +94,6 @@ def test_resuming_in_mid_fade_is_exact(tiny: Tiny, tmp_path: Path) -> None:
     train(whole)
 
     crash = "+callbacks.crash={_target_: test_train.StopAt, images: 72}"
-    sys.modules["test_train"] = sys.modules[__name__]
     with pytest.raises(RuntimeError, match="crash"):
         train(tiny(crash))
     stopped = read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")["t2f"]
@@ -167,6 +168,12 @@ def test_the_original_recipe_has_the_originals_numbers(tiny: Tiny) -> None:
         (["data.resolution=4"], "data.resolution=8"),
         (["model.networks.generator.channels=[16]"], "model.networks.generator.channels"),
         (["text.encoder.hidden_dim=16", "model.networks.conditioning.dim=99"], "latent_dim"),
+        (["model.generator_optimizer.lr=abc"], "model.generator_optimizer"),
+        (["model.n_critic=0"], "model.n_critic"),
+        (["model.encoder_learns_from=genrator"], "model.encoder_learns_from"),
+        (["callbacks.sheets.every=0"], "every is 0"),
+        (["loss.penalties.0.every=0"], "every is 0"),
+        (["growth.batch_sizes=[8,1]"], "batch of 1"),
         (["ckpt_path=/nowhere/last.ckpt"], "no checkpoint /nowhere/last.ckpt"),
         (["resume=true"], "no checkpoint"),
     ],
@@ -208,29 +215,41 @@ def test_a_diverging_run_says_so_and_keeps_its_last_good_checkpoint(tiny: Tiny, 
 
 
 def test_the_command_line_says_errors_in_one_sentence(tmp_path: Path) -> None:
-    for overrides, message in (
-        (["growth.fade_in=[0,2]"], "growth.fade_in are shares of a stage"),
-        (["loss=no_such_loss"], "Could not find 'loss/no_such_loss'"),
-        (["data.cuont=3"], "data.cuont"),
-    ):
-        result = train_in_process(*TINY, f"paths.runs={tmp_path}", *overrides)
-        assert result.returncode != 0
-        assert message in result.stderr
-        assert "Traceback" not in result.stderr + result.stdout
+    messages = {
+        "growth.fade_in=[0,2]": "error: growth.fade_in are shares of a stage",
+        "loss=no_such_loss": "Could not find 'loss/no_such_loss'",
+        "data.cuont=3": "data.cuont",
+        "model.generator_optimizer.lr=abc": "model.generator_optimizer",
+    }
+    processes = {override: start(*TINY, f"paths.runs={tmp_path}", override) for override in messages}
+    for override, process in processes.items():
+        out, error = process.communicate(timeout=200)
+        assert process.returncode == 1
+        assert messages[override] in error
+        assert "Traceback" not in out + error
 
 
 def test_a_killed_run_goes_on_with_resume_true(tmp_path: Path) -> None:
-    """In real processes: killed in mid-fade, started again with the same command and resume=true."""
+    """Killed in mid-fade, started again with the same command and resume=true."""
     run = [*TINY, f"paths.runs={tmp_path}", "name=killed"]
-    command = [sys.executable, "train.py", *run, "growth.images=[48,4000]"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
+    with start(*run, "growth.images=[48,4000]") as process:
         while not list(tmp_path.glob("killed/*/checkpoints/4px.ckpt")):
-            assert process.poll() is None
-    finally:
+            assert process.poll() is None, process.stderr
         process.kill()
-        process.wait()
-    result = train_in_process(*run, "growth.images=[48,48]", "resume=true")
-    assert result.returncode == 0, result.stderr
+    with start(*run, "growth.images=[48,48]", "resume=true") as process:
+        out, error = process.communicate(timeout=200)
+    assert process.returncode == 0, error
     assert len(list(tmp_path.glob("killed/*"))) == 1
-    assert "Going on after" in result.stdout
+    assert "Going on after" in out
+    assert "note: resuming with growth.images=" in error
+
+
+def test_interrupting_saves_first(tiny: Tiny, tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    train(tiny("+callbacks.interrupt={_target_: test_train.InterruptAt, images: 56}"))
+    assert signal.getsignal(signal.SIGINT) is before
+    assert read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")["t2f"]["images_seen"] == 56
+    train(tiny("resume=true"))
+    train(tiny(f"paths.run={tmp_path}/whole"))
+    ends = [read_checkpoint(tmp_path / run / "checkpoints/last.ckpt")["state_dict"] for run in ("run", "whole")]
+    assert_equal(ends[0], ends[1])

@@ -125,8 +125,9 @@ def show_where_it_is(folder: Path, finished: bool, console: Console) -> None:
     console.print("Next:", style="bold")
     commands = [
         f't2f generate {checkpoint} "a smiling woman with long red hair and glasses" --count 8 --out faces.png',
-        f"tensorboard --logdir {folder}",
     ]
+    if (folder / "tensorboard").exists():
+        commands.append(f"tensorboard --logdir {folder}")
     if not finished:
         commands.insert(0, f"python train.py resume={folder}")
     for command in commands:

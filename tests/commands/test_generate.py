@@ -8,6 +8,7 @@ from conftest import ROOT, TINY
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
+from t2f.commands.cli import run
 from t2f.commands.generate import generate
 from t2f.errors import UserError
 from train import train
@@ -78,7 +79,13 @@ def test_the_command_line(checkpoint: Path, tmp_path: Path) -> None:
     assert drawn.returncode == 0, drawn.stderr
     assert re.search(r"4 faces of 8x8 pixels written to", drawn.stdout)
     assert Image.open(out).format == "PNG"
-    missing = t2f("generate", str(tmp_path / "none.ckpt"), "a man")
-    assert missing.returncode == 1
-    assert missing.stderr.startswith("error: There is no checkpoint")
-    assert "Traceback" not in missing.stderr
+
+
+def test_a_missing_checkpoint_ends_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["t2f", "generate", str(tmp_path / "none.ckpt"), "a man"])
+    with pytest.raises(SystemExit) as ended:
+        run()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith("error: There is no checkpoint")

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from t2f.data.captions import COLOURS, Caption, describe
+from t2f.data.captions import Caption, describe
+from t2f.data.phrases import COLOURS
 
 CELEBA = [
     "5_o_Clock_Shadow",
