@@ -4,6 +4,7 @@ from pathlib import Path
 
 import hydra
 import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -44,12 +45,12 @@ def train(cfg: DictConfig) -> dict[str, float]:
         plugins=[SafeCheckpointIO()],
     )
     trainer.fit(system, data, ckpt_path=checkpoint, weights_only=True)
-    finished = system.images_seen >= schedule.total_images
     figures: dict[str, float] = {}
-    if finished and cfg.evaluation:
+    if system.images_seen >= schedule.total_images and cfg.evaluation:
         figures = instantiate(cfg.evaluation)(system, data, folder)
     if trainer.is_global_zero:
-        show_where_it_is(folder, finished, Console())
+        overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+        show_where_it_is(folder, overrides, system.images_seen, schedule.total_images, Console())
     return figures
 
 

@@ -70,6 +70,9 @@ def hydra_errors() -> Iterator[None]:
         if sentence is None:
             raise
         raise CompactHydraException(f"error: {sentence}") from None
+    except KeyboardInterrupt:
+        print("Stopped before the training had begun, or while it was being saved.", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def captioned_sheet(
     for column, heading in enumerate(headings or []):
         pen.text((CAPTION_WIDTH + column * (face_size + GAP), GAP // 2), heading, fill="gray", font=font)
     for row, caption in enumerate(captions):
-        lines = textwrap.wrap(caption, 38)[: face_size // line_height]
+        lines = textwrap.wrap(caption, 34)[: face_size // line_height]
         y = top + row * row_height + max(0, (face_size - len(lines) * line_height) // 2)
         pen.multiline_text((GAP * 2, y), "\n".join(lines), fill="black", font=font, spacing=2)
         for column in range(columns):

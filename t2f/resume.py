@@ -52,7 +52,8 @@ def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
         return None
     if not path.is_file():
         raise UserError(
-            f"There is no checkpoint {path} to resume from: name one with ckpt_path=..., or leave resume=true away."
+            f"There is no checkpoint {path} to resume from: give ckpt_path or resume one that exists, or neither to "
+            "start anew."
         )
     saved = OmegaConf.create(read_checkpoint(path)[CHECKPOINT_KEY]["config"])
     for group in ("seed", "data", "text", "model", "loss", "growth"):

@@ -76,7 +76,18 @@ def test_every_command_works(folder: Path, command: str) -> None:
 
 
 def test_every_value_of_every_config_group_is_in_the_table() -> None:
-    for group in ("data", "text", "model", "loss", "growth", "trainer", "logger", "evaluation", "experiment"):
+    for group in (
+        "data",
+        "text",
+        "model",
+        "loss",
+        "growth",
+        "trainer",
+        "callbacks",
+        "logger",
+        "evaluation",
+        "experiment",
+    ):
         (row,) = re.findall(rf"^\| `{group}` \| (.*) \|$", README, flags=re.MULTILINE)
         there = {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")}
         assert set(re.findall(r"`(\w+)`", row)) == there

@@ -244,11 +244,12 @@ def test_a_killed_run_goes_on_with_resume_true(tmp_path: Path) -> None:
     assert "note: resuming with growth.images=" in error
 
 
-def test_interrupting_saves_first(tiny: Tiny, tmp_path: Path) -> None:
+def test_interrupting_saves_first(tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(signal.SIGINT)
     train(tiny("+callbacks.interrupt={_target_: test_train.InterruptAt, images: 56}"))
     assert signal.getsignal(signal.SIGINT) is before
     assert read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")["t2f"]["images_seen"] == 64  # the step after
+    assert "Stopped after 64 of 96 images." in capsys.readouterr().out
     train(tiny("resume=true"))
     train(tiny(f"paths.run={tmp_path}/whole"))
     ends = [read_checkpoint(tmp_path / run / "checkpoints/last.ckpt")["state_dict"] for run in ("run", "whole")]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from t2f.data.datamodule import FaceDataModule
 from t2f.systems.base import GANSystem
 
 SECONDS_BETWEEN_LINES = 20.0
+SECONDS_BEFORE_ESTIMATE = 15.0  # the first steps are slow
 
 
 class TerminalReport(pl.Callback):
@@ -44,10 +47,11 @@ class TerminalReport(pl.Callback):
             disable=not self.console.is_terminal,
             expand=True,
         )
-        self.task = self.bar.add_task("training", total=self.schedule.total_images, speed=0.0, left="-")
+        self.task = self.bar.add_task("training", total=self.schedule.total_images, speed=0.0, left="?")
         self.bar.update(self.task, completed=pl_module.images_seen)
         self.bar.start()
         self.since, self.seen, self.speed, self.line_at = time.monotonic(), pl_module.images_seen, 0.0, 0.0
+        self.started = self.since
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -63,7 +67,8 @@ class TerminalReport(pl.Callback):
         position = pl_module.position
         size = f"{position.resolution}x{position.resolution}"
         where = f"stage {position.stage + 1}/{len(self.schedule.stages)}  {size}  alpha {position.alpha:.2f}"
-        left = f"{timedelta(seconds=round(self.seconds_left(seen)))}"
+        settled = now - self.started > SECONDS_BEFORE_ESTIMATE
+        left = f"{timedelta(seconds=round(self.seconds_left(seen)))}" if settled else "?"
         completed = min(seen, self.schedule.total_images)
         self.bar.update(self.task, completed=completed, description=where, speed=self.speed, left=left)
         if not self.console.is_terminal and now - self.line_at > SECONDS_BETWEEN_LINES:
@@ -108,8 +113,10 @@ class TerminalReport(pl.Callback):
         self.console.print(table)
 
 
-def show_where_it_is(folder: Path, finished: bool, console: Console) -> None:
-    """At the end of a run: what it left, and what to type next."""
+def show_where_it_is(folder: Path, overrides: Sequence[str], images_seen: int, total: int, console: Console) -> None:
+    """At the end of a run, or where it was interrupted: what it left, and what to type next."""
+    if images_seen < total:
+        console.print(f"Stopped after {images_seen:,} of {total:,} images.", style="bold")
     console.print("This run:", style="bold")
     for what, name in (
         ("sample sheets", "samples"),
@@ -122,13 +129,15 @@ def show_where_it_is(folder: Path, finished: bool, console: Console) -> None:
         if (folder / name).exists():
             console.print(f"  {what:<14} {folder / name}", highlight=False, soft_wrap=True)
     checkpoint = folder / "checkpoints" / "last.ckpt"
-    console.print("Next:", style="bold")
-    commands = [
-        f't2f generate {checkpoint} "a smiling woman with long red hair and glasses" --count 8 --out faces.png',
-    ]
+    commands = []
+    if checkpoint.exists() and images_seen < total:
+        kept = [each for each in overrides if not each.startswith(("resume=", "ckpt_path="))]
+        commands.append(shlex.join(["python", "train.py", *kept, f"resume={folder}"]))
+    if checkpoint.exists():
+        example = "a smiling woman with long red hair and glasses"
+        commands.append(f't2f generate {checkpoint} "{example}" --count 8 --out faces.png')
     if (folder / "tensorboard").exists():
         commands.append(f"tensorboard --logdir {folder}")
-    if not finished:
-        commands.insert(0, f"python train.py resume={folder}")
+    console.print("Next:", style="bold")
     for command in commands:
         console.print(f"  {command}", highlight=False, soft_wrap=True)
