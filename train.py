@@ -12,7 +12,7 @@ from rich.console import Console
 from t2f.callbacks.progress import show_where_it_is
 from t2f.config import quiet_libraries, register_resolvers
 from t2f.data.datamodule import FaceDataModule
-from t2f.errors import hydra_errors
+from t2f.errors import disk_errors, hydra_errors
 from t2f.loggers import finish_wandb
 from t2f.resume import SafeCheckpointIO, checkpoint_to_resume
 
@@ -36,7 +36,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
     config = OmegaConf.to_yaml(cfg, resolve=True)
     card = {"config": config, "tokenizer": tokenizer.to_json(), "max_tokens": tokenizer.max_tokens}
     system = instantiate(cfg.model, card=card, _convert_="all")
-    (folder / "config.yaml").write_text(config)
+    with disk_errors(f"the config in {folder}"):
+        (folder / "config.yaml").write_text(config)
 
     trainer = instantiate(
         cfg.trainer,

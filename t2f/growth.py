@@ -55,7 +55,8 @@ class GrowthSchedule:
             assert epochs is not None
             if dataset_size is None:
                 raise UserError("A growth schedule in epochs needs the size of the data set.")
-            images = [math.ceil(epoch * dataset_size) for epoch in epochs]
+            # Part of an image counts as one; what floating point adds to a whole number does not.
+            images = [math.ceil(round(epoch * dataset_size, 6)) for epoch in epochs]
             length_key = "epochs"
         else:
             length_key = "images"
@@ -79,7 +80,9 @@ class GrowthSchedule:
         if any(high != 2 * low for low, high in itertools.pairwise(resolutions)):
             raise UserError(f"growth.resolutions must double from stage to stage, but are {list(resolutions)}.")
         if any(count < 1 for count in images):
-            raise UserError(f"Every stage of growth.{length_key} must be longer than 0, but they are {list(images)}.")
+            raise UserError(
+                f"Every stage of growth.{length_key} must be longer than 0, but they last {list(images)} images."
+            )
         if any(size < 1 for size in batch_sizes):
             raise UserError(f"Every batch of growth.batch_sizes must hold 1 image or more, not {list(batch_sizes)}.")
         if any(not 0 <= share <= 1 for share in fade_in):

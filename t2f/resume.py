@@ -59,7 +59,8 @@ def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
     for group in ("seed", "data", "text", "model", "loss", "growth"):
         before, now = OmegaConf.select(saved, group), OmegaConf.select(cfg, group)
         for key, old, new in differences(before, now, group):
-            Console(stderr=True).print(f"note: resuming with {key}={new}, trained so far with {old}", style="yellow")
+            note = f"note: resuming with {key}={new}, trained so far with {old}"
+            Console(stderr=True).print(note, style="yellow", markup=False, soft_wrap=True)
     return path
 
 

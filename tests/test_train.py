@@ -41,7 +41,7 @@ def test_a_run_leaves_what_it_promises(tiny: Tiny, tmp_path: Path, capsys: pytes
     assert [row["growth/resolution"] for row in rows(run)][:6] == ["4"] * 3 + ["8"] * 3
     assert {path.name for path in (run / "checkpoints").iterdir()} == {"last.ckpt", "4px.ckpt", "8px.ckpt"}
     assert [path.stem for path in sorted((run / "samples").iterdir())] == [f"{n:09d}" for n in (0, 32, 64, 96)]
-    assert Image.open(run / "growth.gif").n_frames == 4  # type: ignore[attr-defined]  # a GIF has frames
+    assert Image.open(run / "growth.gif").n_frames == 4
     assert list((run / "tensorboard").glob("events.*"))
     assert "vocabulary: " in (run / "config.yaml").read_text()
     evaluation = json.loads((run / "evaluation.json").read_text())

@@ -127,7 +127,7 @@ def show_where_it_is(folder: Path, overrides: Sequence[str], images_seen: int, t
         ("config", "config.yaml"),
     ):
         if (folder / name).exists():
-            console.print(f"  {what:<14} {folder / name}", highlight=False, soft_wrap=True)
+            console.print(f"  {what:<14} {folder / name}", highlight=False, markup=False, soft_wrap=True)
     checkpoint = folder / "checkpoints" / "last.ckpt"
     commands = []
     if checkpoint.exists() and images_seen < total:
@@ -140,4 +140,4 @@ def show_where_it_is(folder: Path, overrides: Sequence[str], images_seen: int, t
         commands.append(f"tensorboard --logdir {folder}")
     console.print("Next:", style="bold")
     for command in commands:
-        console.print(f"  {command}", highlight=False, soft_wrap=True)
+        console.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)

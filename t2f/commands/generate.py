@@ -28,7 +28,11 @@ def generate(checkpoint: Path, descriptions: list[str], count: int, seed: int, o
     sheet = captioned_sheet(descriptions, faces.unflatten(0, (len(descriptions), count)), FACE_SIZE)
     save_png(sheet, out)
     many = "face" if len(faces) == 1 else "faces"
-    Console().print(f"{len(faces)} {many} of {painter.resolution}x{painter.resolution} pixels written to {out}")
+    Console().print(
+        f"{len(faces)} {many} of {painter.resolution}x{painter.resolution} pixels written to {out}",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def warn_of_unknown_words(painter: Painter, descriptions: list[str]) -> None:
@@ -47,4 +51,6 @@ def warn_of_unknown_words(painter: Painter, descriptions: list[str]) -> None:
                 f"The model was trained on none of the words of description {number} ({words}): "
                 "describe the face in plain English, such as 'a smiling woman with red hair'."
             )
-        Console(stderr=True).print(f"note: not among the words of training, so ignored: {words}", style="yellow")
+        Console(stderr=True).print(
+            f"note: not among the words of training, so ignored: {words}", style="yellow", markup=False
+        )

@@ -44,7 +44,7 @@ def set_up(tokenizer: WordTokenizer, world_size: int = 1, rank: int = 0, images_
     schedule = GrowthSchedule([4, 8], [4, 2], [0, 0.5], images=[8, 8])
     data = FaceDataModule(Source(make_faces()), tokenizer, schedule, seed=0, workers=0)
     data.setup("fit")
-    data.trainer = SimpleNamespace(  # type: ignore[assignment]
+    data.trainer = SimpleNamespace(
         world_size=world_size, global_rank=rank, lightning_module=SimpleNamespace(images_seen=images_seen)
     )
     return data
