@@ -98,3 +98,8 @@ def test_epochs_are_passes_over_the_data_set(epochs: list[float], images: list[i
 def test_a_senseless_schedule_is_explained(change: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         GrowthSchedule(**PLAN | change)
+
+
+def test_floating_point_adds_no_image() -> None:
+    assert 0.07 * 100 > 7
+    assert GrowthSchedule([4], [1], [0.0], epochs=[0.07], dataset_size=100).total_images == 7
