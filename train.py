@@ -1,4 +1,4 @@
-"""Train a text-to-face GAN: compose the config, build the objects, fit, evaluate."""
+"""Train a face GAN: compose the config, build the objects, fit, evaluate."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from rich.console import Console
 
 from t2f.callbacks.progress import show_where_it_is
 from t2f.config import quiet_libraries, register_resolvers
+from t2f.conditions.base import save_conditioner
 from t2f.data.datamodule import FaceDataModule
 from t2f.errors import disk_errors, hydra_errors
 from t2f.loggers import finish_wandb
@@ -27,14 +28,13 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
     source = instantiate(cfg.data)
     source.prepare()
-    captions = (caption for captions in source.train.captions for caption in captions)
-    tokenizer = instantiate(cfg.text.tokenizer)(captions)
-    cfg.text.encoder.vocabulary = len(tokenizer)
+    conditioner = instantiate(cfg.conditioning.conditioner)(source.train)
+    cfg.conditioning.size = conditioner.size
     schedule = instantiate(cfg.growth, dataset_size=len(source.train))
-    data = FaceDataModule(source, tokenizer, schedule, cfg.seed, cfg.workers)
+    data = FaceDataModule(source, conditioner, schedule, cfg.labelled_share, cfg.seed, cfg.workers)
 
     config = OmegaConf.to_yaml(cfg, resolve=True)
-    card = {"config": config, "tokenizer": tokenizer.to_json(), "max_tokens": tokenizer.max_tokens}
+    card = {"config": config, "conditioner": save_conditioner(conditioner)}
     system = instantiate(cfg.model, card=card, _convert_="all")
     with disk_errors(f"the config in {folder}"):
         (folder / "config.yaml").write_text(config)

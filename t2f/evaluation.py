@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 
 import torch
@@ -11,9 +10,7 @@ import torch.nn.functional as F
 from rich.console import Console
 from rich.table import Table
 
-from t2f.data.captions import describe
 from t2f.data.datamodule import FaceDataModule
-from t2f.data.faces import Faces
 from t2f.errors import disk_errors, require
 from t2f.metrics.attribute_accuracy import AttributeAccuracy
 from t2f.metrics.attribute_classifier import cached_classifier
@@ -39,6 +36,11 @@ class AttributeEvaluation:
         if not system.trainer.is_global_zero:
             return {}
         train, held_out = data.source.train, data.source.held_out
+        exam = data.conditioner.exam(held_out, self.count, self.seed)
+        if exam is None:
+            Console().print("These faces have no attributes to read, so it is not measured whether they follow the words.")
+            return {}
+        asked = exam.asked
         reader = cached_classifier(train, self.cache)
         names = list(held_out.attribute_names)
 
@@ -49,8 +51,7 @@ class AttributeEvaluation:
         real.update(real_read, truth)
         plain_accuracy = (real_read == truth.bool())[truth >= 0].float().mean().item()
 
-        captions, asked = held_out_captions(held_out, self.count, self.seed)
-        drawn = to_uint8(self.draw(system, data, captions)).cpu()
+        drawn = to_uint8(self.draw(system, data, exam.descriptions)).cpu()
         # Before the last stage the faces are smaller than those that the reader learnt on.
         read = reader.read(F.interpolate(drawn, size=held_out.images.shape[2:], mode="nearest"))
         matched.update(read, asked)
@@ -84,24 +85,11 @@ class AttributeEvaluation:
         return figures
 
     @torch.no_grad()
-    def draw(self, system: GANSystem, data: FaceDataModule, captions: list[str]) -> torch.Tensor:
-        """Captions -> float images (N, 3, r, r)."""
-        noise = torch.randn(len(captions), system.noise_dim, generator=torch.Generator().manual_seed(self.seed))
-        parts = zip(data.tokenizer(captions).split(100), noise.split(100), strict=True)
-        return torch.cat([system.sample(tokens.to(system.device), z.to(system.device)) for tokens, z in parts])
-
-
-def held_out_captions(faces: Faces, count: int, seed: int) -> tuple[list[str], torch.Tensor]:
-    """`count` new captions of held-out faces, and what they ask for: int8 (count, A), -1 not asked."""
-    names = list(faces.attribute_names)
-    captions, asked = [], torch.full((count, len(names)), -1, dtype=torch.int8)
-    for row in range(count):
-        attributes = dict(zip(names, map(int, faces.attributes[row % len(faces)]), strict=True))
-        caption = describe(attributes, random.Random(f"evaluation {seed} {row}"))
-        captions.append(caption.text)
-        for name, value in caption.asked.items():
-            asked[row, names.index(name)] = value
-    return captions, asked
+    def draw(self, system: GANSystem, data: FaceDataModule, descriptions: list[str]) -> torch.Tensor:
+        """Descriptions -> float images (N, 3, r, r)."""
+        noise = torch.randn(len(descriptions), system.noise_dim, generator=torch.Generator().manual_seed(self.seed))
+        parts = zip(data.conditioner(descriptions).split(100), noise.split(100), strict=True)
+        return torch.cat([system.sample(rows.to(system.device), z.to(system.device)) for rows, z in parts])
 
 
 HEADINGS = ("attribute", "asked", "matched", "shuffled", "real faces")

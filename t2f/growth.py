@@ -28,6 +28,10 @@ class Position:
     resolution: int
     alpha: float
     batch_size: int
+    progress: float
+    """Share of the whole schedule, in [0, 1]."""
+    epoch: float
+    """Passes over the data set, NaN where its size is not known."""
 
 
 class GrowthSchedule:
@@ -91,6 +95,7 @@ class GrowthSchedule:
             Stage(int(resolution), int(count), float(fade), int(batch))
             for resolution, count, fade, batch in zip(resolutions, images, fade_in, batch_sizes, strict=True)
         ]
+        self.dataset_size = dataset_size
         self.total_images = sum(stage.images for stage in self.stages)
         self.final_resolution = self.stages[-1].resolution
 
@@ -102,7 +107,14 @@ class GrowthSchedule:
                 fade_images = stage.fade * stage.images if index > 0 else 0
                 seen = images_seen - start
                 alpha = 1.0 if seen >= fade_images else seen / fade_images
-                return Position(index, stage.resolution, alpha, stage.batch_size)
+                return Position(
+                    stage=index,
+                    resolution=stage.resolution,
+                    alpha=alpha,
+                    batch_size=stage.batch_size,
+                    progress=min(1.0, images_seen / self.total_images),
+                    epoch=images_seen / self.dataset_size if self.dataset_size else math.nan,
+                )
             start += stage.images
         raise AssertionError("unreachable: the last stage has no end")
 

@@ -12,17 +12,17 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint
+from t2f.conditions.base import Conditioner, load_conditioner
 from t2f.errors import UserError, require
-from t2f.networks.text_to_face import TextToFace
-from t2f.text.tokenizer import WordTokenizer
+from t2f.networks.conditional import ConditionalGenerator
 
 
 class Painter:
-    """The averaged networks of a checkpoint with their tokenizer: all that it takes to draw."""
+    """The averaged networks of a checkpoint with their conditioner: all that it takes to draw."""
 
-    def __init__(self, networks: TextToFace, tokenizer: WordTokenizer, resolution: int, alpha: float) -> None:
+    def __init__(self, networks: ConditionalGenerator, conditioner: Conditioner, resolution: int, alpha: float) -> None:
         self.networks = networks
-        self.tokenizer = tokenizer
+        self.conditioner = conditioner
         self.resolution = resolution
         self.alpha = alpha
 
@@ -39,22 +39,22 @@ class Painter:
         try:
             networks = build_networks(OmegaConf.to_container(OmegaConf.create(card["config"])))
             networks.load_state_dict(weights)
-            tokenizer = WordTokenizer.from_json(card["tokenizer"], card["max_tokens"])
+            conditioner = load_conditioner(card["conditioner"])
         except UserError:
             raise
         except Exception as error:  # a file from anywhere can be wrong in any way
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise UserError(f"{path} holds a model that this version of t2f cannot build: {reason}") from error
-        return cls(networks.eval(), tokenizer, card["resolution"], card["alpha"])
+        return cls(networks.eval(), conditioner, card["resolution"], card["alpha"])
 
     @torch.inference_mode()
-    def __call__(self, captions: list[str], noise: torch.Tensor, batch_size: int = 64) -> torch.Tensor:
-        """N captions and noise (N, noise_dim) -> float images (N, 3, r, r), about [-1, 1]."""
-        batches = zip(self.tokenizer(captions).split(batch_size), noise.split(batch_size), strict=True)
-        return torch.cat([self.networks(tokens, z, self.resolution, self.alpha) for tokens, z in batches])
+    def __call__(self, descriptions: list[str], noise: torch.Tensor, batch_size: int = 64) -> torch.Tensor:
+        """N descriptions and noise (N, noise_dim) -> float images (N, 3, r, r), about [-1, 1]."""
+        batches = zip(self.conditioner(descriptions).split(batch_size), noise.split(batch_size), strict=True)
+        return torch.cat([self.networks(rows, z, self.resolution, self.alpha) for rows, z in batches])
 
 
-def build_networks(config: Any) -> TextToFace:
+def build_networks(config: Any) -> ConditionalGenerator:
     """Build the drawing networks of a checkpoint's plain config, and nothing else.
 
     A config names the classes to call, so one from a stranger could call anything: only our own modules may
@@ -72,8 +72,8 @@ def build_networks(config: Any) -> TextToFace:
         ours = issubclass(found, nn.Module) and found.__module__.startswith("t2f.")
         require(ours, f"The checkpoint asks to call {target}, which is no network of t2f: do not trust it.")
     networks = instantiate(OmegaConf.create(networks_config))
-    require(isinstance(networks, TextToFace), f"The checkpoint's networks are a {type(networks).__name__}.")
-    assert isinstance(networks, TextToFace)
+    require(isinstance(networks, ConditionalGenerator), f"The checkpoint's networks are a {type(networks).__name__}.")
+    assert isinstance(networks, ConditionalGenerator)
     return networks
 
 

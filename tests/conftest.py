@@ -12,9 +12,9 @@ from t2f.config import quiet_libraries, register_resolvers
 ROOT = Path(__file__).parent.parent
 # 4 to 8 pixels, 96 images in all, fading in from 48 to 72: every part of a run in about a second.
 TINY = [
+    "resolution=8",
     "data.count=40",
     "data.held_out=8",
-    "data.resolution=8",
     "growth.resolutions=[4,8]",
     "growth.images=[48,48]",
     "growth.epochs=null",

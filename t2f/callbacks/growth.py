@@ -12,17 +12,19 @@ from t2f.systems.base import GANSystem
 
 
 class Growth(pl.Callback):
-    """Set the system's resolution, alpha, batch size and progress before each step."""
+    """Tell the system before each step where it stands: resolution, alpha, batch size, progress, epoch."""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         assert isinstance(pl_module, GANSystem)
         self.schedule = data_of(trainer).schedule
-        if pl_module.max_resolution < self.schedule.final_resolution:
+        final, most = self.schedule.final_resolution, pl_module.max_resolution
+        if most < final or (most != final and not pl_module.grows):
             raise UserError(
-                f"The networks end at {pl_module.max_resolution} pixels, but growth.resolutions at "
-                f"{self.schedule.final_resolution}: give model.networks.generator.channels one value for each of "
-                "4, 8, 16, ... pixels."
+                f"The networks end at {most} pixels, but growth.resolutions at {final}: set resolution={final}, and "
+                "give model.networks.generator.channels, if the model has it, one value for each of 4, 8, 16, ... pixels."
             )
+        if not pl_module.grows and len(self.schedule.stages) > 1:
+            raise UserError("This model draws at its last resolution only, so it cannot grow: choose growth=none.")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GANSystem)
@@ -36,4 +38,3 @@ class Growth(pl.Callback):
 
     def set_position(self, system: GANSystem) -> None:
         system.position = self.schedule.at(system.images_seen)
-        system.progress = system.images_seen / self.schedule.total_images

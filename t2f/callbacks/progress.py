@@ -97,10 +97,11 @@ class TerminalReport(pl.Callback):
         """The data, the sizes of the networks, and the growth schedule as a table."""
         train, held_out = data.source.train, data.source.held_out
         captions = sum(len(each) for each in train.captions)
+        words = f" with {captions:,} captions" if captions else ""
         device = f"{trainer.strategy.root_device}, {trainer.precision}"
         self.console.print(
-            f"[bold]{data.source.name}[/bold]: {len(train):,} faces with {captions:,} captions to learn from, "
-            f"{len(held_out):,} held out; {len(data.tokenizer):,} words known. Device: {device}."
+            f"[bold]{data.source.name}[/bold]: {len(train):,} faces{words} to learn from, "
+            f"{len(held_out):,} held out; {data.conditioner.summary}. Device: {device}."
         )
         for name, module in system.named_children():
             if name != "ema":

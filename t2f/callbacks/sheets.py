@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from PIL import Image
@@ -16,7 +17,10 @@ from t2f.systems.base import GANSystem
 
 
 class SampleSheets(ClockCallback):
-    """Draw `captions` held-out captions, `faces` faces each, beside the real face described."""
+    """Draw what `captions` held-out faces are described by, `faces` faces each, beside the real face.
+
+    One row a description, one column a noise vector, so that a row shows the variety and a column what the words do.
+    """
 
     def __init__(self, folder: str, every: int, captions: int, faces: int, face_size: int, seed: int) -> None:
         super().__init__(every)
@@ -29,12 +33,12 @@ class SampleSheets(ClockCallback):
     def begin(self, trainer: pl.Trainer, system: GANSystem) -> None:
         data = data_of(trainer)
         held_out = data.source.held_out
-        rows = min(self.rows, len(held_out))
-        self.captions = [captions[0] for captions in held_out.captions[:rows]]
-        self.real = torch.from_numpy(held_out.images[:rows].copy())
-        self.tokens = data.tokenizer(self.captions).repeat_interleave(self.faces, dim=0)
+        examples = data.conditioner.examples(held_out, self.rows)
+        self.captions = [example.description for example in examples]
+        self.real = torch.from_numpy(np.stack([example.shown(held_out) for example in examples]))
+        self.conditions = data.conditioner(self.captions).repeat_interleave(self.faces, dim=0)
         generator = torch.Generator().manual_seed(self.seed)
-        self.noise = torch.randn(len(self.tokens), system.noise_dim, generator=generator)
+        self.noise = torch.randn(self.faces, system.noise_dim, generator=generator).repeat(len(examples), 1)
         if system.images_seen == 0:
             self.act(trainer, system)
 
@@ -46,7 +50,7 @@ class SampleSheets(ClockCallback):
     def act(self, trainer: pl.Trainer, system: GANSystem) -> None:
         if not trainer.is_global_zero:
             return
-        drawn = to_uint8(system.sample(self.tokens.to(system.device), self.noise.to(system.device))).cpu()
+        drawn = to_uint8(system.sample(self.conditions.to(system.device), self.noise.to(system.device))).cpu()
         size = self.real.shape[-1]
         drawn = torch.nn.functional.interpolate(drawn, size=(size, size), mode="nearest")
         images = torch.cat([self.real[:, None], drawn.unflatten(0, (-1, self.faces))], dim=1)

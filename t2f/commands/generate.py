@@ -20,7 +20,7 @@ def generate(checkpoint: Path, descriptions: list[str], count: int, seed: int, o
     if out.suffix.lower() != ".png":
         raise UserError(f"--out must name a .png file, but is {out}.")
     painter = Painter.load(find_checkpoint(checkpoint))
-    warn_of_unknown_words(painter, descriptions)
+    tell_what_is_unclear(painter, descriptions)
     # One noise vector for each column, so that a column shows what the words change.
     noise = torch.randn(count, painter.networks.noise_dim, generator=torch.Generator().manual_seed(seed))
     captions = [description for description in descriptions for _ in range(count)]
@@ -35,22 +35,12 @@ def generate(checkpoint: Path, descriptions: list[str], count: int, seed: int, o
     )
 
 
-def warn_of_unknown_words(painter: Painter, descriptions: list[str]) -> None:
-    """Name the words that the model never saw; a description of nothing else is an error."""
+def tell_what_is_unclear(painter: Painter, descriptions: list[str]) -> None:
+    """Name what the model never learnt; a description of nothing else is an error."""
     for number, description in enumerate(descriptions, start=1):
         if not description.strip():
             raise UserError(
                 f"Description {number} is empty: write at least one word, such as 'a smiling woman with red hair'."
             )
-        unknown = painter.tokenizer.unknown_words(description)
-        if not unknown:
-            continue
-        words = ", ".join(unknown)
-        if not painter.tokenizer.knows_a_word_of(description):
-            raise UserError(
-                f"The model was trained on none of the words of description {number} ({words}): "
-                "describe the face in plain English, such as 'a smiling woman with red hair'."
-            )
-        Console(stderr=True).print(
-            f"note: not among the words of training, so ignored: {words}", style="yellow", markup=False
-        )
+        for note in painter.conditioner.notes(description):
+            Console(stderr=True).print(f"note: {note}", style="yellow", markup=False)

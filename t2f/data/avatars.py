@@ -198,6 +198,7 @@ class Avatars:
     """
 
     name = "avatars"
+    mirror = False
 
     def __init__(
         self,

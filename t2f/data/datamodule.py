@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from t2f.data.faces import Batch, Faces
+from t2f.conditions.base import Conditioner
+from t2f.data.faces import Faces
 from t2f.data.sampler import Draw, ImageClockSampler
-from t2f.errors import UserError
+from t2f.errors import UserError, require
 from t2f.growth import GrowthSchedule
-from t2f.text.tokenizer import WordTokenizer
+
+
+class Batch(TypedDict):
+    """A training batch. The first `labelled` pictures fit their conditions; of the others nothing is known.
+
+    The conditions beside those are of other faces, for the generator to draw by.
+    """
+
+    images: Tensor  # uint8 (B, 3, R, R)
+    conditions: Tensor  # (B, ...)
+    labelled: int
 
 
 class FaceSource(Protocol):
     """What a data set of `conf/data` offers: `prepare` fills the cache, the rest reads it."""
 
     name: str
+    mirror: bool
+    """Whether the training faces may be mirrored at random."""
 
     def prepare(self) -> None: ...
 
@@ -30,38 +44,64 @@ class FaceSource(Protocol):
     def held_out(self) -> Faces: ...
 
 
-class TokenizedFaces(Dataset[Batch]):
-    """A `Draw` -> {"images": uint8 (B, 3, R, R), "tokens": int64 (B, L)}, whole batches at once."""
+class ConditionedFaces(Dataset[Batch]):
+    """A `Draw` -> a batch, at once."""
 
-    def __init__(self, faces: Faces, tokenizer: WordTokenizer) -> None:
-        counts = np.array([len(captions) for captions in faces.captions])
+    def __init__(self, faces: Faces, conditioner: Conditioner, mirror: bool) -> None:
+        conditions = conditioner.of(faces)
         self.images = faces.images
-        self.tokens = tokenizer([caption for captions in faces.captions for caption in captions])
-        self.counts = counts
-        self.first = np.cumsum(counts) - counts
+        self.mirror = mirror
+        self.conditions = conditions
+        self.first = np.cumsum(conditions.counts) - conditions.counts
+
+    @property
+    def labelled(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Which faces have conditions, (N,)."""
+        return self.conditions.counts > 0
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, draw: Draw) -> Batch:
-        captions = self.first[draw.faces] + (draw.caption * self.counts[draw.faces]).astype(np.int64)
+        conditions, faces = self.conditions, draw.faces
+        chosen = self.first[faces] + (draw.choice * conditions.counts[faces]).astype(np.int64)
+        chosen[draw.labelled :] = draw.choice[draw.labelled :] * len(conditions.turns)
         # A memory map reads rising rows fastest, so gather in order and put back.
-        order = np.argsort(draw.faces)
-        images = np.empty((len(draw.faces), *self.images.shape[1:]), dtype=np.uint8)
-        images[order] = self.images[draw.faces[order]]
-        return {"images": torch.from_numpy(images), "tokens": self.tokens[captions]}
+        order = np.argsort(faces)
+        images = np.empty((len(faces), *self.images.shape[1:]), dtype=np.uint8)
+        images[order] = self.images[faces[order]]
+        if self.mirror:
+            mirrored = draw.mirror < 0.5
+            images[mirrored] = images[mirrored, :, :, ::-1]
+        for turns in (1, 2, 3):
+            turned = conditions.turns[chosen] == turns
+            if turned.any():
+                images[turned] = np.rot90(images[turned], turns, axes=(2, 3))
+        return {
+            "images": torch.from_numpy(images),
+            "conditions": conditions.rows[torch.from_numpy(chosen)],
+            "labelled": draw.labelled,
+        }
 
 
 class FaceDataModule(pl.LightningDataModule):
     """Training batches on the image clock, sharded over processes."""
 
     def __init__(
-        self, source: FaceSource, tokenizer: WordTokenizer, schedule: GrowthSchedule, seed: int, workers: int
+        self,
+        source: FaceSource,
+        conditioner: Conditioner,
+        schedule: GrowthSchedule,
+        labelled_share: float,
+        seed: int,
+        workers: int,
     ) -> None:
         super().__init__()
+        require(0 < labelled_share <= 1, f"labelled_share is {labelled_share}: it is a share above 0, at most 1.")
         self.source = source
-        self.tokenizer = tokenizer
+        self.conditioner = conditioner
         self.schedule = schedule
+        self.labelled_share = labelled_share
         self.seed = seed
         self.workers = workers
 
@@ -75,7 +115,7 @@ class FaceDataModule(pl.LightningDataModule):
                 f"The data is kept at {faces.images.shape[-1]} pixels, but growth.resolutions end at "
                 f"{self.schedule.final_resolution}: set data.resolution={self.schedule.final_resolution}."
             )
-        self.faces = TokenizedFaces(faces, self.tokenizer)
+        self.faces = ConditionedFaces(faces, self.conditioner, self.source.mirror)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         assert self.trainer is not None
@@ -87,7 +127,8 @@ class FaceDataModule(pl.LightningDataModule):
                 f"A batch of {uneven[0]} of growth.batch_sizes cannot be shared evenly by {world_size} processes."
             )
         sampler = ImageClockSampler(
-            len(self.faces),
+            self.faces.labelled,
+            self.labelled_share,
             self.schedule,
             self.seed,
             # Lightning has restored the module by now, so on resume this is where the checkpoint stopped.

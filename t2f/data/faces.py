@@ -1,27 +1,30 @@
 """The sample contract, and the memory-mapped cache that every data set is decoded into.
 
-A face is a uint8 image, one or more captions, and optionally an attribute vector. A cache is a
-folder with four files, written to the side and renamed when whole, so a half-written cache is
-never read:
+A face is a uint8 image, its captions (none where nobody has described it), and optionally an attribute
+vector. A cache is a folder, written to the side and renamed when whole, so a half-written cache is never
+read. That of drawn faces holds four files:
 
     images.npy       uint8 (N, 3, R, R), memory-mapped, R the master resolution
     captions.json    N lists of one or more sentences
     attributes.npy   int8 (N, A): 1 present, 0 absent, -1 cannot be told from the picture
     about.json       the settings that made it, and the names of the A attributes
+
+That of photographs holds `images.npy` and `about.json` alone: see `t2f.data.photographs`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -29,19 +32,16 @@ import numpy.typing as npt
 
 from t2f.errors import UserError, disk_errors
 
-if TYPE_CHECKING:  # the processes that draw faces start sooner without torch
-    from torch import Tensor
-
-Batch = dict[str, "Tensor"]
-"""{"images": uint8 (B, 3, R, R), "tokens": int64 (B, L)}"""
-
 Images = npt.NDArray[np.uint8]
 Attributes = npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True)
 class Faces:
-    """A set of faces: uint8 images (N, 3, R, R), N lists of captions, int8 attributes (N, A)."""
+    """A set of faces: uint8 images (N, 3, R, R), N lists of captions, int8 attributes (N, A).
+
+    A face without description has an empty list. A data set without attributes has A = 0.
+    """
 
     images: Images
     captions: Sequence[Sequence[str]]
@@ -61,9 +61,18 @@ def fingerprint(settings: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
+@contextmanager
+def damage_told(folder: Path) -> Iterator[None]:
+    """Turn the errors of reading a cache into one sentence."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
+        raise UserError(f"The image cache {folder} is damaged ({error}): delete that folder and run again.") from error
+
+
 def open_cache(folder: Path) -> Faces:
     """The faces of a finished cache, their images memory-mapped read-only."""
-    try:
+    with damage_told(folder):
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         return Faces(
             images=np.load(folder / "images.npy", mmap_mode="r"),
@@ -71,26 +80,16 @@ def open_cache(folder: Path) -> Faces:
             attributes=np.load(folder / "attributes.npy"),
             attribute_names=about["attributes"],
         )
-    except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
-        raise UserError(f"The image cache {folder} is damaged ({error}): delete that folder and run again.") from error
 
 
 @contextmanager
-def writing_cache(folder: Path, shape: tuple[int, int, int, int]) -> Iterator[tuple[Path, Images]]:
-    """Give a side folder and its writable `images.npy`; rename it to `folder` when the block ends well.
-
-    The caller fills the images and writes the three other files with `write_labels`.
-    """
+def side_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder beside `folder`; rename it to `folder` when the block ends well."""
     with disk_errors(f"the image cache {folder}"):
         folder.parent.mkdir(parents=True, exist_ok=True)
         side = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
-            images = np.lib.format.open_memmap(side / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
-            if hasattr(os, "posix_fallocate"):  # or a full disk would end the process while the pages are written
-                with (side / "images.npy").open("r+b") as file:
-                    os.posix_fallocate(file.fileno(), 0, os.path.getsize(side / "images.npy"))
-            yield side, images
-            images.flush()
+            yield side
             side.chmod(0o755)
             try:
                 side.rename(folder)
@@ -99,6 +98,41 @@ def writing_cache(folder: Path, shape: tuple[int, int, int, int]) -> Iterator[tu
                     raise  # otherwise another process made the same cache first, and ours is not needed
         finally:
             shutil.rmtree(side, ignore_errors=True)
+
+
+@contextmanager
+def writing_cache(folder: Path, shape: tuple[int, int, int, int]) -> Iterator[tuple[Path, Images]]:
+    """Give a side folder and its writable `images.npy`; rename it to `folder` when the block ends well.
+
+    The caller fills the images and writes the three other files with `write_labels`.
+    """
+    with side_folder(folder) as side:
+        images = np.lib.format.open_memmap(side / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
+        if hasattr(os, "posix_fallocate"):  # or a full disk would end the process while the pages are written
+            with (side / "images.npy").open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, os.path.getsize(side / "images.npy"))
+        yield side, images
+        images.flush()
+
+
+def write_images(path: Path, resolution: int, parts: Iterable[Images]) -> int:
+    """Write an `images.npy` whose number of faces is known only at its end, and return that number."""
+
+    def header(count: int) -> bytes:
+        buffer = io.BytesIO()
+        shape = (count, 3, resolution, resolution)
+        np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        return buffer.getvalue()  # numpy pads it, so that any number of faces fits the same bytes
+
+    count = 0
+    with path.open("wb") as file:
+        file.write(header(0))
+        for images in parts:
+            file.write(np.ascontiguousarray(images).data)
+            count += len(images)
+        file.seek(0)
+        file.write(header(count))
+    return count
 
 
 def write_labels(

@@ -17,12 +17,12 @@ from t2f.errors import require
 Critic = Callable[[Tensor], Tensor]
 
 
-def squared_gradient_norm(critic: Critic, images: Tensor) -> Tensor:
-    """||d critic(x) / d x||^2 for each of the images (B, 3, r, r) -> (B,), differentiable once more."""
-    images = images.detach().requires_grad_(True)
-    scores = critic(images)
-    (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
-    return gradient.square().sum(dim=(1, 2, 3))
+def squared_gradient_norm(critic: Critic, pictures: Tensor) -> Tensor:
+    """||d critic(x) / d x||^2 for each of the pictures (B, ...) -> (B,), differentiable once more."""
+    pictures = pictures.detach().requires_grad_(True)
+    scores = critic(pictures)
+    (gradient,) = torch.autograd.grad(scores.sum(), pictures, create_graph=True)
+    return gradient.flatten(1).square().sum(dim=1)
 
 
 class GradientPenalty(ABC):
@@ -37,8 +37,8 @@ class GradientPenalty(ABC):
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
         """The penalty to add to the discriminator's loss, a scalar.
 
-        `critic` maps images (B, 3, r, r) to scores (B,), text and resolution bound; `real` and `fake`
-        are float32.
+        `critic` maps pictures (B, ...) to scores (B,), text and resolution bound; `real` and `fake` are
+        float32 pictures.
         """
 
 
@@ -60,7 +60,7 @@ class Interpolated(GradientPenalty):
     """WGAN-GP: weight * E (||grad D(x)|| - 1)^2, x between real and fake (Gulrajani et al. 2017, arXiv:1704.00028)."""
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
-        share = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
+        share = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)
         between = torch.lerp(real, fake.detach(), share)
         norm = (squared_gradient_norm(critic, between) + 1e-12).sqrt()
         return self.weight * self.every * (norm - 1).square().mean()

@@ -29,3 +29,10 @@ class ConditioningAugmentation(nn.Module):
 def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(N(mu, sigma^2) || N(0, I)) = 1/2 sum(mu^2 + sigma^2 - log sigma^2 - 1), averaged over the batch."""
     return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).sum(dim=1).mean()
+
+
+class AsGiven(nn.Module):
+    """The encoder of conditions that are embeddings already, attributes or frozen sentences: (B, E) -> (B, E)."""
+
+    def forward(self, conditions: Tensor) -> Tensor:
+        return conditions

@@ -13,7 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from t2f.networks.layers import EqualizedConv2d, EqualizedLinear, MinibatchStdDev, PixelNorm
+from t2f.networks.diffaugment import DiffAugment
+from t2f.networks.interfaces import Discriminator, Generator
+from t2f.networks.layers import EqualizedConv2d, EqualizedLinear, PixelNorm
+from t2f.networks.matching import MatchingHead
 
 
 def fade(old: Tensor, new: Tensor, alpha: float) -> Tensor:
@@ -37,6 +40,24 @@ def faded_reals(images: Tensor, resolution: int, alpha: float) -> Tensor:
     return fade(upsample(F.avg_pool2d(now, 2)), now, alpha)
 
 
+class GeneratorStart(nn.Module):
+    """latent (B, latent_dim) -> features (B, channels, 4, 4)."""
+
+    def __init__(self, latent_dim: int, channels: int) -> None:
+        super().__init__()
+        self.norm = PixelNorm()
+        # A 4x4 transposed convolution of a 1x1 map is a linear layer; the gain is the paper's code's.
+        self.first = EqualizedLinear(latent_dim, channels * 16, gain=2**0.5 / 4)
+        self.second = EqualizedConv2d(channels, channels, 3, padding=1)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        x = self.first(self.norm(latent)).reshape(len(latent), -1, 4, 4)
+        # The latent is the only input without a memory format, so channels-last convolutions start here.
+        x = x.contiguous(memory_format=torch.channels_last)
+        x = self.norm(F.leaky_relu(x, 0.2))
+        return self.norm(F.leaky_relu(self.second(x), 0.2))
+
+
 class GeneratorBlock(nn.Module):
     """Upsample, then two 3x3 convolutions: (B, in, H, W) -> (B, out, 2H, 2W)."""
 
@@ -51,34 +72,28 @@ class GeneratorBlock(nn.Module):
         return self.norm(F.leaky_relu(self.conv2(x), 0.2))
 
 
-class Generator(nn.Module):
-    """latent (B, latent_dim), resolution, alpha -> image (B, 3, resolution, resolution), about [-1, 1].
+class ProgressiveGenerator(Generator):
+    """[condition, noise] (B, latent_dim), resolution, alpha -> image (B, 3, resolution, resolution), about [-1, 1].
 
     `channels` are those at 4x4, 8x8, ...: their number sets the final resolution.
     """
 
-    def __init__(self, latent_dim: int, channels: Sequence[int]) -> None:
+    grows = True
+
+    def __init__(self, condition_dim: int, latent_dim: int, channels: Sequence[int]) -> None:
         super().__init__()
-        self.latent_dim = latent_dim
-        self.max_resolution = 4 * 2 ** (len(channels) - 1)
-        self.norm = PixelNorm()
-        # A 4x4 transposed convolution of a 1x1 map is a linear layer; the gain is the paper's code's.
-        self.first = EqualizedLinear(latent_dim, channels[0] * 16, gain=2**0.5 / 4)
-        self.second = EqualizedConv2d(channels[0], channels[0], 3, padding=1)
+        self.noise_dim = latent_dim - condition_dim
+        self.max_resolution = resolution_of(len(channels))
+        self.start = GeneratorStart(latent_dim, channels[0])
         self.blocks = nn.ModuleList(GeneratorBlock(a, b) for a, b in itertools.pairwise(channels))
         self.to_rgb = nn.ModuleList(EqualizedConv2d(width, 3, 1, gain=1.0) for width in channels)
 
-    def forward(self, latent: Tensor, resolution: int, alpha: float) -> Tensor:
+    def forward(self, condition: Tensor, noise: Tensor, resolution: int, alpha: float) -> Tensor:
         depth = depth_of(resolution)
-        x = self.first(self.norm(latent)).reshape(len(latent), -1, 4, 4)
-        # The latent is the only input without a memory format, so channels-last convolutions start here.
-        x = x.contiguous(memory_format=torch.channels_last)
-        x = self.norm(F.leaky_relu(x, 0.2))
-        x = self.norm(F.leaky_relu(self.second(x), 0.2))
-        before = x
+        before = x = self.start(torch.cat([condition, noise], dim=1))
         for block in self.blocks[:depth]:
             before, x = x, block(x)
-        image = self.to_rgb[depth](x)
+        image: Tensor = self.to_rgb[depth](x)
         if depth > 0 and alpha < 1:
             image = fade(upsample(self.to_rgb[depth - 1](before)), image, alpha)
         return image
@@ -97,37 +112,34 @@ class DiscriminatorBlock(nn.Module):
         return F.avg_pool2d(F.leaky_relu(self.conv2(x), 0.2), 2)
 
 
-class Discriminator(nn.Module):
-    """image (B, 3, r, r) and text embedding (B, embedding_dim) -> scores (B,), unbounded: high is real and matching.
+class ProgressiveDiscriminator(Discriminator):
+    """image (B, 3, r, r) and embedding (B, embedding_dim) -> scores (B,); its end is a `MatchingHead`.
 
-    The text joins the 4x4 features at the final block, compressed to `text_dim` and repeated over the map,
-    as in GAN-CLS (Reed et al. 2016, arXiv:1605.05396, section 4.1). With `project` the score has a second
-    term, the inner product of the picture's features with the projected text (Miyato & Koyama 2018,
-    arXiv:1802.05637, equation 3), which teaches the words sooner; unlike theirs, it has a layer of features of
-    its own and is scaled by 1 / sqrt(width), and the other term sees the text too.
+    `augment` changes at random every picture that it sees.
     """
 
-    def __init__(self, channels: Sequence[int], embedding_dim: int, text_dim: int, project: bool = True) -> None:
+    def __init__(
+        self,
+        channels: Sequence[int],
+        embedding_dim: int,
+        text_dim: int,
+        project: bool,
+        unconditional: bool,
+        augment: DiffAugment,
+    ) -> None:
         super().__init__()
-        width = channels[0]
+        self.has_unconditional_score = unconditional
+        self.augment = augment
         self.from_rgb = nn.ModuleList(EqualizedConv2d(3, each, 1) for each in channels)
         self.blocks = nn.ModuleList(DiscriminatorBlock(b, a) for a, b in itertools.pairwise(channels))
-        self.spread = MinibatchStdDev()
-        self.conv = EqualizedConv2d(width + 1, width, 3, padding=1)
-        self.compress = EqualizedLinear(embedding_dim, text_dim)
-        self.join = EqualizedConv2d(width + text_dim, width, 1)
-        self.dense = EqualizedLinear(width * 16, width)
-        self.score = EqualizedLinear(width, 1, gain=1.0)
-        self.features = EqualizedLinear(width * 16, width) if project else None
-        self.projection = EqualizedLinear(embedding_dim, width, gain=1.0) if project else None
+        self.head = MatchingHead(channels[0], embedding_dim, text_dim, project, unconditional)
 
-    def forward(self, image: Tensor, embedding: Tensor, resolution: int, alpha: float) -> Tensor:
-        return self.judge(self.see(image, resolution, alpha), embedding)
+    def picture(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
+        return faded_reals(images, resolution, alpha)
 
-    def see(self, image: Tensor, resolution: int, alpha: float) -> Tensor:
-        """The part that needs no text: image (B, 3, r, r) -> features (B, C, 4, 4)."""
+    def see(self, picture: Tensor, resolution: int, alpha: float) -> Tensor:
         depth = depth_of(resolution)
-        image = image.contiguous(memory_format=torch.channels_last)
+        image = self.augment(picture).contiguous(memory_format=torch.channels_last)
         x = F.leaky_relu(self.from_rgb[depth](image), 0.2)
         if depth > 0:
             x = self.blocks[depth - 1](x)
@@ -135,20 +147,20 @@ class Discriminator(nn.Module):
                 x = fade(F.leaky_relu(self.from_rgb[depth - 1](F.avg_pool2d(image, 2)), 0.2).to(x.dtype), x, alpha)
             for index in range(depth - 2, -1, -1):
                 x = self.blocks[index](x)
-        return F.leaky_relu(self.conv(self.spread(x)), 0.2)
+        return self.head.see(x)
 
     def judge(self, seen: Tensor, embedding: Tensor) -> Tensor:
-        """The part that weighs picture against text: features (B, C, 4, 4), embedding (B, E) -> scores (B,)."""
-        text = self.compress(embedding)[:, :, None, None].expand(-1, -1, *seen.shape[2:])
-        x = F.leaky_relu(self.join(torch.cat([seen, text.to(seen.dtype)], dim=1)), 0.2)
-        x = F.leaky_relu(self.dense(x.flatten(1)), 0.2)
-        score = self.score(x).float().squeeze(1)
-        if self.features is not None and self.projection is not None:
-            features = F.leaky_relu(self.features(seen.flatten(1)), 0.2).float()
-            score = score + (features * self.projection(embedding).float()).sum(1) / features.shape[1] ** 0.5
-        return score
+        return self.head.judge(seen, embedding)
+
+    def judge_alone(self, seen: Tensor) -> Tensor:
+        return self.head.judge_alone(seen)
 
 
 def depth_of(resolution: int) -> int:
     """4 -> 0, 8 -> 1, 16 -> 2, ..."""
     return resolution.bit_length() - 3
+
+
+def resolution_of(stages: int) -> int:
+    """1 -> 4, 2 -> 8, 3 -> 16, ...: the resolution that this many stages reach."""
+    return 4 * 2 ** (stages - 1)

@@ -13,34 +13,31 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from t2f.checkpoint import CHECKPOINT_KEY
-from t2f.data.faces import Batch
+from t2f.data.datamodule import Batch
 from t2f.errors import UserError
 from t2f.growth import Position
+from t2f.systems.learning_rate import LearningRateSchedule
 
 
 class GANSystem(pl.LightningModule):
     """A GAN on the clock of images seen: real images shown to the discriminator, summed over processes.
 
-    `position`, and `progress` in [0, 1] through the whole schedule, are set before each step by the growth
-    callback. All randomness of a step follows from (seed, rank, images seen), so a run that resumes needs no
+    `position` is set before each step by the growth callback. All randomness of a step follows from (seed, rank, images seen), so a run that resumes needs no
     random state.
     """
 
     position: Position
-    progress: float
     noise_dim: int
     max_resolution: int
+    grows: bool
 
-    def __init__(self, seed: int, card: dict[str, Any], lr_decay_start: float) -> None:
-        """`card`: what a checkpoint must tell to draw faces elsewhere; plain values only.
-
-        From the share `lr_decay_start` of the run on, learning rates fall linearly to 0 at its end.
-        """
+    def __init__(self, seed: int, card: dict[str, Any], lr_schedule: LearningRateSchedule) -> None:
+        """`card`: what a checkpoint must tell to draw faces elsewhere; plain values only."""
         super().__init__()
         self.automatic_optimization = False
         self.seed = seed
         self.card = card
-        self.lr_decay_start = lr_decay_start
+        self.lr_schedule = lr_schedule
         self.images_seen = 0
         self._sums: dict[str, Tensor] = {}
         self._counts: Counter[str] = Counter()
@@ -54,8 +51,8 @@ class GANSystem(pl.LightningModule):
 
     @torch.no_grad()
     @abstractmethod
-    def sample(self, tokens: Tensor, noise: Tensor) -> Tensor:
-        """Token ids (B, L), noise (B, noise_dim) -> images (B, 3, r, r) of the averaged generator as it stands."""
+    def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
+        """Conditions (B, ...), noise (B, noise_dim) -> images (B, 3, r, r) of the averaged generator as it stands."""
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         torch.manual_seed(step_seed(self.seed, self.global_rank, self.images_seen))
@@ -73,11 +70,11 @@ class GANSystem(pl.LightningModule):
         return optimizers
 
     def set_learning_rates(self) -> None:
-        """Set each optimiser's learning rate to its configured one times the decay at this point of the run."""
-        left = (1 - self.progress) / (1 - self.lr_decay_start) if self.lr_decay_start < 1 else 1.0
+        """Set each optimiser's learning rate to its configured one times the schedule's factor."""
+        factor = self.lr_schedule(self.position)
         for optimizer in self.both_optimizers():
             for group in optimizer.param_groups:
-                group["lr"] = optimizer.defaults["lr"] * min(1.0, left)
+                group["lr"] = optimizer.defaults["lr"] * factor
 
     def read_averages(self) -> dict[str, float]:
         """The averages of what `train_on` reported since the last reading, each over the steps that reported it."""
@@ -107,9 +104,10 @@ class GANSystem(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         saved = checkpoint[CHECKPOINT_KEY]
-        if saved["tokenizer"] != self.card["tokenizer"]:
+        if saved["conditioner"] != self.card["conditioner"]:
             raise UserError(
-                "The checkpoint was trained on other captions than this run's: resume with the data settings it had."
+                "The checkpoint was trained on other captions or labels than this run's: resume with the data, text and "
+                "conditioning settings it had."
             )
         expected = {name: tuple(value.shape) for name, value in self.state_dict().items()}
         found = {name: tuple(value.shape) for name, value in checkpoint["state_dict"].items()}
@@ -129,5 +127,7 @@ def step_seed(seed: int, rank: int, images_seen: int) -> int:
 
 @torch.no_grad()
 def update_average(average: nn.Module, model: nn.Module, beta: float) -> None:
-    """average <- beta * average + (1 - beta) * model, in place, for every parameter."""
-    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - beta)
+    """average <- beta * average + (1 - beta) * model, in place, for every parameter and batch norm's statistics."""
+    pairs = zip(average.state_dict().values(), model.state_dict().values(), strict=True)
+    followers, leaders = zip(*((a, b) for a, b in pairs if a.is_floating_point()), strict=True)
+    torch._foreach_lerp_(followers, leaders, 1 - beta)

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from t2f.errors import UserError
 from t2f.text.lstm import LSTMEncoder
 
 SENTENCES = [[3, 5, 2, 9, 4, 7], [8], [2, 2, 6], [9, 1]]
@@ -11,25 +12,33 @@ def rows(sentences: list[list[int]], length: int) -> Tensor:
     return torch.tensor([sentence + [0] * (length - len(sentence)) for sentence in sentences])
 
 
-@pytest.fixture(params=[1, 2], ids=["one layer", "two layers"])
+@pytest.fixture(
+    params=[(1, False), (2, False), (1, True), (3, True)],
+    ids=["one layer", "two layers", "one layer, both directions", "three layers, both directions"],
+)
 def encoder(request: pytest.FixtureRequest) -> LSTMEncoder:
+    layers, bidirectional = request.param
     torch.manual_seed(0)
-    return LSTMEncoder(vocabulary=10, word_dim=5, hidden_dim=7, layers=request.param)
+    return LSTMEncoder(vocabulary=10, word_dim=5, hidden_dim=8, layers=layers, bidirectional=bidirectional)
 
 
-def test_is_torchs_lstm_on_the_bare_sentence_read_at_its_last_word(encoder: LSTMEncoder) -> None:
-    reference = nn.LSTM(5, 7, num_layers=encoder.lstm.num_layers)
+def test_is_torchs_lstm_on_the_bare_sentence_read_at_its_ends(encoder: LSTMEncoder) -> None:
+    both = encoder.lstm.bidirectional
+    width = 4 if both else 8
+    reference = nn.LSTM(5, width, num_layers=encoder.lstm.num_layers, bidirectional=both)
     reference.load_state_dict(encoder.lstm.state_dict())
     embeddings = encoder(rows(SENTENCES, 6))
-    assert embeddings.shape == (4, 7)
+    assert embeddings.shape == (4, 8)
     for sentence, embedding in zip(SENTENCES, embeddings, strict=True):
         states, _ = reference(encoder.words.weight[sentence])
-        torch.testing.assert_close(embedding, states[-1])
+        # Forwards, the last word is read last; backwards, the first.
+        torch.testing.assert_close(embedding[:width], states[-1, :width])
+        torch.testing.assert_close(embedding[width:], states[0, width:][: 8 - width])
 
 
 @pytest.mark.parametrize("length", [6, 7, 20])
 def test_padding_never_changes_an_embedding(encoder: LSTMEncoder, length: int) -> None:
-    torch.testing.assert_close(encoder(rows(SENTENCES, length)), encoder(rows(SENTENCES, 6)))
+    torch.testing.assert_close(encoder(rows(SENTENCES, length)), encoder(rows(SENTENCES, 6)), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("order", [[3, 2, 1, 0], [1, 3, 0, 2]])
@@ -38,10 +47,11 @@ def test_order_of_the_batch_does_not_matter(encoder: LSTMEncoder, order: list[in
     torch.testing.assert_close(mixed, encoder(rows(SENTENCES, 6))[order])
 
 
-def test_company_in_the_batch_does_not_matter(encoder: LSTMEncoder) -> None:
+def test_company_in_the_batch_and_padding_do_not_matter(encoder: LSTMEncoder) -> None:
     together = encoder(rows(SENTENCES, 6))
     for i, sentence in enumerate(SENTENCES):
-        torch.testing.assert_close(encoder(rows([sentence], 6))[0], together[i])
+        torch.testing.assert_close(encoder(rows([sentence], 6))[0], together[i], rtol=0, atol=1e-6)
+        torch.testing.assert_close(encoder(rows([sentence], len(sentence)))[0], together[i], rtol=0, atol=1e-6)
 
 
 def test_order_of_words_matters(encoder: LSTMEncoder) -> None:
@@ -58,3 +68,19 @@ def test_every_word_of_a_sentence_learns_and_padding_does_not(encoder: LSTMEncod
 
 def test_a_row_of_padding_does_not_crash(encoder: LSTMEncoder) -> None:
     assert encoder(torch.zeros(2, 6, dtype=torch.int64)).isfinite().all()
+
+
+def test_one_direction_draws_the_weights_of_torchs_own_modules() -> None:
+    """Checkpoints and seeds of runs without `bidirectional` keep their meaning."""
+    torch.manual_seed(3)
+    encoder = LSTMEncoder(vocabulary=10, word_dim=5, hidden_dim=7, layers=2)
+    torch.manual_seed(3)
+    reference = nn.ModuleDict({"words": nn.Embedding(10, 5, padding_idx=0), "lstm": nn.LSTM(5, 7, 2)})
+    assert list(encoder.state_dict()) == list(reference.state_dict())
+    for name, weights in reference.state_dict().items():
+        assert torch.equal(encoder.state_dict()[name], weights)
+
+
+def test_an_odd_embedding_has_no_halves() -> None:
+    with pytest.raises(UserError, match=r"text\.encoder\.hidden_dim=7 is odd"):
+        LSTMEncoder(vocabulary=10, word_dim=5, hidden_dim=7, layers=1, bidirectional=True)

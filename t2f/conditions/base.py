@@ -1,0 +1,104 @@
+"""One interface for all ways of saying what a face is to be."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from hydra.utils import get_class
+from torch import Tensor
+
+from t2f.data.faces import Faces, Images
+from t2f.errors import UserError
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """The conditions of N faces, M in all: face i fits `counts[i]` rows that follow each other, none if it is unlabelled.
+
+    `rows`: (M, ...), int64 token ids or float32. `turns`: (M,), by how many quarter turns, anticlockwise, a picture is
+    turned to fit the row.
+    """
+
+    rows: Tensor
+    counts: npt.NDArray[np.int64]
+    turns: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A description, and the number of a face that it fits once turned by so many quarters, anticlockwise."""
+
+    description: str
+    face: int
+    turns: int = 0
+
+    def shown(self, faces: Faces) -> Images:
+        """The face's image, uint8 (3, R, R)."""
+        return np.rot90(faces.images[self.face], self.turns, axes=(1, 2)).copy()
+
+
+@dataclass(frozen=True)
+class Exam:
+    """N descriptions, and what each asks for: int8 (N, A), 1 present, 0 absent, -1 not asked."""
+
+    descriptions: list[str]
+    asked: Tensor
+
+
+class Conditioner(ABC):
+    """Descriptions and faces -> conditions. It is fitted to the training faces, and kept in the checkpoint."""
+
+    size: int
+    """The number of token ids, or of numbers in a row."""
+
+    summary: str
+    """What it knows, for the terminal: "124 words"."""
+
+    @abstractmethod
+    def of(self, faces: Faces) -> Conditions:
+        """All conditions that the faces fit."""
+
+    @abstractmethod
+    def __call__(self, descriptions: Sequence[str]) -> Tensor:
+        """N descriptions -> rows (N, ...). Raises `UserError` for one that says nothing."""
+
+    @abstractmethod
+    def notes(self, description: str) -> list[str]:
+        """What a person who wrote this should be told. Raises `UserError` if nothing of it is understood."""
+
+    @abstractmethod
+    def examples(self, faces: Faces, count: int) -> list[Example]:
+        """At most `count` descriptions to show on a sheet, each with a face of `faces`."""
+
+    @abstractmethod
+    def exam(self, faces: Faces, count: int, seed: int) -> Exam | None:
+        """`count` new descriptions of `faces`; None where the attributes of the faces are not known."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Plain values to keep in a checkpoint."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """What `state` gave, again."""
+
+
+def save_conditioner(conditioner: Conditioner) -> dict[str, Any]:
+    """A conditioner as plain values."""
+    kind = type(conditioner)
+    return {"class": f"{kind.__module__}.{kind.__qualname__}", **conditioner.state()}
+
+
+def load_conditioner(saved: dict[str, Any]) -> Conditioner:
+    """The conditioner that `save_conditioner` wrote; of a stranger's file, only our own classes are called."""
+    name = str(saved["class"])
+    found = get_class(name) if name.startswith("t2f.conditions.") else None
+    if found is None or not issubclass(found, Conditioner):
+        raise UserError(f"The checkpoint asks to call {name}, which is no conditioner of t2f: do not trust it.")
+    return found.from_state({key: value for key, value in saved.items() if key != "class"})

@@ -1,0 +1,91 @@
+"""Sentences as conditions: as the ids of their words, or as the embeddings of a frozen encoder."""
+
+from __future__ import annotations
+
+import random
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from t2f.conditions.base import Conditioner, Conditions, Exam, Example
+from t2f.data.captions import describe
+from t2f.data.faces import Faces
+from t2f.errors import UserError, require
+from t2f.text.tokenizer import WordTokenizer
+
+
+class Sentences(Conditioner):
+    """What all conditioners on sentences share. A face fits each of its captions."""
+
+    @abstractmethod
+    def rows(self, captions: list[str]) -> Tensor:
+        """All captions of a data set -> rows; where that takes long, it is done once."""
+
+    def of(self, faces: Faces) -> Conditions:
+        captions = [caption for captions in faces.captions for caption in captions]
+        counts = np.array([len(each) for each in faces.captions])
+        return Conditions(self.rows(captions), counts, np.zeros(len(captions), np.int64))
+
+    def examples(self, faces: Faces, count: int) -> list[Example]:
+        captioned = (Example(captions[0], face) for face, captions in enumerate(faces.captions) if captions)
+        return [example for example, _ in zip(captioned, range(count), strict=False)]
+
+    def exam(self, faces: Faces, count: int, seed: int) -> Exam | None:
+        names = list(faces.attribute_names)
+        if not names:
+            return None
+        captions, asked = [], torch.full((count, len(names)), -1, dtype=torch.int8)
+        for row in range(count):
+            attributes = dict(zip(names, map(int, faces.attributes[row % len(faces)]), strict=True))
+            caption = describe(attributes, random.Random(f"evaluation {seed} {row}"))
+            captions.append(caption.text)
+            for name, value in caption.asked.items():
+                asked[row, names.index(name)] = value
+        return Exam(captions, asked)
+
+
+def require_captions(faces: Faces) -> None:
+    """Raise `UserError` for faces that nobody described."""
+    require(any(faces.captions), "These data have no descriptions to learn from: choose conditioning=attributes.")
+
+
+class Words(Sentences):
+    """The words of a caption as token ids (max_tokens,), for an encoder that learns with the GAN."""
+
+    def __init__(self, tokenizer: WordTokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.size = len(tokenizer)
+        self.summary = f"{len(tokenizer):,} words"
+
+    @classmethod
+    def fit(cls, faces: Faces, vocabulary: int, max_tokens: int) -> Words:
+        """Learn the words of the captions."""
+        require_captions(faces)
+        captions = (caption for captions in faces.captions for caption in captions)
+        return cls(WordTokenizer.train(captions, vocabulary, max_tokens))
+
+    def rows(self, captions: list[str]) -> Tensor:
+        return self.tokenizer(captions)
+
+    def __call__(self, descriptions: Sequence[str]) -> Tensor:
+        return self.tokenizer(descriptions)
+
+    def notes(self, description: str) -> list[str]:
+        unknown = ", ".join(self.tokenizer.unknown_words(description))
+        if unknown and not self.tokenizer.knows_a_word_of(description):
+            raise UserError(
+                f"The model was trained on none of the words of a description ({unknown}): describe the face in plain "
+                "English, such as 'a smiling woman with red hair'."
+            )
+        return [f"not among the words of training, so ignored: {unknown}"] if unknown else []
+
+    def state(self) -> dict[str, Any]:
+        return {"tokenizer": self.tokenizer.to_json(), "max_tokens": self.tokenizer.max_tokens}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        return cls(WordTokenizer.from_json(state["tokenizer"], state["max_tokens"]))

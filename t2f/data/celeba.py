@@ -1,0 +1,220 @@
+"""CelebA: celebrities' faces with 40 attributes each, and sentences made from them.
+
+The data set's own files are read as they are published, by its authors (`list_attr_celeba.txt`) or on Kaggle
+(`list_attr_celeba.csv`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import random
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from t2f.data.captions import describe
+from t2f.data.decoding import in_chunks
+from t2f.data.faces import Attributes, fingerprint
+from t2f.data.photographs import Files, Listing, Photographs, first_few, read_text
+from t2f.errors import UserError, disk_errors, require
+
+RULES = 1  # raise it with every change to the captions, so that old ones are left alone
+
+LAYOUT = "expected are img_align_celeba/000001.jpg, ... beside list_attr_celeba.txt or list_attr_celeba.csv"
+PARTITION = "list_eval_partition"
+MEND = "download that file again or mend it"
+
+
+class CelebA(Photographs):
+    """The faces of a CelebA folder, each with `captions_per_face` sentences made from the chosen `attributes`.
+
+    The data set's own partition is used where its file is present: 0 is to train on, 1 and 2 are held out. Otherwise
+    the last `held_out` faces are, as they are where `limit`, the number of faces used, leaves none of the partition's.
+    `attributes` are all 40 by default; 1 present, 0 absent.
+    """
+
+    name = "celeba"
+
+    def __init__(
+        self,
+        folder: str,
+        cache: str,
+        resolution: int,
+        crop: float = 1.0,
+        attributes: Sequence[str] | None = None,
+        captions_per_face: int = 4,
+        held_out: float = 0.05,
+        seed: int = 0,
+        mirror: bool = True,
+        on_error: str = "raise",
+        workers: int | None = None,
+        limit: int | None = None,
+    ) -> None:
+        counts = {"captions_per_face": captions_per_face, "limit": limit}
+        super().__init__(cache, resolution, crop, held_out, mirror, on_error, workers, **counts)
+        require(attributes is None or len(attributes) > 0, "data.attributes is empty: name some, or null for all.")
+        self.source = Path(folder).expanduser()
+        self.attributes = [attributes] if isinstance(attributes, str) else attributes
+        self.captions_per_face = captions_per_face
+        self.seed = seed
+        self.limit = limit
+
+    def read(self) -> Listing:
+        table, images = self._find("list_attr_celeba"), self.source / "img_align_celeba"
+        if (images / images.name).is_dir():  # Kaggle's archive nests them
+            images /= images.name
+        if table is None or not images.is_dir():
+            what = "No such folder" if not self.source.is_dir() else "No CelebA in the folder"
+            raise UserError(f"{what}: {self.source} (data.folder); {LAYOUT}.")
+        names, lines, values = _read_attributes(table)
+        chosen = self._choose(names, table)
+
+        present = {entry.name for entry in os.scandir(images)}
+        used = list(lines)[: self.limit]
+        absent = [name for name in used if name not in present]
+        surplus = sorted(name for name in present - lines.keys() if name.endswith((".jpg", ".png")) and name[0] != ".")
+        notes = []
+        if absent:
+            line = f"{table}, line {lines[absent[0]]}, names {absent[0]}"
+            self._tolerate(f"{line}, which is not in {images}: complete the pictures, set data.limit")
+            notes.append(f"{len(absent):,} rows of {table} have no picture and are left out: {first_few(absent)}.")
+        if surplus:
+            self._tolerate(f"{table} has no row for the picture {images / surplus[0]}: {MEND}")
+            notes.append(f"{len(surplus):,} pictures have no row in {table} and are left out: {first_few(surplus)}.")
+        files = [name for name in used if name in present] if absent else used
+
+        files, train, note = self._partition(files)
+        row = {name: i for i, name in enumerate(lines)}
+        attributes = values[np.ix_([row[name] for name in files], chosen)]
+        chosen_names = [names[i] for i in chosen]
+        captions = describe_all(
+            self.cache, self.name, files, attributes, chosen_names, self.captions_per_face, self.seed, self.workers
+        )
+        return Listing(Files(images, files), train, captions, attributes, chosen_names, [*notes, *note])
+
+    def _find(self, stem: str) -> Path | None:
+        """The .txt or .csv of this name."""
+        paths = [self.source / f"{stem}.{ending}" for ending in ("txt", "csv")]
+        return next((path for path in paths if path.is_file()), None)
+
+    def _tolerate(self, message: str) -> None:
+        """Raise, unless such faces are to be skipped."""
+        require(self.skip, f"{message}, or leave such faces out with data.on_error=skip.")
+
+    def _choose(self, names: Sequence[str], table: Path) -> list[int]:
+        """The columns of the chosen attributes, in the order of the file."""
+        for name in self.attributes or []:
+            if name not in names:
+                by_lower_case = {name.lower(): name for name in names}
+                close = difflib.get_close_matches(str(name).lower(), by_lower_case, n=3)
+                hint = " or ".join(by_lower_case[match] for match in close) or f"one of {', '.join(names)}"
+                raise UserError(f"data.attributes names {name}, which {table} does not have: choose {hint}.")
+        return [i for i, name in enumerate(names) if self.attributes is None or name in self.attributes]
+
+    def _partition(self, files: list[str]) -> tuple[list[str], int, list[str]]:
+        """The files with the training faces first, how many those are, and what to say about it."""
+        by_share = max(1, round(self.share_held_out * len(files)))
+        path = self._find(PARTITION)
+        if path is None:
+            return files, len(files) - by_share, []
+        parts = _read_partition(path)
+        for name in files:
+            require(
+                name in parts, f"{path} has no row for {name}: {MEND}, or remove it to hold out the last data.held_out."
+            )
+        train = [name for name in files if parts[name] == 0]
+        if files and len(train) == len(files):
+            note = f"{path} holds out none of these {len(files):,} faces: the last {by_share:,} are held out."
+            return files, len(files) - by_share, [note]
+        return train + [name for name in files if parts[name] != 0], len(train), []
+
+
+def _rows(path: Path, first_line: int) -> list[tuple[int, list[str]]]:
+    """(line number, fields) of the lines of a table from `first_line` on that are not empty."""
+    lines = read_text(path).split("\n")[first_line - 1 :]
+    separator = "," if path.suffix == ".csv" else None
+    return [(number, line.strip().split(separator)) for number, line in enumerate(lines, first_line) if line.strip()]
+
+
+def _read_attributes(path: Path) -> tuple[list[str], dict[str, int], Attributes]:
+    """The attributes' names, the pictures' lines by their names, and int8 (N, A) of 0 and 1."""
+    rows = _rows(path, 1)
+    csv = path.suffix == ".csv"
+    head = 1 if csv else 2
+    require(len(rows) > head, f"{path} has no rows: {MEND}.")
+    names = rows[head - 1][1][1 if csv else 0 :]
+    lines: dict[str, int] = {}
+    values = []
+    for number, (name, *row) in rows[head:]:
+        where = f"{path}, line {number},"
+        require(len(row) == len(names), f"{where} has {len(row)} values for {len(names)} attributes: {MEND}.")
+        require({"1", "-1"}.issuperset(row), f"{where} has a value other than 1 and -1: {MEND}.")
+        require(name not in lines, f"{where} names {name} again, after line {lines.get(name)}: {MEND}.")
+        lines[name] = number
+        values.append([value == "1" for value in row])
+    if not csv:
+        count = " ".join(rows[0][1])
+        require(count == str(len(lines)), f"{path}, line 1, says {count} rows, but {len(lines)} follow: {MEND}.")
+    return names, lines, np.array(values, np.int8)
+
+
+def _read_partition(path: Path) -> dict[str, int]:
+    """0 train, 1 validation or 2 test, by the pictures' names."""
+    parts = {}
+    for number, row in _rows(path, 2 if path.suffix == ".csv" else 1):
+        if len(row) != 2 or row[1] not in ("0", "1", "2"):
+            raise UserError(f"{path}, line {number}, is not a picture's name and 0, 1 or 2: {MEND}.")
+        parts[row[0]] = int(row[1])
+    return parts
+
+
+def _describe_some(faces: Sequence[tuple[str, Mapping[str, int]]], count: int, seed: int) -> list[list[str]]:
+    captions = []
+    for name, attributes in faces:
+        rng = random.Random(f"{seed} {name}")
+        captions.append([describe(attributes, rng).text for _ in range(count)])
+    return captions
+
+
+def describe_all(
+    cache: Path,
+    source: str,
+    files: Sequence[str],
+    attributes: Attributes,
+    names: Sequence[str],
+    count: int,
+    seed: int,
+    workers: int,
+) -> list[list[str]]:
+    """`count` captions for each face, made from its attributes: a function of these, the seed and its file's name.
+
+    They are made once, and kept in `cache` as a JSON file beside the images.
+    """
+    settings: dict[str, Any] = {"files": list(files), "attributes": attributes.tobytes().hex(), "names": list(names)}
+    settings |= {"count": count, "seed": seed, "rules": RULES}
+    path = cache / f"{source}-captions-{fingerprint(settings)}.json"
+    with suppress(OSError, ValueError):  # not there, or damaged: they are made again
+        kept: list[list[str]] = json.loads(path.read_text(encoding="utf-8"))
+        return kept
+
+    def read(part: range) -> list[tuple[str, dict[str, int]]]:
+        return [(files[i], dict(zip(names, attributes[i].tolist(), strict=True))) for i in part]
+
+    work = partial(_describe_some, count=count, seed=seed)
+    chunks = in_chunks(work, read, len(files), workers, f"Writing captions for {len(files):,} faces", size=4096)
+    captions = [caption for _, some in chunks for caption in some]
+    with disk_errors(f"the captions {path}"):
+        cache.mkdir(parents=True, exist_ok=True)
+        side = path.with_name(f".{path.name}-{os.getpid()}")
+        try:
+            side.write_text(json.dumps(captions, ensure_ascii=False), encoding="utf-8")
+            side.replace(path)
+        finally:
+            side.unlink(missing_ok=True)
+    return captions

@@ -1,0 +1,170 @@
+"""Picture files of any kind -> square uint8 images, in parallel."""
+
+from __future__ import annotations
+
+import io
+import math
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+from rich.progress import track
+
+from t2f.data.faces import Images, write_images
+from t2f.errors import UserError
+
+RULES = 1  # raise it with every change to the pixels that come out, so that old caches are left alone
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+Crop = float | Mapping[int, float]
+"""The side of the central square as a share of the picture's width; or such shares for the widths at which
+a data set was published, pictures of any other width being taken whole."""
+
+
+class Pictures(Protocol):
+    """The pictures of a data set, in the order in which they are decoded."""
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """What to call a picture in a message."""
+
+    def read(self, part: range) -> Sequence[str | bytes]:
+        """Paths, or the content of files."""
+
+    def identity(self) -> Any:
+        """Something for JSON that changes when a picture does."""
+
+
+def decode(picture: str | bytes, resolution: int, crop: Crop) -> Images:
+    """The central square of a file (a path, or its content), uint8 (3, resolution, resolution).
+
+    It is turned as its EXIF data say, and what is transparent becomes white. The square is never higher than the
+    picture. Raises what Pillow raises for a file that is no whole image.
+    """
+    with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as file:
+        share = crop.get(file.width, 1.0) if isinstance(crop, Mapping) else crop
+        # A large JPEG is decoded at a half, quarter or eighth of its size, still twice as large as is needed.
+        zoom = share * min(file.size) / (2 * resolution)
+        if zoom > 1:
+            file.draft(None, (math.ceil(file.width / zoom), math.ceil(file.height / zoom)))
+        image = _to_rgb(ImageOps.exif_transpose(file))
+    width, height = image.size
+    side = min(share * width, height)
+    # The square is not rounded to whole pixels, so that it is the same at half the size; but pixels that are all
+    # outside of it are cut off first, or the resizing would take some of their colour.
+    left, top = round((width - side) / 2, 6), round((height - side) / 2, 6)
+    x, y = math.floor(left), math.floor(top)
+    image = image.crop((x, y, width - x, height - y))
+    box = (left - x, top - y, image.width - (left - x), image.height - (top - y))
+    square = image.resize((resolution, resolution), Image.Resampling.LANCZOS, box, reducing_gap=3.0)
+    return np.asarray(square).transpose(2, 0, 1)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bit grey, of which Pillow's own conversion shows the darkest 256th
+        grey = np.asarray(image).astype(np.int64).clip(0, 65535)
+        return Image.fromarray(np.round(grey / 257).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _decode_some(pictures: Sequence[str | bytes], resolution: int, crop: Crop) -> tuple[Images, dict[int, str]]:
+    """The images of those that can be decoded, and the reasons of the others by their place."""
+    images: list[Images] = []
+    reasons: dict[int, str] = {}
+    for place, picture in enumerate(pictures):
+        try:
+            images.append(decode(picture, resolution, crop))
+        except Exception as error:  # what Pillow raises for broken files has no common class
+            reasons[place] = _reason(error)
+    return np.array(images, np.uint8).reshape(-1, 3, resolution, resolution), reasons
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "it is not an image"
+    if isinstance(error, FileNotFoundError):
+        return "it is not there"
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return text.strip().partition("\n")[0].rstrip(".") or type(error).__name__
+
+
+def in_parallel(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """The results of the items in order, by `workers` processes: by this one if that is 1 or less.
+
+    `items` is read only a little ahead, as what it gives may be large.
+    """
+    if workers <= 1:
+        yield from map(work, items)
+        return
+    context = multiprocessing.get_context("spawn")  # forking a process that runs torch's threads can hang
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        pending: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                pending.append(pool.submit(work, item))
+                if len(pending) > workers + 1:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        except BrokenProcessPool as error:
+            raise UserError(
+                "A process that reads data ended too soon, for want of memory or, in a script of your own, of "
+                "`if __name__ == '__main__':`: set data.workers=1."
+            ) from error
+
+
+def in_chunks(
+    work: Callable[[Item], Result],
+    read: Callable[[range], Item],
+    total: int,
+    workers: int,
+    title: str,
+    size: int = 32,
+) -> Iterator[tuple[range, Result]]:
+    """`work` on what `read` gives for chunks of 0...total, `size` long, in order and behind a progress bar."""
+    chunks = [range(start, min(start + size, total)) for start in range(0, total, size)]
+    results = in_parallel(work, map(read, chunks), min(workers, len(chunks)))
+    yield from track(zip(chunks, results, strict=True), title, total=len(chunks))
+
+
+def decode_all(
+    path: Path, pictures: Pictures, resolution: int, crop: Crop, on_error: str, workers: int
+) -> dict[int, str]:
+    """Write the decoded pictures to an `images.npy`, in order; return the reasons of those left out, by index.
+
+    Raises `UserError` for a picture that cannot be decoded, unless `on_error` is "skip"; then if none can be.
+    """
+    bad: dict[int, str] = {}
+
+    def decoded() -> Iterator[Images]:
+        work = partial(_decode_some, resolution=resolution, crop=crop)
+        title = f"Decoding {len(pictures):,} pictures"
+        for chunk, (images, reasons) in in_chunks(work, pictures.read, len(pictures), workers, title):
+            if reasons and on_error == "raise":
+                place, reason = next(iter(reasons.items()))
+                raise UserError(
+                    f"{pictures.name(chunk[place])} cannot be decoded ({reason}): mend or remove it, "
+                    "or leave such pictures out with data.on_error=skip."
+                )
+            bad.update({chunk[place]: reason for place, reason in reasons.items()})
+            yield images
+
+    if not write_images(path, resolution, decoded()):
+        raise UserError(
+            f"None of {len(pictures):,} pictures can be decoded; the first is {pictures.name(0)} ({bad[0]}): "
+            "check the folder that data names."
+        )
+    return bad

@@ -1,0 +1,137 @@
+"""Face2Text: descriptions that people wrote of faces, most of them from Labeled Faces in the Wild (LFW).
+
+The descriptions come as one JSON file, the pictures apart from them. Both of its published forms are read:
+
+    [{"image": "Name/Name_0001.png", "descriptions": [{"text": ...}, ...]}, ...]       one entry a picture
+    [{"filename" or "image": "Name_0001.jpg", "description": ...}, ...]                one entry a description
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from t2f.data.photographs import Files, Listing, Photographs, first_few, inside, place, read_text
+from t2f.errors import UserError, require
+
+PUBLISHED = {250: 0.512}  # LFW's width, and the share of its central 128 pixels: the rest is mostly background
+ENDINGS = (".jpg", ".png", ".jpeg")
+LAYOUT = "expected is LFW's own layout, Name/Name_0001.jpg"
+FORMS = 'expected is a list of {"image": ..., "descriptions": [{"text": ...}]} or {"filename": ..., "description": ...}'
+
+
+class Face2Text(Photographs):
+    """The pictures of the folder `images` with the descriptions of the file `descriptions`, and no attributes.
+
+    A share `held_out` of the described persons is held out: no other picture of theirs is trained on. With
+    `undescribed`, the pictures of everybody else join the training faces, after the described ones and without
+    captions. `crop` None is the central 128 pixels of LFW as published (250 pixels), and else the whole width.
+    """
+
+    name = "face2text"
+
+    def __init__(
+        self,
+        images: str,
+        descriptions: str,
+        cache: str,
+        resolution: int,
+        crop: float | None = None,
+        undescribed: bool = False,
+        held_out: float = 0.1,
+        mirror: bool = True,
+        on_error: str = "raise",
+        workers: int | None = None,
+    ) -> None:
+        published = PUBLISHED if crop is None else crop
+        super().__init__(cache, resolution, published, held_out, mirror, on_error, workers)
+        self.images = Path(images).expanduser()
+        self.descriptions = Path(descriptions).expanduser()
+        self.undescribed = undescribed
+
+    def read(self) -> Listing:
+        require(self.images.is_dir(), f"No such folder: {self.images} (data.images); {LAYOUT}.")
+        require(self.descriptions.is_file(), f"No such file: {self.descriptions} (data.descriptions); {FORMS}.")
+        captions: dict[str, list[str]] = {}
+        absent = []
+        for image, text in _descriptions(self.descriptions):
+            name = self._find(image)
+            if name is None:
+                absent.append(image)
+            elif text.strip():
+                captions.setdefault(name, []).append(text.strip())
+        notes = []
+        if absent:
+            require(
+                self.skip,
+                f"{self.descriptions} describes {absent[0]}, which is not in {self.images}; {LAYOUT}: complete the "
+                "pictures, or leave such faces out with data.on_error=skip.",
+            )
+            absent = list(dict.fromkeys(absent))
+            notes.append(f"{len(absent):,} described pictures are not in {self.images}: {first_few(absent)}.")
+        require(bool(captions), f"{self.descriptions} describes no picture of {self.images}; {LAYOUT}.")
+
+        persons = sorted({_person(name) for name in captions}, key=place)
+        held_out = set(persons[: max(1, round(self.share_held_out * len(persons)))])
+        train = [name for name in captions if _person(name) not in held_out]
+        if self.undescribed:
+            paths = sorted(path.relative_to(self.images).as_posix() for path in self._all())
+            train += [name for name in paths if name not in captions and _person(name) not in held_out]
+        files = train + [name for name in captions if _person(name) in held_out]
+        no_attributes = np.zeros((len(files), 0), np.int8)
+        return Listing(
+            Files(self.images, files), len(train), [captions.get(name, []) for name in files], no_attributes, [], notes
+        )
+
+    def _find(self, image: str) -> str | None:
+        """The picture's file below the folder, whatever its ending, and in a folder of the person's or not."""
+        require(
+            inside(image), f"{self.descriptions} names {image}, which leaves the folder of images: mend that entry."
+        )
+        path = Path(image)
+        stem = path.stem if path.suffix.lower() in ENDINGS else path.name
+        for parent in (path.parent, Path(_person(image)), Path()):
+            for file in (path.name, *(f"{stem}{ending}" for ending in ENDINGS)):
+                if (self.images / parent / file).is_file():
+                    return (parent / file).as_posix()
+        return None
+
+    def _all(self) -> Iterator[Path]:
+        for pattern in ("*", "*/*"):
+            yield from (path for path in self.images.glob(pattern) if path.suffix.lower() in ENDINGS)
+
+
+def _person(image: str) -> str:
+    """Name of Name/Name_0001.png or of Name_0001.png."""
+    path = Path(image)
+    return path.parent.name or re.sub(r"_\d+$", "", path.stem)
+
+
+def _descriptions(path: Path) -> Iterator[tuple[str, str]]:
+    """(image, text) for each description of the file, also for an empty one."""
+    try:
+        content = json.loads(read_text(path))
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON ({error}): download it again or mend it; {FORMS}.") from error
+    if isinstance(content, dict):  # the list is one of its values
+        content = next((value for value in content.values() if isinstance(value, list)), None)
+    require(isinstance(content, list), f"{path} holds no list; {FORMS}.")
+    for number, entry in enumerate(content, 1):
+        try:
+            yield from _entry(entry)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise UserError(f"Entry {number} of {path} cannot be understood; {FORMS}.") from error
+
+
+def _entry(entry: Any) -> Iterator[tuple[str, str]]:
+    image = entry["image"] if "image" in entry else entry["filename"]
+    texts = [entry["description"]] if "description" in entry else [text["text"] for text in entry["descriptions"]]
+    for text in texts:
+        if not (isinstance(image, str) and isinstance(text, str | None)):
+            raise TypeError("not a text")
+        yield image, text or ""

@@ -1,0 +1,57 @@
+"""What every generator and every discriminator offers, so that one training step serves them all.
+
+A *picture* is what a generator draws and a discriminator sees: images (B, 3, r, r), about [-1, 1], or
+whatever else the two agree on, as long as its rows are the batch.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from torch import Tensor, nn
+
+
+class Generator(nn.Module):
+    """Condition and noise -> picture."""
+
+    noise_dim: int
+    max_resolution: int
+    grows: bool
+    """Whether it can also draw at lower resolutions than its last."""
+
+    @abstractmethod
+    def forward(self, condition: Tensor, noise: Tensor, resolution: int, alpha: float) -> Tensor:
+        """(B, condition_dim), (B, noise_dim) -> picture; its newest layers count `alpha`."""
+
+    def image(self, picture: Tensor) -> Tensor:
+        """The final image (B, 3, r, r) of a picture."""
+        return picture
+
+
+class Discriminator(nn.Module):
+    """Picture and embedding -> scores (B,), unbounded: high is real and matching.
+
+    In two parts, so that a picture that is judged with several embeddings is seen only once.
+    """
+
+    has_unconditional_score: bool
+    """Whether it can judge a picture alone."""
+
+    @abstractmethod
+    def picture(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
+        """Real images (B, 3, R, R), R a multiple of the resolution, as pictures like the generator's of now."""
+
+    @abstractmethod
+    def see(self, picture: Tensor, resolution: int, alpha: float) -> Tensor:
+        """The part that needs no words: picture -> features (B, ...)."""
+
+    @abstractmethod
+    def judge(self, seen: Tensor, embedding: Tensor) -> Tensor:
+        """The part that weighs features against an embedding (B, E): scores (B,)."""
+
+    def judge_alone(self, seen: Tensor) -> Tensor:
+        """Whether a picture is real, whatever the words: scores (B,)."""
+        raise NotImplementedError
+
+    def forward(self, picture: Tensor, embedding: Tensor, resolution: int, alpha: float) -> Tensor:
+        return self.judge(self.see(picture, resolution, alpha), embedding)

@@ -1,0 +1,110 @@
+"""All scales at once: no growth, and gradients to every scale from the start.
+
+MSG-GAN (Karnewar & Wang 2020, arXiv:1903.06048) on ProGAN's blocks: the generator gives an image at
+every scale, and one discriminator sees them together, each joined to the features that come down
+to its size. As in StackGAN++ (Zhang et al. 2018, arXiv:1710.10916) there is a conditional and an
+unconditional score.
+
+A picture is a pyramid: the images of all scales, 4x4 first, flattened to one row (B, P), so that
+losses and penalties need not know of scales.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from t2f.networks.diffaugment import DiffAugment
+from t2f.networks.interfaces import Discriminator, Generator
+from t2f.networks.layers import EqualizedConv2d
+from t2f.networks.matching import MatchingHead
+from t2f.networks.progressive import DiscriminatorBlock, GeneratorBlock, GeneratorStart, resolution_of
+
+
+def flatten_pyramid(images: Sequence[Tensor]) -> Tensor:
+    """Images (B, 3, 4, 4), (B, 3, 8, 8), ... -> (B, P)."""
+    return torch.cat([image.flatten(1) for image in images], dim=1)
+
+
+def unflatten_pyramid(pyramid: Tensor, scales: int) -> list[Tensor]:
+    """(B, P) -> images (B, 3, 4, 4), (B, 3, 8, 8), ..., channels last."""
+    sizes = [resolution_of(scale + 1) for scale in range(scales)]
+    parts = pyramid.split([3 * size**2 for size in sizes], dim=1)
+    images = [part.unflatten(1, (3, size, size)) for part, size in zip(parts, sizes, strict=True)]
+    return [image.contiguous(memory_format=torch.channels_last) for image in images]
+
+
+class MultiScaleGenerator(Generator):
+    """[condition, noise] (B, latent_dim) -> pyramid (B, P) of images of about [-1, 1]."""
+
+    grows = False
+
+    def __init__(self, condition_dim: int, latent_dim: int, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.noise_dim = latent_dim - condition_dim
+        self.max_resolution = resolution_of(len(channels))
+        self.start = GeneratorStart(latent_dim, channels[0])
+        self.blocks = nn.ModuleList(GeneratorBlock(a, b) for a, b in itertools.pairwise(channels))
+        self.to_rgb = nn.ModuleList(EqualizedConv2d(width, 3, 1, gain=1.0) for width in channels)
+
+    def forward(self, condition: Tensor, noise: Tensor, resolution: int, alpha: float) -> Tensor:
+        x = self.start(torch.cat([condition, noise], dim=1))
+        images = [self.to_rgb[0](x)]
+        for block, to_rgb in zip(self.blocks, self.to_rgb[1:], strict=True):
+            x = block(x)
+            images.append(to_rgb(x))
+        return flatten_pyramid(images)
+
+    def image(self, picture: Tensor) -> Tensor:
+        return unflatten_pyramid(picture, len(self.to_rgb))[-1]
+
+
+class MultiScaleDiscriminator(Discriminator):
+    """pyramid (B, P) and embedding (B, embedding_dim) -> scores (B,); its end is a `MatchingHead`.
+
+    The images of the lower scales join the features by concatenation (the paper's phi_simple).
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        embedding_dim: int,
+        text_dim: int,
+        project: bool,
+        unconditional: bool,
+        augment: DiffAugment,
+    ) -> None:
+        super().__init__()
+        self.has_unconditional_score = unconditional
+        self.augment = augment
+        self.scales = len(channels)
+        self.from_rgb = EqualizedConv2d(3, channels[-1], 1)
+        downwards = list(itertools.pairwise(reversed(channels)))
+        self.blocks = nn.ModuleList(
+            DiscriminatorBlock(wide + 3 * (number > 0), narrow) for number, (wide, narrow) in enumerate(downwards)
+        )
+        self.join = EqualizedConv2d(channels[0] + 3 * (self.scales > 1), channels[0], 1)
+        self.head = MatchingHead(channels[0], embedding_dim, text_dim, project, unconditional)
+
+    def picture(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
+        size = images.shape[-1]
+        return flatten_pyramid([F.avg_pool2d(images, size // resolution_of(n + 1)) for n in range(self.scales)])
+
+    def see(self, picture: Tensor, resolution: int, alpha: float) -> Tensor:
+        numbers = self.augment.draw(len(picture), picture.device)
+        *images, largest = (self.augment.change(image, numbers) for image in unflatten_pyramid(picture, self.scales))
+        x = F.leaky_relu(self.from_rgb(largest), 0.2)
+        for block, image in zip(self.blocks, reversed(images), strict=True):
+            x = block(x)
+            x = torch.cat([x, image.to(x.dtype)], dim=1)
+        return self.head.see(F.leaky_relu(self.join(x), 0.2))
+
+    def judge(self, seen: Tensor, embedding: Tensor) -> Tensor:
+        return self.head.judge(seen, embedding)
+
+    def judge_alone(self, seen: Tensor) -> Tensor:
+        return self.head.judge_alone(seen)

@@ -1,0 +1,211 @@
+"""The alternating steps of a conditional GAN, whatever its networks, conditions and losses."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from t2f.data.datamodule import Batch
+from t2f.errors import UserError, require
+from t2f.losses import AdversarialLoss, GradientPenalty
+from t2f.networks.conditional import ConditionalGenerator
+from t2f.networks.conditioning import kl_to_standard_normal
+from t2f.networks.interfaces import Discriminator
+from t2f.pictures import to_float
+from t2f.systems.base import GANSystem, update_average
+from t2f.systems.learning_rate import LearningRateSchedule
+
+
+class ConditionalGAN(GANSystem):
+    """Faces from words or attributes: T2F, faCeGAN and the multi-scale GAN, by their networks.
+
+    `encoder_learns_from` names the step that trains the encoder. T2F's learnt through the generator; through the
+    matching-aware discriminator, which must tell right words from wrong ones, it learns what words mean sooner.
+
+    Where the discriminator can also judge a picture alone, both networks minimise the sum of the conditional and the
+    unconditional loss (StackGAN++); from faces that nobody described, they learn by the latter.
+
+    `ema_half_life` is in images, 0 for no average; early on it is at most `ema_ramp` of the images seen.
+    """
+
+    def __init__(
+        self,
+        networks: ConditionalGenerator,
+        discriminator: Discriminator,
+        loss: AdversarialLoss,
+        penalties: Sequence[GradientPenalty],
+        generator_optimizer: Callable[..., Optimizer],
+        discriminator_optimizer: Callable[..., Optimizer],
+        lr_schedule: LearningRateSchedule,
+        encoder_learns_from: Literal["generator", "discriminator"],
+        matching_aware: bool,
+        kl_weight: float,
+        n_critic: int,
+        ema_half_life: float,
+        ema_ramp: float,
+        seed: int,
+        card: dict[str, Any],
+    ) -> None:
+        super().__init__(seed, card, lr_schedule)
+        self.networks = networks
+        self.discriminator = discriminator
+        self.ema = copy.deepcopy(networks).requires_grad_(False).eval()
+        self.adversarial_loss = loss
+        self.penalties = penalties
+        self.noise_dim = networks.noise_dim
+        self.max_resolution = networks.generator.max_resolution
+        self.grows = networks.generator.grows
+        require(
+            networks.generator.noise_dim > 0,
+            "The latent leaves no noise beside the condition: raise model.networks.generator.latent_dim.",
+        )
+        require(n_critic >= 1, f"model.n_critic is {n_critic}: it must be at least 1.")
+        require(ema_half_life >= 0, f"model.ema_half_life is {ema_half_life}: it must be 0 (none) or above.")
+        require(ema_ramp > 0, f"model.ema_ramp is {ema_ramp}: it must be above 0.")
+        require(
+            encoder_learns_from in ("generator", "discriminator"),
+            f"model.encoder_learns_from is {encoder_learns_from}: it must be generator or discriminator.",
+        )
+        self.make_generator_optimizer = generator_optimizer
+        self.make_discriminator_optimizer = discriminator_optimizer
+        self.encoder_learns_from = encoder_learns_from
+        self.matching_aware = matching_aware
+        self.unconditional = discriminator.has_unconditional_score
+        self.kl_weight = kl_weight
+        self.n_critic = n_critic
+        self.ema_half_life = ema_half_life
+        self.ema_ramp = ema_ramp
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        drawing = [*self.networks.generator.parameters()]
+        if self.networks.conditioning is not None:
+            drawing = [*self.networks.conditioning.parameters(), *drawing]
+        judging = list(self.discriminator.parameters())
+        words = list(self.networks.encoder.parameters())
+        (drawing if self.encoder_learns_from == "generator" else judging).extend(words)
+        try:
+            return [self.make_generator_optimizer(drawing), self.make_discriminator_optimizer(judging)]
+        except (TypeError, ValueError) as error:
+            raise UserError(f"An optimiser cannot be made: {error}; see model.generator_optimizer.") from error
+
+    def train_on(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        resolution, alpha = self.position.resolution, self.position.alpha
+        labelled = batch["labelled"]
+        require(
+            labelled > 1 or not self.matching_aware,
+            "A batch of 1 face with words a process has no other's words to tell from: raise growth.batch_sizes.",
+        )
+        require(
+            labelled == len(batch["images"]) or self.unconditional,
+            "Some of these faces have no description, and only a discriminator that also judges a picture alone can learn "
+            "from them: set model.discriminator.unconditional=true, or leave them out (data.undescribed=false).",
+        )
+        real = self.discriminator.picture(to_float(batch["images"]), resolution, alpha)
+        embedding = self.networks.encoder(batch["conditions"])
+        if self.encoder_learns_from == "generator":
+            for_drawing, for_judging = embedding, embedding.detach()
+        else:
+            for_drawing, for_judging = embedding.detach(), embedding
+        # Both steps use this one drawing: the generator changes only after its gradient has been taken.
+        noise = torch.randn(len(real), self.noise_dim, device=self.device)
+        fake, moments = self.networks.draw(for_drawing, noise, resolution, alpha)
+
+        report = self.discriminator_step(real, fake.detach(), for_judging, labelled, step)
+        if step % self.n_critic == 0:
+            report |= self.generator_step(real, fake, moments, for_drawing)
+            self.update_ema(len(real) * self.trainer.world_size * self.n_critic)
+        return report
+
+    def discriminator_step(
+        self, real: Tensor, fake: Tensor, embedding: Tensor, labelled: int, step: int
+    ) -> dict[str, Tensor]:
+        """Teach the discriminator real with right words from fake, and from real with wrong words.
+
+        Only the first `labelled` of the real faces have words of their own.
+        """
+        optimizer = self.both_optimizers()[1]
+        resolution, alpha = self.position.resolution, self.position.alpha
+        words = embedding[:labelled]
+        seen = self.discriminator.see(real, resolution, alpha)
+        seen_fake = self.discriminator.see(fake, resolution, alpha)
+        real_score = self.discriminator.judge(seen[:labelled], words)
+        fake_score = self.discriminator.judge(seen_fake[:labelled], words)
+        wrong_score = None
+        if self.matching_aware:
+            wrong_score = self.discriminator.judge(seen[:labelled], words.roll(1, dims=0))
+        loss = self.adversarial_loss.discriminator(real_score, fake_score, wrong_score)
+        report = {
+            "score/real": real_score.mean(),
+            "score/fake": fake_score.mean(),
+            "accuracy/real": (real_score > 0).float().mean(),
+            "accuracy/fake": (fake_score < 0).float().mean(),
+        }
+        if wrong_score is not None:
+            report["score/wrong_words"] = wrong_score.mean()
+        if self.unconditional:
+            real_alone, fake_alone = self.discriminator.judge_alone(seen), self.discriminator.judge_alone(seen_fake)
+            loss = loss + self.adversarial_loss.discriminator(real_alone, fake_alone, None)
+            report |= {"score/real_alone": real_alone.mean(), "score/fake_alone": fake_alone.mean()}
+        report["loss/discriminator"] = loss
+
+        for penalty in self.penalties:
+            if step % penalty.every == 0:
+                # Squared gradients underflow in half precision.
+                with torch.autocast(self.device.type, enabled=False):
+                    value = penalty(lambda x: self.all_scores(x, embedding.detach()), real, fake)
+                loss = loss + value
+                report[f"penalty/{type(penalty).__name__}"] = value / penalty.every
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+        return report
+
+    def all_scores(self, picture: Tensor, embedding: Tensor) -> Tensor:
+        """The score with the words, and if there is one the score without: (B,), for gradient penalties."""
+        seen = self.discriminator.see(picture, self.position.resolution, self.position.alpha)
+        score = self.discriminator.judge(seen, embedding)
+        if self.unconditional:
+            score = score + self.discriminator.judge_alone(seen)
+        return score
+
+    def generator_step(
+        self, real: Tensor, fake: Tensor, moments: tuple[Tensor, Tensor] | None, embedding: Tensor
+    ) -> dict[str, Tensor]:
+        """Teach the generator, and what else learns with it, to be taken for real with these words."""
+        optimizer = self.both_optimizers()[0]
+        resolution, alpha = self.position.resolution, self.position.alpha
+        self.discriminator.requires_grad_(False)
+        seen = self.discriminator.see(fake, resolution, alpha)
+        seen_real = None
+        if self.adversarial_loss.needs_real_in_generator_step:
+            seen_real = self.discriminator.see(real, resolution, alpha)
+        real_score = None if seen_real is None else self.discriminator.judge(seen_real, embedding)
+        adversarial = self.adversarial_loss.generator(self.discriminator.judge(seen, embedding), real_score)
+        loss = adversarial
+        report = {"loss/generator": adversarial}
+        if self.unconditional:
+            real_score = None if seen_real is None else self.discriminator.judge_alone(seen_real)
+            loss = loss + self.adversarial_loss.generator(self.discriminator.judge_alone(seen), real_score)
+        if moments is not None:
+            report["loss/kl"] = kl_to_standard_normal(*moments)
+            loss = loss + self.kl_weight * report["loss/kl"]
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+        self.discriminator.requires_grad_(True)
+        return report
+
+    def update_ema(self, images: int) -> None:
+        """Let the averaged networks follow: what is `half_life` images old counts half."""
+        half_life = min(self.ema_half_life, self.ema_ramp * max(self.images_seen, 1))
+        update_average(self.ema, self.networks, beta=0.5 ** (images / half_life) if half_life else 0.0)
+
+    @torch.no_grad()
+    def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
+        images: Tensor = self.ema(conditions, noise, self.position.resolution, self.position.alpha)
+        return images

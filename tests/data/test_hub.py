@@ -1,0 +1,188 @@
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from t2f.data.hub import Hub
+from t2f.errors import UserError
+
+datasets = pytest.importorskip("datasets")
+
+TEXTS: list[Any] = [f"face {i} 微笑" for i in range(20)]
+
+
+@pytest.fixture(autouse=True)
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets")
+
+
+def image(i: int) -> Image.Image:
+    return Image.new("RGB", (12, 16), (12 * i,) * 3)
+
+
+def rows(texts: list[Any] = TEXTS, start: int = 0, stop: int = 20) -> Any:
+    features = datasets.Features(
+        {
+            "picture": datasets.Image(),
+            "caption": datasets.List(datasets.Value("string"))
+            if isinstance(texts[0], list)
+            else datasets.Value("string"),
+        }
+    )
+    pictures = [image(i) for i in range(start, stop)]
+    return datasets.Dataset.from_dict({"picture": pictures, "caption": texts[start:stop]}, features)
+
+
+def image_folder(path: Path) -> None:
+    path.mkdir()
+    for i in range(20):
+        image(i).save(path / f"{i}.png")
+    lines = [json.dumps({"file_name": f"{i}.png", "caption": TEXTS[i]}) + "\n" for i in range(20)]
+    (path / "metadata.jsonl").write_text("".join(lines))
+
+
+def parquet(path: Path) -> None:
+    path.mkdir()
+    rows().to_parquet(path / "train.parquet")
+
+
+def on_disk(path: Path) -> None:
+    rows().save_to_disk(path)
+
+
+def dict_on_disk(path: Path) -> None:
+    datasets.DatasetDict({"train": rows(), "test": rows(stop=5)}).save_to_disk(path)
+
+
+def source(path: Path, **settings: Any) -> Hub:
+    given: dict[str, Any] = {"cache": str(path.parent / "cache"), "resolution": 4, "workers": 1, "held_out": 0.2}
+    given |= {"image": "picture", "text": "caption"}
+    return Hub(str(path), **given | settings)
+
+
+def prepared(path: Path, **settings: Any) -> Hub:
+    made = source(path, **settings)
+    made.prepare()
+    return made
+
+
+def numbers(faces: Any) -> list[int]:
+    """Which faces these are, by their grey."""
+    return (faces.images[:, 0, 2, 2] // 12).tolist()
+
+
+@pytest.mark.parametrize("make", [image_folder, parquet, on_disk, dict_on_disk])
+def test_local_data_of_any_kind(tmp_path: Path, make: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path / "data")
+    name = "image" if make is image_folder else "picture"
+    faces = prepared(tmp_path / "data", image=name)
+    assert faces.name == "hub"
+    assert faces.mirror is True
+    assert sorted(numbers(faces.train) + numbers(faces.held_out)) == list(range(20))
+    for some in (faces.train, faces.held_out):
+        assert len(some) > 0
+        assert list(some.captions) == [[TEXTS[i]] for i in numbers(some)]
+        assert some.attributes.shape == (len(some), 0)
+        assert some.attributes.dtype == np.int8
+
+    monkeypatch.setattr("t2f.data.photographs.decode_all", lambda *_: pytest.fail("decoded again"))
+    again = prepared(tmp_path / "data", image=name, held_out=0.4)
+    assert set(numbers(again.held_out)) > set(numbers(faces.held_out))
+
+
+def test_a_split_may_be_held_out(tmp_path: Path) -> None:
+    datasets.DatasetDict({"train": rows(), "test": rows(start=12)}).save_to_disk(tmp_path / "data")
+    faces = prepared(tmp_path / "data", held_out_split="test")
+    assert numbers(faces.train) == list(range(20))
+    assert numbers(faces.held_out) == list(range(12, 20))
+    assert list(faces.held_out.captions) == [[text] for text in TEXTS[12:]]
+
+
+def test_a_split_may_be_cut(tmp_path: Path) -> None:
+    parquet(tmp_path / "data")
+    faces = prepared(tmp_path / "data", split="train[:8]", held_out_split="train[8:12]")
+    assert numbers(faces.train) == list(range(8))
+    assert numbers(faces.held_out) == list(range(8, 12))
+
+
+def test_texts_may_be_lists_empty_or_nothing(tmp_path: Path) -> None:
+    rows([["a ", "b"], [], [""], None, *[["c"]] * 16]).save_to_disk(tmp_path / "lists")
+    listing = source(tmp_path / "lists", held_out_split="train").listing
+    assert listing.captions[:5] == [["a", "b"], [], [], [], ["c"]]
+    rows(["a", None, " ", *["c"] * 17]).save_to_disk(tmp_path / "texts")
+    listing = source(tmp_path / "texts", held_out_split="train").listing
+    assert listing.captions[:4] == [["a"], [], [], ["c"]]
+
+
+def test_pictures_may_be_bytes_or_paths(tmp_path: Path) -> None:
+    for i in range(20):
+        image(i).save(tmp_path / f"{i}.png")
+    paths = [str(tmp_path / f"{i}.png") for i in range(20)]
+    for name, column in (("paths", paths), ("bytes", [Path(path).read_bytes() for path in paths])):
+        datasets.Dataset.from_dict({"picture": column, "caption": TEXTS}).save_to_disk(tmp_path / name)
+        faces = prepared(tmp_path / name)
+        assert list(faces.train.captions) == [[TEXTS[i]] for i in numbers(faces.train)]
+
+
+def test_other_data_have_another_cache(tmp_path: Path) -> None:
+    rows().save_to_disk(tmp_path / "one")
+    rows(start=1).save_to_disk(tmp_path / "two")
+    assert source(tmp_path / "one").folder != source(tmp_path / "two").folder
+
+
+def test_a_bad_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = rows().cast_column("picture", datasets.Image(decode=False))
+    pictures = [*data["picture"][:3], {"bytes": b"bad", "path": None}, None, *data["picture"][5:]]
+    features = datasets.Features({"picture": datasets.Image(), "caption": datasets.Value("string")})
+    bad = datasets.Dataset.from_dict({"picture": pictures, "caption": TEXTS}, features)
+    bad.save_to_disk(tmp_path / "data")
+    settings: dict[str, Any] = {"held_out_split": "train"}
+    with pytest.raises(UserError, match=r"row 3 of .*data \(.*\) cannot be decoded \(it is not an image\): .*=skip\.$"):
+        prepared(tmp_path / "data", **settings)
+    faces = prepared(tmp_path / "data", on_error="skip", **settings)
+    assert numbers(faces.train) == [i for i in range(20) if i not in (3, 4)]
+    assert "4 of 40 pictures cannot be decoded and are left out: " in capsys.readouterr().out
+
+
+# --- what is wrong ---------------------------------------------------------------------------------------------------
+
+
+def test_without_the_library_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(UserError, match=r"^data=hub needs the library datasets: pip install 't2f\[hub\]'\.$"):
+        _ = source(tmp_path).listing
+
+
+def test_columns_that_are_not_there_are_told_with_those_that_are(tmp_path: Path) -> None:
+    on_disk(tmp_path / "data")
+    with pytest.raises(UserError, match=r"has no column image: set data\.image to one of picture, caption\.$"):
+        _ = source(tmp_path / "data", image="image").listing
+    with pytest.raises(UserError, match=r"has no column text: set data\.text to one of picture, caption\.$"):
+        _ = source(tmp_path / "data", text="text").listing
+
+
+def test_columns_of_another_kind_are_told(tmp_path: Path) -> None:
+    datasets.Dataset.from_dict({"number": [1, 2], "text": ["a", "b"]}).save_to_disk(tmp_path / "data")
+    with pytest.raises(UserError, match=r"column number of .* holds no pictures: set data\.image"):
+        _ = source(tmp_path / "data", image="number", text="text").listing
+    with pytest.raises(
+        UserError, match=r"^Row 0 of .* has a number that is neither a string nor a list of strings: set"
+    ):
+        _ = source(tmp_path / "data", image="text", text="number").listing
+
+
+def test_data_that_cannot_be_loaded_are_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^The data set .*none cannot be loaded \(.*\): check data\.dataset"):
+        _ = source(tmp_path / "none").listing
+    dict_on_disk(tmp_path / "data")
+    with pytest.raises(UserError, match=r"data has no split valid: choose one of train, test\.$"):
+        _ = source(tmp_path / "data", split="valid").listing
+    parquet(tmp_path / "parquet")
+    with pytest.raises(UserError, match=r"^The data set .*parquet cannot be loaded \(.*valid.*\): check data\.dataset"):
+        _ = source(tmp_path / "parquet", split="valid").listing
