@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import pytest
@@ -19,27 +20,51 @@ def schedule() -> GrowthSchedule:
 
 
 @pytest.mark.parametrize(
-    ("seen", "position"),
+    ("seen", "position"),  # stage, resolution, alpha, batch size
     [
-        (0, Position(0, 4, 1.0, 32)),  # the first stage has nothing to fade
-        (25, Position(0, 4, 1.0, 32)),
-        (99, Position(0, 4, 1.0, 32)),
-        (100, Position(1, 8, 0.0, 16)),
-        (101, Position(1, 8, 0.01, 16)),
-        (150, Position(1, 8, 0.5, 16)),
-        (199, Position(1, 8, 0.99, 16)),
-        (200, Position(1, 8, 1.0, 16)),
-        (299, Position(1, 8, 1.0, 16)),
-        (300, Position(2, 16, 0.0, 8)),
-        (350, Position(2, 16, 0.5, 8)),
-        (400, Position(2, 16, 1.0, 8)),
-        (699, Position(2, 16, 1.0, 8)),
-        (700, Position(2, 16, 1.0, 8)),  # past the end
-        (10**9, Position(2, 16, 1.0, 8)),
+        (0, (0, 4, 1.0, 32)),  # the first stage has nothing to fade
+        (25, (0, 4, 1.0, 32)),
+        (99, (0, 4, 1.0, 32)),
+        (100, (1, 8, 0.0, 16)),
+        (101, (1, 8, 0.01, 16)),
+        (150, (1, 8, 0.5, 16)),
+        (199, (1, 8, 0.99, 16)),
+        (200, (1, 8, 1.0, 16)),
+        (299, (1, 8, 1.0, 16)),
+        (300, (2, 16, 0.0, 8)),
+        (350, (2, 16, 0.5, 8)),
+        (400, (2, 16, 1.0, 8)),
+        (699, (2, 16, 1.0, 8)),
+        (700, (2, 16, 1.0, 8)),  # past the end
+        (10**9, (2, 16, 1.0, 8)),
     ],
 )
-def test_position_by_hand(schedule: GrowthSchedule, seen: int, position: Position) -> None:
-    assert schedule.at(seen) == position
+def test_position_by_hand(schedule: GrowthSchedule, seen: int, position: tuple[int, int, float, int]) -> None:
+    at = schedule.at(seen)
+    assert (at.stage, at.resolution, at.alpha, at.batch_size) == position
+
+
+@pytest.mark.parametrize(
+    ("seen", "progress"), [(0, 0.0), (7, 0.01), (100, 1 / 7), (350, 0.5), (699, 699 / 700), (700, 1.0), (10**9, 1.0)]
+)
+def test_progress_is_the_share_of_the_whole_schedule(schedule: GrowthSchedule, seen: int, progress: float) -> None:
+    assert schedule.at(seen).progress == pytest.approx(progress)
+
+
+@pytest.mark.parametrize(("seen", "epoch"), [(0, 0.0), (20, 0.5), (40, 1.0), (350, 8.75), (700, 17.5), (740, 18.5)])
+def test_epoch_counts_passes_over_the_data_set_through_all_stages(seen: int, epoch: float) -> None:
+    assert GrowthSchedule(**PLAN, dataset_size=40).at(seen).epoch == epoch
+
+
+def test_epoch_is_not_a_number_where_the_data_sets_size_is_not_known(schedule: GrowthSchedule) -> None:
+    assert all(math.isnan(schedule.at(seen).epoch) for seen in (0, 350, 700))
+
+
+def test_a_schedule_in_epochs_ends_after_them() -> None:
+    lists = {key: PLAN[key] for key in ("resolutions", "batch_sizes", "fade_in")}
+    schedule = GrowthSchedule(**lists, epochs=[1, 2.5, 4], dataset_size=40)
+    assert schedule.at(schedule.total_images).epoch == 7.5
+    assert [schedule.at(schedule.stage_end(stage)).epoch for stage in range(3)] == [1, 3.5, 7.5]
 
 
 def test_totals(schedule: GrowthSchedule) -> None:
@@ -56,7 +81,9 @@ def test_a_stage_may_fade_through_its_whole_length_or_not_at_all() -> None:
 
 
 def test_growth_may_start_above_four_pixels_without_fading() -> None:
-    assert GrowthSchedule([8, 16], [4, 4], [0.5, 0.5], images=[10, 10]).at(0) == Position(0, 8, 1.0, 4)
+    assert GrowthSchedule([8, 16], [4, 4], [0.5, 0.5], images=[10, 10], dataset_size=5).at(0) == Position(
+        stage=0, resolution=8, alpha=1.0, batch_size=4, progress=0.0, epoch=0.0
+    )
 
 
 @pytest.mark.parametrize(

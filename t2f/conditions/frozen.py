@@ -182,7 +182,7 @@ def _hub_answers() -> bool:
 
 def _cap_length(model: SentenceTransformer) -> None:
     """Cut captions at the positions that the encoder has; a plain CLIP folder may not say so, and then fails."""
-    config = getattr(model[0], "config", None)
+    config: Any = getattr(model[0], "config", None)
     text_config = config.get_text_config() if hasattr(config, "get_text_config") else config
     positions = getattr(text_config, "max_position_embeddings", -1)  # -1: it has no limit
     if positions > 0 and (model.max_seq_length is None or model.max_seq_length > positions):
@@ -200,7 +200,7 @@ def _encode(model: SentenceTransformer, captions: list[str]) -> Embeddings:
 
 def _checksum(model: SentenceTransformer) -> str:
     """Of the weights and the settings of the modules: a folder may come to hold another model."""
-    digest = hashlib.sha256(str(model).encode())
+    digest = hashlib.sha256(f"{model} {model.max_seq_length}".encode())
     for name, weights in model.state_dict().items():
         digest.update(name.encode())
         digest.update(weights.contiguous().flatten().view(torch.uint8).numpy())

@@ -150,18 +150,23 @@ def _read_attributes(path: Path) -> tuple[list[str], dict[str, int], Attributes]
     require(len(rows) > head, f"{path} has no rows: {MEND}.")
     names = rows[head - 1][1][1 if csv else 0 :]
     lines: dict[str, int] = {}
-    values = []
+    present = bytearray()
     for number, (name, *row) in rows[head:]:
-        where = f"{path}, line {number},"
-        require(len(row) == len(names), f"{where} has {len(row)} values for {len(names)} attributes: {MEND}.")
-        require({"1", "-1"}.issuperset(row), f"{where} has a value other than 1 and -1: {MEND}.")
-        require(name not in lines, f"{where} names {name} again, after line {lines.get(name)}: {MEND}.")
+        wrong = ""
+        if len(row) != len(names):
+            wrong = f"has {len(row)} values for {len(names)} attributes"
+        elif not {"1", "-1"}.issuperset(row):
+            wrong = "has a value other than 1 and -1"
+        elif name in lines:
+            wrong = f"names {name} again, after line {lines[name]}"
+        if wrong:
+            raise UserError(f"{path}, line {number}, {wrong}: {MEND}.")
         lines[name] = number
-        values.append([value == "1" for value in row])
+        present.extend(map("1".__eq__, row))
     if not csv:
         count = " ".join(rows[0][1])
         require(count == str(len(lines)), f"{path}, line 1, says {count} rows, but {len(lines)} follow: {MEND}.")
-    return names, lines, np.array(values, np.int8)
+    return names, lines, np.frombuffer(present, np.int8).reshape(-1, len(names))
 
 
 def _read_partition(path: Path) -> dict[str, int]:

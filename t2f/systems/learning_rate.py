@@ -20,7 +20,7 @@ class LinearDecay(LearningRateSchedule):
     """1 up to the share `start` of the run, then linearly down to 0 at its end; `start` 1: no decay."""
 
     def __init__(self, start: float) -> None:
-        require(0 <= start <= 1, f"model.lr_schedule.start is {start}: it is a share of the run between 0 and 1.")
+        require(0 <= start <= 1, f"lr_schedule.start is {start}: it is a share of the run between 0 and 1.")
         self.start = start
 
     def __call__(self, position: Position) -> float:

@@ -6,12 +6,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from t2f.networks.progressive import Discriminator, Generator, depth_of, faded_reals, upsample
+from t2f.networks.diffaugment import DiffAugment
+from t2f.networks.progressive import (
+    ProgressiveDiscriminator,
+    ProgressiveGenerator,
+    depth_of,
+    faded_reals,
+    resolution_of,
+    upsample,
+)
 
 M = TypeVar("M", bound=nn.Module)
 
 CHANNELS = (8, 6, 4, 2)  # at 4, 8, 16 and 32 pixels
-LATENT, WORDS, TEXT = 10, 5, 3
+CONDITION, LATENT, WORDS, TEXT = 4, 10, 5, 3
 
 
 def with_biases(module: M) -> M:
@@ -23,20 +31,25 @@ def with_biases(module: M) -> M:
 
 
 @pytest.fixture
-def generator() -> Generator:
+def generator() -> ProgressiveGenerator:
     torch.manual_seed(0)
-    return with_biases(Generator(LATENT, CHANNELS))
+    return with_biases(ProgressiveGenerator(CONDITION, LATENT, CHANNELS))
 
 
 @pytest.fixture
-def discriminator() -> Discriminator:
+def discriminator() -> ProgressiveDiscriminator:
     torch.manual_seed(1)
-    return with_biases(Discriminator(CHANNELS, WORDS, TEXT))
+    return with_biases(ProgressiveDiscriminator(CHANNELS, WORDS, TEXT, True, False, DiffAugment([])))
 
 
 @pytest.fixture
 def latent() -> Tensor:
     return torch.randn(3, LATENT, generator=torch.Generator().manual_seed(2))
+
+
+def drawn(generator: ProgressiveGenerator, latent: Tensor, resolution: int, alpha: float) -> Tensor:
+    """What a latent draws: its first numbers are the condition, the rest is the noise."""
+    return generator(latent[:, :CONDITION], latent[:, CONDITION:], resolution, alpha)
 
 
 def images(resolution: int, count: int = 4) -> Tensor:
@@ -86,51 +99,53 @@ def test_upsample_repeats_pixels() -> None:
     assert upsample(x)[0, 0].tolist() == expected
 
 
-def test_generator_at_8_pixels_is_that_of_the_papers_table_2(generator: Generator, latent: Tensor) -> None:
-    first = (generator.first.weight * math.sqrt(2) / 4 / math.sqrt(LATENT)).reshape(CHANNELS[0], 4, 4, LATENT)
+def test_generator_at_8_pixels_is_that_of_the_papers_table_2(generator: ProgressiveGenerator, latent: Tensor) -> None:
+    first = (generator.start.first.weight * math.sqrt(2) / 4 / math.sqrt(LATENT)).reshape(CHANNELS[0], 4, 4, LATENT)
     x = F.conv_transpose2d(normed(latent)[:, :, None, None], first.permute(3, 0, 1, 2))
-    x = normed(act(x + generator.first.bias.reshape(CHANNELS[0], 4, 4)))
-    x = normed(act(conv(generator.second, x)))
+    x = normed(act(x + generator.start.first.bias.reshape(CHANNELS[0], 4, 4)))
+    x = normed(act(conv(generator.start.second, x)))
     block = generator.blocks[0]
     x = normed(act(conv(block.conv1, doubled(x))))
     x = normed(act(conv(block.conv2, x)))
-    torch.testing.assert_close(generator(latent, 8, 1.0), conv(generator.to_rgb[1], x, gain=1.0))
+    torch.testing.assert_close(drawn(generator, latent, 8, 1.0), conv(generator.to_rgb[1], x, gain=1.0))
 
 
 @pytest.mark.parametrize("resolution", [4, 8, 16, 32])
-def test_generator_draws_at_every_resolution(generator: Generator, latent: Tensor, resolution: int) -> None:
-    assert generator(latent, resolution, 1.0).shape == (3, 3, resolution, resolution)
+def test_generator_draws_at_every_resolution(generator: ProgressiveGenerator, latent: Tensor, resolution: int) -> None:
+    assert drawn(generator, latent, resolution, 1.0).shape == (3, 3, resolution, resolution)
 
 
 @pytest.mark.parametrize("resolution", [8, 16, 32])
 def test_generator_starts_its_fade_exactly_at_the_last_stage(
-    generator: Generator, latent: Tensor, resolution: int
+    generator: ProgressiveGenerator, latent: Tensor, resolution: int
 ) -> None:
-    last_stage = generator(latent, resolution // 2, 1.0)
-    assert torch.equal(generator(latent, resolution, 0.0), doubled(last_stage))
+    last_stage = drawn(generator, latent, resolution // 2, 1.0)
+    assert torch.equal(drawn(generator, latent, resolution, 0.0), doubled(last_stage))
 
 
 @pytest.mark.parametrize("resolution", [8, 16, 32])
-def test_generator_half_faded_is_the_mean_of_both_ends(generator: Generator, latent: Tensor, resolution: int) -> None:
-    start, end = generator(latent, resolution, 0.0), generator(latent, resolution, 1.0)
+def test_generator_half_faded_is_the_mean_of_both_ends(
+    generator: ProgressiveGenerator, latent: Tensor, resolution: int
+) -> None:
+    start, end = drawn(generator, latent, resolution, 0.0), drawn(generator, latent, resolution, 1.0)
     assert (start - end).abs().max() > 0.1
-    torch.testing.assert_close(generator(latent, resolution, 0.5), (start + end) / 2)
+    torch.testing.assert_close(drawn(generator, latent, resolution, 0.5), (start + end) / 2)
 
 
-def test_generator_ends_its_fade_without_a_jump(generator: Generator, latent: Tensor) -> None:
-    torch.testing.assert_close(generator(latent, 16, 1 - 1e-6), generator(latent, 16, 1.0))
+def test_generator_ends_its_fade_without_a_jump(generator: ProgressiveGenerator, latent: Tensor) -> None:
+    torch.testing.assert_close(drawn(generator, latent, 16, 1 - 1e-6), drawn(generator, latent, 16, 1.0))
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_nothing_fades_at_four_pixels(
-    generator: Generator, discriminator: Discriminator, latent: Tensor, alpha: float
+    generator: ProgressiveGenerator, discriminator: ProgressiveDiscriminator, latent: Tensor, alpha: float
 ) -> None:
-    assert torch.equal(generator(latent, 4, alpha), generator(latent, 4, 1.0))
+    assert torch.equal(drawn(generator, latent, 4, alpha), drawn(generator, latent, 4, 1.0))
     assert torch.equal(discriminator(images(4), words(), 4, alpha), discriminator(images(4), words(), 4, 1.0))
 
 
-def test_the_length_of_the_latent_does_not_matter(generator: Generator, latent: Tensor) -> None:
-    torch.testing.assert_close(generator(3 * latent, 8, 1.0), generator(latent, 8, 1.0))
+def test_the_length_of_the_latent_does_not_matter(generator: ProgressiveGenerator, latent: Tensor) -> None:
+    torch.testing.assert_close(drawn(generator, 3 * latent, 8, 1.0), drawn(generator, latent, 8, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -145,10 +160,10 @@ def test_the_length_of_the_latent_does_not_matter(generator: Generator, latent: 
     ],
 )
 def test_only_the_generators_layers_of_now_learn(
-    generator: Generator, latent: Tensor, resolution: int, alpha: float, expected: set[str]
+    generator: ProgressiveGenerator, latent: Tensor, resolution: int, alpha: float, expected: set[str]
 ) -> None:
-    generator(latent, resolution, alpha).square().sum().backward()
-    assert trained(generator) == expected | {"first", "second"}
+    drawn(generator, latent, resolution, alpha).square().sum().backward()
+    assert trained(generator) == expected | {"start.first", "start.second"}
 
 
 @pytest.mark.parametrize(
@@ -163,41 +178,43 @@ def test_only_the_generators_layers_of_now_learn(
     ],
 )
 def test_only_the_discriminators_layers_of_now_learn(
-    discriminator: Discriminator, resolution: int, alpha: float, expected: set[str]
+    discriminator: ProgressiveDiscriminator, resolution: int, alpha: float, expected: set[str]
 ) -> None:
     discriminator(images(resolution), words(), resolution, alpha).sum().backward()
     always = {"conv", "compress", "join", "dense", "score", "features", "projection"}
-    assert trained(discriminator) == expected | always
+    assert trained(discriminator) == expected | {f"head.{part}" for part in always}
 
 
-def test_all_depths_are_built_at_once(generator: Generator, discriminator: Discriminator) -> None:
+def test_all_depths_are_built_at_once(generator: ProgressiveGenerator, discriminator: ProgressiveDiscriminator) -> None:
     before = set(generator.state_dict()), set(discriminator.state_dict())
-    generator(torch.randn(2, LATENT), 16, 0.5)
+    drawn(generator, torch.randn(2, LATENT), 16, 0.5)
     discriminator(images(16), words(), 16, 0.5)
     assert (set(generator.state_dict()), set(discriminator.state_dict())) == before
     assert len(generator.to_rgb) == len(discriminator.from_rgb) == 4
     assert len(generator.blocks) == len(discriminator.blocks) == 3
 
 
-def test_features_at_8_pixels_are_those_of_the_papers_table_2(discriminator: Discriminator) -> None:
+def test_features_at_8_pixels_are_those_of_the_papers_table_2(discriminator: ProgressiveDiscriminator) -> None:
     x = act(conv(discriminator.from_rgb[1], images(8)))
     block = discriminator.blocks[0]
     x = halved(act(conv(block.conv2, act(conv(block.conv1, x)))))
     spread = (x.var(dim=0, unbiased=False) + 1e-8).sqrt().mean()
     x = torch.cat([x, spread.expand(4, 1, 4, 4)], dim=1)
-    torch.testing.assert_close(discriminator.see(images(8), 8, 1.0), act(conv(discriminator.conv, x)))
+    torch.testing.assert_close(discriminator.see(images(8), 8, 1.0), act(conv(discriminator.head.conv, x)))
 
 
 @pytest.mark.parametrize("resolution", [8, 16, 32])
-def test_discriminator_starts_its_fade_exactly_at_the_last_stage(discriminator: Discriminator, resolution: int) -> None:
+def test_discriminator_starts_its_fade_exactly_at_the_last_stage(
+    discriminator: ProgressiveDiscriminator, resolution: int
+) -> None:
     shrunk = F.avg_pool2d(images(resolution), 2)
     last_stage = discriminator(shrunk, words(), resolution // 2, 1.0)
     assert torch.equal(discriminator(images(resolution), words(), resolution, 0.0), last_stage)
 
 
-def test_discriminator_half_faded_sees_the_mean_of_both_ends(discriminator: Discriminator) -> None:
+def test_discriminator_half_faded_sees_the_mean_of_both_ends(discriminator: ProgressiveDiscriminator) -> None:
     faded: list[Tensor] = []
-    discriminator.spread.register_forward_pre_hook(lambda _, inputs: faded.append(inputs[0]))
+    discriminator.head.spread.register_forward_pre_hook(lambda _, inputs: faded.append(inputs[0]))
     for alpha in (0.0, 0.5, 1.0):
         discriminator.see(images(8), 8, alpha)
     start, half, end = faded
@@ -205,54 +222,16 @@ def test_discriminator_half_faded_sees_the_mean_of_both_ends(discriminator: Disc
     torch.testing.assert_close(half, (start + end) / 2)
 
 
-def test_discriminator_ends_its_fade_without_a_jump(discriminator: Discriminator) -> None:
+def test_discriminator_ends_its_fade_without_a_jump(discriminator: ProgressiveDiscriminator) -> None:
     almost, end = (discriminator(images(16), words(), 16, alpha) for alpha in (1 - 1e-6, 1.0))
     torch.testing.assert_close(almost, end, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("alpha", [0.4, 1.0])
-def test_seeing_then_judging_is_scoring(discriminator: Discriminator, alpha: float) -> None:
+def test_seeing_then_judging_is_scoring(discriminator: ProgressiveDiscriminator, alpha: float) -> None:
     score = discriminator(images(16), words(), 16, alpha)
     assert score.shape == (4,)
     assert torch.equal(discriminator.judge(discriminator.see(images(16), 16, alpha), words()), score)
-
-
-@pytest.mark.parametrize("project", [True, False])
-def test_words_change_the_score(project: bool) -> None:
-    torch.manual_seed(0)
-    discriminator = Discriminator(CHANNELS, WORDS, TEXT, project)
-    seen = discriminator.see(images(8), 8, 1.0)
-    change = discriminator.judge(seen, words()) - discriminator.judge(seen, words().roll(1, dims=0))
-    assert change.abs().min() > 1e-3
-
-
-def test_score_joins_the_text_at_every_place_of_the_4x4_features() -> None:
-    torch.manual_seed(0)
-    discriminator = with_biases(Discriminator(CHANNELS, WORDS, TEXT, project=False))
-    width = CHANNELS[0]
-    seen = torch.randn(4, width, 4, 4)
-    text = F.linear(words(), discriminator.compress.weight * math.sqrt(2 / WORDS), discriminator.compress.bias)
-    x = torch.cat([seen, text.reshape(4, TEXT, 1, 1).repeat(1, 1, 4, 4)], dim=1)
-    x = act(conv(discriminator.join, x))
-    dense = (discriminator.dense.weight * math.sqrt(2 / (width * 16))).reshape(width, width, 4, 4)
-    x = act(F.conv2d(x, dense, discriminator.dense.bias))  # 4x4 without padding, as in the paper's table 2
-    expected = x.flatten(1) @ (discriminator.score.weight / math.sqrt(width)).T + discriminator.score.bias
-    torch.testing.assert_close(discriminator.judge(seen, words()), expected.squeeze(1))
-
-
-def test_projection_adds_the_inner_product_of_features_and_text(discriminator: Discriminator) -> None:
-    width = CHANNELS[0]
-    seen = torch.randn(4, width, 4, 4)
-    score = discriminator.judge(seen, words())
-    features, projection = discriminator.features, discriminator.projection
-    assert features is not None
-    assert projection is not None
-    discriminator.features = discriminator.projection = None
-    without = discriminator.judge(seen, words())
-    picture = act(F.linear(seen.reshape(4, -1), features.weight * math.sqrt(2 / (width * 16)), features.bias))
-    text = F.linear(words(), projection.weight / math.sqrt(WORDS), projection.bias)
-    expected = torch.stack([picture[i] @ text[i] for i in range(4)]) / math.sqrt(width)
-    torch.testing.assert_close(score - without, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_reals_at_full_weight_are_only_pooled() -> None:
@@ -275,3 +254,34 @@ def test_reals_half_faded_are_the_mean_of_both_ends() -> None:
 def test_reals_keep_their_colour_through_the_fade() -> None:
     grey = torch.full((2, 3, 16, 16), 0.25)
     assert torch.equal(faded_reals(grey, 8, 0.3), torch.full((2, 3, 8, 8), 0.25))
+
+
+@pytest.mark.parametrize(("stages", "resolution"), [(1, 4), (2, 8), (3, 16), (9, 1024)])
+def test_as_many_channels_as_stages_reach_this_resolution(stages: int, resolution: int) -> None:
+    assert resolution_of(stages) == resolution
+    generator = ProgressiveGenerator(2, 5, [1] * stages)
+    assert (generator.max_resolution, generator.noise_dim, generator.grows) == (resolution, 3, True)
+
+
+def test_pictures_of_real_faces_are_faded_like_the_generators(discriminator: ProgressiveDiscriminator) -> None:
+    assert torch.equal(discriminator.picture(images(16), 8, 0.3), faded_reals(images(16), 8, 0.3))
+
+
+def test_every_picture_is_seen_augmented() -> None:
+    torch.manual_seed(1)
+    plain = ProgressiveDiscriminator(CHANNELS, WORDS, TEXT, True, True, DiffAugment([]))
+    augmented = ProgressiveDiscriminator(CHANNELS, WORDS, TEXT, True, True, DiffAugment(["color", "cutout"]))
+    augmented.load_state_dict(plain.state_dict())
+    torch.manual_seed(2)
+    seen = augmented.see(images(8), 8, 1.0)
+    torch.manual_seed(2)
+    assert torch.equal(seen, plain.see(augmented.augment(images(8)), 8, 1.0))
+    assert not torch.equal(seen, plain.see(images(8), 8, 1.0))
+
+
+def test_judging_alone_is_left_to_the_head() -> None:
+    torch.manual_seed(1)
+    discriminator = ProgressiveDiscriminator(CHANNELS, WORDS, TEXT, True, True, DiffAugment([]))
+    assert discriminator.has_unconditional_score
+    seen = discriminator.see(images(8), 8, 1.0)
+    assert torch.equal(discriminator.judge_alone(seen), discriminator.head.judge_alone(seen))

@@ -1,0 +1,167 @@
+"""Run a study and write its figures: python experiments/study.py experiments/facegan
+
+A study is a folder with a `study.yaml`:
+
+    common: [overrides of train.py, for all its runs]
+    runs:
+      name: [further overrides]
+
+Each run is a `python train.py`, timed from start to end, in runs/STUDY/NAME; one that was stopped goes on, one that is
+finished is not run again. The folder then gets results.json, results.md, curves.png, and of each run its last sheet,
+its evaluation and its config. `--seconds` stops the study between two runs once so much time is spent.
+"""
+
+import argparse
+import csv
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from matplotlib.figure import Figure
+
+ROOT = Path(__file__).parent.parent
+CURVES = ("loss/discriminator", "loss/generator", "accuracy/real", "accuracy/fake")
+
+
+def machine() -> str:
+    """The processor, and the GPU if there is one, as far as the system tells."""
+    import torch
+
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return f"{os.cpu_count()} cores of {models[0] if models else platform.processor()}, {gpu}"
+
+
+def run(name: str, overrides: list[str], folder: Path) -> None:
+    """Train into `folder`, or go on there; `minutes.json` beside the run adds up its time."""
+    spent_file = folder / "minutes.json"
+    if (folder / "finished").exists():
+        return
+    resume = [f"resume={folder}"] if (folder / "checkpoints" / "last.ckpt").exists() else [f"hydra.run.dir={folder}"]
+    before = json.loads(spent_file.read_text()) if spent_file.exists() and resume[0].startswith("resume") else 0.0
+    start = time.perf_counter()
+    try:
+        subprocess.run([sys.executable, "train.py", f"name={name}", *overrides, *resume], cwd=ROOT, check=True)
+        (folder / "finished").touch()
+    finally:
+        folder.mkdir(parents=True, exist_ok=True)
+        spent_file.write_text(json.dumps(before + (time.perf_counter() - start) / 60))
+
+
+def figures(name: str, overrides: list[str], folder: Path) -> dict[str, Any]:
+    """What a finished run measured."""
+    with (folder / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    evaluation = folder / "evaluation.json"
+    measured = json.loads(evaluation.read_text()) if evaluation.exists() else {}
+    measured.pop("attributes", None)
+    last = [row for row in rows if row["loss/discriminator"]][-1]
+    return {
+        "name": name,
+        "command": " ".join(["python", "train.py", *overrides]),
+        "minutes": json.loads((folder / "minutes.json").read_text()),
+        "images": int(last["images_seen"]),
+        **measured,
+        **{key: float(last[key]) for key in CURVES},
+        "machine": machine(),
+        "date": str(date.today()),
+        "versions": {package: version(package) for package in ("torch", "pytorch-lightning")},
+    }
+
+
+def collect(study: Path, name: str, folder: Path) -> None:
+    """Copy a run's last sheet, evaluation and config; without the folders of the machine that ran it."""
+    shutil.copy(max((folder / "samples").glob("*.png")), study / f"{name}.png")
+    if (folder / "evaluation.md").exists():
+        shutil.copy(folder / "evaluation.md", study / f"{name}.evaluation.md")
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    cache = config["paths"]["cache"]
+    text = yaml.safe_dump(config, sort_keys=False).replace(str(folder), f"runs/{study.name}/{name}")
+    (study / f"{name}.yaml").write_text(text.replace(cache, "~/.cache/t2f"))
+
+
+def draw_curves(study: Path, folders: dict[str, Path]) -> None:
+    """Losses and the discriminator's accuracy against images seen, one column a run."""
+    figure = Figure(figsize=(3 * len(folders) + 1, 5), layout="constrained")
+    axes = figure.subplots(2, len(folders), squeeze=False, sharex="col", sharey="row")
+    for column, (name, folder) in zip(axes.T, folders.items(), strict=True):
+        with (folder / "metrics.csv").open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["loss/discriminator"]]
+        seen = [int(row["images_seen"]) for row in rows]
+        for key in CURVES:
+            panel = column[key.startswith("accuracy")]
+            panel.plot(seen, [float(row[key]) for row in rows], label=key, linewidth=1)
+        column[0].set_title(name, fontsize=9)
+        column[1].set_xlabel("images")
+    for panel in axes[:, 0]:
+        panel.legend(fontsize=7)
+    figure.savefig(study / "curves.png", dpi=80)
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """The figures as a page."""
+    columns = {
+        "run": lambda r: r["name"],
+        "images": lambda r: f"{r['images']:,}",
+        "minutes": lambda r: f"{r['minutes']:.1f}",
+        "attribute accuracy": lambda r: f"{r['attribute_accuracy']:.3f}" if "attribute_accuracy" in r else "",
+        "shuffled": lambda r: f"{r['attribute_accuracy_shuffled']:.3f}" if "attribute_accuracy" in r else "",
+        "reader on real faces": lambda r: (
+            f"{r['reader_balanced_accuracy']:.3f}" if "attribute_accuracy" in r else ""
+        ),
+        "discriminator right on real / drawn": lambda r: f"{r['accuracy/real']:.2f} / {r['accuracy/fake']:.2f}",
+    }
+    lines = [
+        f"Written by `experiments/study.py` on {results[0]['date']}; {results[0]['machine']}; Python "
+        f"{platform.python_version()}, torch {results[0]['versions']['torch']}, pytorch-lightning "
+        f"{results[0]['versions']['pytorch-lightning']}. Balanced accuracies, chance 0.5.",
+        "",
+        "| " + " | ".join(columns) + " |",
+        "|---|" + "---:|" * (len(columns) - 1),
+        *("| " + " | ".join(cell(result) for cell in columns.values()) + " |" for result in results),
+        "",
+        *(f"- {result['name']}: `{result['command']}`" for result in results),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", type=Path)
+    parser.add_argument("--only", nargs="+", help="some of its runs")
+    parser.add_argument("--seconds", type=float, default=float("inf"))
+    arguments = parser.parse_args()
+    study = arguments.study.resolve()
+    plan = yaml.safe_load((study / "study.yaml").read_text())
+    started = time.monotonic()
+    folders = {name: ROOT / "runs" / study.name / name for name in plan["runs"]}
+    for name, folder in folders.items():
+        if arguments.only and name not in arguments.only:
+            continue
+        if time.monotonic() - started < arguments.seconds:
+            run(name, [*plan.get("common", []), *plan["runs"][name]], folder)
+    finished = {name: folder for name, folder in folders.items() if (folder / "finished").exists()}
+    results = [
+        figures(name, [*plan.get("common", []), *plan["runs"][name]], folder) for name, folder in finished.items()
+    ]
+    (study / "results.json").write_text(json.dumps(results, indent=2))
+    (study / "results.md").write_text(table(results))
+    draw_curves(study, finished)
+    for name, folder in finished.items():
+        collect(study, name, folder)
+
+
+if __name__ == "__main__":
+    main()
