@@ -10,8 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from t2f.callbacks.progress import show_where_it_is
-from t2f.config import quiet_libraries, register_resolvers
 from t2f.conditions.base import save_conditioner
+from t2f.config import quiet_libraries, register_resolvers
 from t2f.data.datamodule import FaceDataModule
 from t2f.errors import disk_errors, hydra_errors
 from t2f.loggers import finish_wandb
@@ -51,7 +51,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         figures = instantiate(cfg.evaluation)(system, data, folder)
     if trainer.is_global_zero:
         overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-        show_where_it_is(folder, overrides, system.images_seen, schedule.total_images, Console())
+        show_where_it_is(folder, overrides, system.images_seen, schedule.total_images, conditioner.example, Console())
     return figures
 
 

@@ -117,9 +117,7 @@ def table(results: list[dict[str, Any]]) -> str:
         "minutes": lambda r: f"{r['minutes']:.1f}",
         "attribute accuracy": lambda r: f"{r['attribute_accuracy']:.3f}" if "attribute_accuracy" in r else "",
         "shuffled": lambda r: f"{r['attribute_accuracy_shuffled']:.3f}" if "attribute_accuracy" in r else "",
-        "reader on real faces": lambda r: (
-            f"{r['reader_balanced_accuracy']:.3f}" if "attribute_accuracy" in r else ""
-        ),
+        "reader on real faces": lambda r: f"{r['reader_balanced_accuracy']:.3f}" if "attribute_accuracy" in r else "",
         "discriminator right on real / drawn": lambda r: f"{r['accuracy/real']:.2f} / {r['accuracy/fake']:.2f}",
     }
     lines = [

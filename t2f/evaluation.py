@@ -38,7 +38,9 @@ class AttributeEvaluation:
         train, held_out = data.source.train, data.source.held_out
         exam = data.conditioner.exam(held_out, self.count, self.seed)
         if exam is None:
-            Console().print("These faces have no attributes to read, so it is not measured whether they follow the words.")
+            Console().print(
+                "These faces have no attributes to read, so it is not measured whether they follow the words."
+            )
             return {}
         asked = exam.asked
         reader = cached_classifier(train, self.cache)
@@ -67,6 +69,7 @@ class AttributeEvaluation:
                 torch.atleast_1d(real.compute()).tolist(),
                 strict=True,
             )
+            if ask
         }
         figures = {
             "faces": float(self.count),

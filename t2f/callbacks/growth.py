@@ -21,7 +21,7 @@ class Growth(pl.Callback):
         if most < final or (most != final and not pl_module.grows):
             raise UserError(
                 f"The networks end at {most} pixels, but growth.resolutions at {final}: set resolution={final}, and "
-                "give model.networks.generator.channels, if the model has it, one value for each of 4, 8, 16, ... pixels."
+                "give model.networks.generator.channels, if the model has it, one value for each of 4, 8, ... pixels."
             )
         if not pl_module.grows and len(self.schedule.stages) > 1:
             raise UserError("This model draws at its last resolution only, so it cannot grow: choose growth=none.")

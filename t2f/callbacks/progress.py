@@ -114,8 +114,13 @@ class TerminalReport(pl.Callback):
         self.console.print(table)
 
 
-def show_where_it_is(folder: Path, overrides: Sequence[str], images_seen: int, total: int, console: Console) -> None:
-    """At the end of a run, or where it was interrupted: what it left, and what to type next."""
+def show_where_it_is(
+    folder: Path, overrides: Sequence[str], images_seen: int, total: int, example: str, console: Console
+) -> None:
+    """At the end of a run, or where it was interrupted: what it left, and what to type next.
+
+    `example`: a description that the model can be asked for.
+    """
     if images_seen < total:
         console.print(f"Stopped after {images_seen:,} of {total:,} images.", style="bold")
     console.print("This run:", style="bold")
@@ -135,7 +140,6 @@ def show_where_it_is(folder: Path, overrides: Sequence[str], images_seen: int, t
         kept = [each for each in overrides if not each.startswith(("resume=", "ckpt_path="))]
         commands.append(shlex.join(["python", "train.py", *kept, f"resume={folder}"]))
     if checkpoint.exists():
-        example = "a smiling woman with long red hair and glasses"
         commands.append(f't2f generate {checkpoint} "{example}" --count 8 --out faces.png')
     if (folder / "tensorboard").exists():
         commands.append(f"tensorboard --logdir {folder}")

@@ -33,6 +33,7 @@ class AttributeLabels(Conditioner):
         self.rotations = rotations
         self.size = len(self.names) + (len(TURNS) if rotations else 0)
         self.summary = f"{len(self.names)} attributes" + (" and the rotation" if rotations else "")
+        self.example = ", ".join(self.names[:2])
 
     @classmethod
     def fit(cls, faces: Faces, names: Sequence[str] | None = None, rotations: bool = False) -> AttributeLabels:

@@ -18,7 +18,7 @@ from t2f.errors import UserError
 
 @dataclass(frozen=True)
 class Conditions:
-    """The conditions of N faces, M in all: face i fits `counts[i]` rows that follow each other, none if it is unlabelled.
+    """The conditions of N faces, M in all: face i fits `counts[i]` rows that follow each other, none if unlabelled.
 
     `rows`: (M, ...), int64 token ids or float32. `turns`: (M,), by how many quarter turns, anticlockwise, a picture is
     turned to fit the row.
@@ -58,6 +58,9 @@ class Conditioner(ABC):
 
     summary: str
     """What it knows, for the terminal: "124 words"."""
+
+    example: str
+    """A description to try."""
 
     @abstractmethod
     def of(self, faces: Faces) -> Conditions:

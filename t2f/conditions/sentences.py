@@ -21,6 +21,8 @@ from t2f.text.tokenizer import WordTokenizer
 class Sentences(Conditioner):
     """What all conditioners on sentences share. A face fits each of its captions."""
 
+    example = "a smiling woman with long red hair and glasses"
+
     @abstractmethod
     def rows(self, captions: list[str]) -> Tensor:
         """All captions of a data set -> rows; where that takes long, it is done once."""

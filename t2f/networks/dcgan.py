@@ -28,7 +28,9 @@ def initialize(module: nn.Module) -> None:
 def doublings(resolution: int) -> int:
     """How often 4 is doubled to reach a resolution."""
     number = int(math.log2(max(resolution, 8) / 4))
-    require(resolution == 4 * 2**number, f"The DCGAN draws 8, 16, 32, 64, ... pixels, not {resolution}: set resolution.")
+    require(
+        resolution == 4 * 2**number, f"The DCGAN draws 8, 16, 32, 64, ... pixels, not {resolution}: set resolution."
+    )
     return number
 
 
@@ -56,7 +58,11 @@ class DCGANGenerator(Generator):
         widths = [2 * width, *(width // 2**number for number in range(doublings(resolution) - 1))]
         layers: list[nn.Module] = []
         for wide, narrow in itertools.pairwise(widths):
-            layers += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1), nn.BatchNorm2d(narrow), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [
+                nn.ConvTranspose2d(wide, narrow, 4, 2, 1),
+                nn.BatchNorm2d(narrow),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
         self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[-1], 3, 4, 2, 1), nn.Tanh())
         self.apply(initialize)
 
@@ -74,9 +80,7 @@ class DCGANDiscriminator(Discriminator):
 
     has_unconditional_score = False
 
-    def __init__(
-        self, embedding_dim: int, width: int, resolution: int, augment: DiffAugment
-    ) -> None:
+    def __init__(self, embedding_dim: int, width: int, resolution: int, augment: DiffAugment) -> None:
         super().__init__()
         self.augment = augment
         self.from_image = nn.Conv2d(3, width // 2, 4, 2, 1)

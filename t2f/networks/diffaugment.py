@@ -14,8 +14,8 @@ from t2f.errors import require
 class DiffAugment(nn.Module):
     """Change images at random, real ones and drawn ones alike, in both steps.
 
-    `policy` is a part of color, translation, cutout, with the paper's strengths; none of them: nothing changes. All randomness is by image and in
-    shares of the width, so several scales of the same images can be changed alike.
+    `policy` is a part of color, translation, cutout, with the paper's strengths; none of them: nothing changes. All
+    randomness is by image and in shares of the width, so several scales of the same images can be changed alike.
     (B, 3, r, r) -> the same shape, differentiable.
     """
 

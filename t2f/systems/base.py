@@ -22,8 +22,8 @@ from t2f.systems.learning_rate import LearningRateSchedule
 class GANSystem(pl.LightningModule):
     """A GAN on the clock of images seen: real images shown to the discriminator, summed over processes.
 
-    `position` is set before each step by the growth callback. All randomness of a step follows from (seed, rank, images seen), so a run that resumes needs no
-    random state.
+    `position` is set before each step by the growth callback. All randomness of a step follows from (seed, rank,
+    images seen), so a run that resumes needs no random state.
     """
 
     position: Position
@@ -106,8 +106,8 @@ class GANSystem(pl.LightningModule):
         saved = checkpoint[CHECKPOINT_KEY]
         if saved["conditioner"] != self.card["conditioner"]:
             raise UserError(
-                "The checkpoint was trained on other captions or labels than this run's: resume with the data, text and "
-                "conditioning settings it had."
+                "The checkpoint was trained on other captions or labels than this run's: resume with the data, text "
+                "and conditioning settings it had."
             )
         expected = {name: tuple(value.shape) for name, value in self.state_dict().items()}
         found = {name: tuple(value.shape) for name, value in checkpoint["state_dict"].items()}

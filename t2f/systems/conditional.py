@@ -102,8 +102,8 @@ class ConditionalGAN(GANSystem):
         )
         require(
             labelled == len(batch["images"]) or self.unconditional,
-            "Some of these faces have no description, and only a discriminator that also judges a picture alone can learn "
-            "from them: set model.discriminator.unconditional=true, or leave them out (data.undescribed=false).",
+            "Some of these faces have no description, and only a discriminator that also judges a picture alone can "
+            "learn from them: set model.discriminator.unconditional=true, or leave them out (data.undescribed=false).",
         )
         real = self.discriminator.picture(to_float(batch["images"]), resolution, alpha)
         embedding = self.networks.encoder(batch["conditions"])
