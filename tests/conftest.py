@@ -10,27 +10,46 @@ from omegaconf import DictConfig
 from t2f.config import quiet_libraries, register_resolvers
 
 ROOT = Path(__file__).parent.parent
-# 4 to 8 pixels, 96 images in all, fading in from 48 to 72: every part of a run in about a second.
-TINY = [
+# Drawn faces of 8 pixels, and every callback several times a run.
+TINY_DATA = [
     "resolution=8",
     "data.count=40",
     "data.held_out=8",
-    "growth.resolutions=[4,8]",
-    "growth.images=[48,48]",
-    "growth.epochs=null",
-    "growth.fade_in=[0,0.5]",
-    "growth.batch_sizes=[8,8]",
-    "model.networks.generator.channels=[16,16]",
-    "model.networks.generator.latent_dim=24",
-    "model.networks.conditioning.dim=8",
-    "text.encoder.word_dim=8",
-    "text.encoder.hidden_dim=16",
     "callbacks.metrics.every=16",
     "callbacks.sheets.every=32",
     "callbacks.checkpoints.every=20",
     "logger=csv",
     "evaluation=none",
 ]
+TINY_LSTM = ["text.encoder.word_dim=8", "text.encoder.hidden_dim=16"]
+TINY_NETWORKS = [
+    "model.networks.generator.channels=[16,16]",
+    "model.networks.generator.latent_dim=24",
+    "model.networks.conditioning.dim=8",
+]
+# 4 to 8 pixels, 96 images in all, fading in from 48 to 72: every part of a run in about a second.
+TINY = [
+    *TINY_DATA,
+    *TINY_LSTM,
+    *TINY_NETWORKS,
+    "growth.resolutions=[4,8]",
+    "growth.images=[48,48]",
+    "growth.epochs=null",
+    "growth.fade_in=[0,0.5]",
+    "growth.batch_sizes=[8,8]",
+]
+# One stage of 48 images, for models that do not grow.
+ONE_STAGE = ["growth.images=[48]", "growth.batch_sizes=[8]"]
+TINY_DCGAN = [
+    *TINY_DATA,
+    *TINY_LSTM,
+    *ONE_STAGE,
+    "model=dcgan",
+    "model.networks.generator.noise_dim=8",
+    "model.networks.generator.width=16",
+    "model.discriminator.width=16",
+]
+TINY_MULTISCALE = [*TINY_DATA, *TINY_LSTM, *TINY_NETWORKS, *ONE_STAGE, "model=multiscale"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from conftest import ROOT, TINY
-from omegaconf import DictConfig
-from PIL import Image
+from conftest import ROOT, TINY, TINY_DCGAN, TINY_MULTISCALE
+from omegaconf import DictConfig, OmegaConf
+from PIL import Image, ImageDraw
 
 from t2f.checkpoint import read_checkpoint
 from t2f.errors import UserError
+from t2f.painter import Painter
 from train import train
 
 Tiny = Callable[..., DictConfig]
@@ -123,28 +124,185 @@ def test_ckpt_path_goes_on_in_a_new_folder(tiny: Tiny, tmp_path: Path) -> None:
     assert_equal(ends[0], ends[1])
 
 
+def assert_finite(run: Path) -> None:
+    """Every number that was logged."""
+    logged = rows(run)
+    assert logged
+    assert all(np.isfinite(float(value)) for row in logged for value in row.values() if value)
+
+
 @pytest.mark.parametrize("loss", sorted(path.stem for path in (ROOT / "conf/loss").glob("*.yaml")))
 def test_every_loss_trains(tiny: Tiny, tmp_path: Path, loss: str) -> None:
     train(tiny(f"loss={loss}"))
-    last = rows(tmp_path / "run")[-1]
-    assert all(np.isfinite(float(value)) for value in last.values() if value)
+    assert_finite(tmp_path / "run")
+
+
+BASES = {"t2f": TINY, "dcgan": TINY_DCGAN, "multiscale": TINY_MULTISCALE}
+LABELS = ["conditioning=attributes", "conditioning.conditioner.names=[Male,Eyeglasses,Smiling]"]
+
+
+@pytest.mark.parametrize(
+    ("model", "overrides", "description"),
+    [
+        ("t2f", ["text=bilstm", "model.discriminator.unconditional=true"], "a smiling man"),
+        ("t2f", [*LABELS, "augment=diffaugment"], "Male, Smiling"),
+        ("dcgan", ["augment=diffaugment"], "a smiling man"),
+        ("dcgan", ["conditioning=attributes", "model.matching_aware=false"], "Male, Smiling?"),
+        ("dcgan", [*LABELS, "conditioning.conditioner.rotations=true"], "Male, 90 degrees"),
+        ("multiscale", ["text=bilstm", "augment=diffaugment"], "a smiling man"),
+        ("multiscale", [*LABELS, "loss=wgan_gp"], "none"),
+    ],
+)
+def test_every_model_trains_on_words_and_on_labels(
+    tiny: Tiny, tmp_path: Path, model: str, overrides: list[str], description: str
+) -> None:
+    train(tiny(*overrides, base=BASES[model]))
+    run = tmp_path / "run"
+    assert_finite(run)
+    assert float(rows(run)[-1]["growth/resolution"]) == 8
+    assert list((run / "samples").iterdir())
+    painter = Painter.load(run / "checkpoints/last.ckpt")
+    noise = torch.randn(2, painter.networks.noise_dim, generator=torch.Generator().manual_seed(0))
+    faces = painter([description] * 2, noise)
+    assert faces.shape == (2, 3, 8, 8)
+    assert faces.isfinite().all()
+    assert not torch.equal(faces[0], faces[1])
+    assert torch.equal(painter([description] * 2, noise), faces)  # nothing of training is left on, such as batch norm's
+    torch.testing.assert_close(painter([description], noise[:1]), faces[:1])
+
+
+def test_labels_that_are_asked_for_are_measured(tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(tiny(*LABELS, "evaluation=attributes", "evaluation.count=30", base=TINY_DCGAN))
+    evaluation = json.loads((tmp_path / "run/evaluation.json").read_text())["attributes"]
+    assert {name for name, row in evaluation.items() if row["asked"]} == {"Male", "Eyeglasses", "Smiling"}
+    assert "t2f generate" in (shown := capsys.readouterr().out)
+    assert "Male, Eyeglasses" in shown
+
+
+@pytest.mark.parametrize("model", ["dcgan", "multiscale"])
+def test_resuming_a_model_that_does_not_grow_is_exact(
+    tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str], model: str
+) -> None:
+    """Batch norm's running statistics are state too."""
+    more = [*LABELS, "augment=diffaugment"]
+    train(tiny(f"paths.run={tmp_path}/whole", *more, base=BASES[model]))
+    crash = "+callbacks.crash={_target_: test_train.StopAt, images: 24}"
+    with pytest.raises(RuntimeError, match="crash"):
+        train(tiny(crash, *more, base=BASES[model]))
+    assert read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")["t2f"]["images_seen"] == 24
+    train(tiny("resume=true", *more, base=BASES[model]))
+    assert "note: resuming with" not in capsys.readouterr().err  # all settings are those it had
+    one, other = (read_checkpoint(tmp_path / run / "checkpoints/last.ckpt") for run in ("whole", "run"))
+    for part in ("state_dict", "optimizer_states"):
+        assert_equal(one[part], other[part], part)
+    statistics = [value for name, value in one["state_dict"].items() if name.endswith("running_mean")]
+    assert bool(statistics) == (model == "dcgan")
+    assert all(value.any() for value in statistics)
+
+
+@pytest.mark.parametrize("model", ["dcgan", "multiscale"])
+def test_a_model_that_cannot_grow_says_so(tiny: Tiny, model: str) -> None:
+    grown = ["growth.resolutions=[4,8]", "growth.images=[8,8]", "growth.fade_in=[0,0]", "growth.batch_sizes=[8,8]"]
+    with pytest.raises(UserError, match="cannot grow: choose growth=none"):
+        train(tiny(*grown, base=BASES[model]))
+    with pytest.raises(UserError, match=r"end at 8 pixels, but growth\.resolutions at 4"):
+        train(tiny("growth.resolutions=[4]", base=BASES[model]))
+
+
+# --- the experiments --------------------------------------------------------------------------------------------------
+
+CELEBA = (
+    "5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose Black_Hair Blond_Hair "
+    "Blurry Brown_Hair Bushy_Eyebrows Chubby Double_Chin Eyeglasses Goatee Gray_Hair Heavy_Makeup High_Cheekbones Male "
+    "Mouth_Slightly_Open Mustache Narrow_Eyes No_Beard Oval_Face Pale_Skin Pointy_Nose Receding_Hairline Rosy_Cheeks "
+    "Sideburns Smiling Straight_Hair Wavy_Hair Wearing_Earrings Wearing_Hat Wearing_Lipstick Wearing_Necklace "
+    "Wearing_Necktie Young"
+)
+
+
+def draw_picture(path: Path, size: tuple[int, int], rng: np.random.Generator) -> None:
+    """A face of a kind."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    colours = [tuple(map(int, colour)) for colour in rng.integers(0, 256, (2, 3))]
+    picture = Image.new("RGB", size, colours[0])
+    ImageDraw.Draw(picture).ellipse([size[0] // 4, size[1] // 4, 3 * size[0] // 4, 3 * size[1] // 4], fill=colours[1])
+    picture.save(path, quality=90)
+
+
+def write_celeba(folder: Path) -> list[str]:
+    """20 faces as CelebA's authors publish theirs, and the overrides to read them."""
+    rng = np.random.default_rng(0)
+    files = [f"{number:06}.jpg" for number in range(1, 21)]
+    for file in files:
+        draw_picture(folder / "img_align_celeba" / file, (178, 218), rng)
+    rows = [f"{file} {' '.join(f'{value:2d}' for value in rng.choice([-1, 1], 40))}" for file in files]
+    (folder / "list_attr_celeba.txt").write_text("\n".join(["20", f"{CELEBA} ", *rows, ""]))
+    return [f"data.folder={folder}", "data.held_out=0.2", "data.workers=1"]
+
+
+def write_face2text(folder: Path) -> list[str]:
+    """10 people with two pictures each as LFW publishes them, one of each two described, and the overrides."""
+    rng = np.random.default_rng(0)
+    entries = []
+    for person in (f"Ann_{letter}" for letter in "ABCDEFGHIJ"):
+        for number in (1, 2):
+            draw_picture(folder / f"lfw/{person}/{person}_{number:04}.jpg", (250, 250), rng)
+        texts = [{"text": text} for text in ("a smiling woman", "a woman with red hair")]
+        entries.append({"image": f"{person}/{person}_0001.png", "descriptions": texts})
+    (folder / "clean.json").write_text(json.dumps(entries))
+    return [f"data.images={folder}/lfw", f"data.descriptions={folder}/clean.json", "data.workers=1"]
+
+
+WRITERS: dict[str, Callable[[Path], list[str]]] = {
+    "t2f.data.avatars.Avatars": lambda folder: ["data.count=40", "data.held_out=8"],
+    "t2f.data.celeba.CelebA": write_celeba,
+    "t2f.data.face2text.Face2Text": write_face2text,
+}
 
 
 @pytest.mark.parametrize("experiment", sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml")))
 def test_every_experiment_trains_as_configured(tiny: Tiny, tmp_path: Path, experiment: str) -> None:
-    """Its own networks and batch sizes; only fewer faces and images, one step a stage."""
-    cfg = tiny(f"experiment={experiment}", "data.count=40", "data.held_out=8", "evaluation=none", "logger=csv", base=[])
-    stages = len(cfg.growth.resolutions)
-    short = [int(size) for size in cfg.growth.batch_sizes]
-    cfg.growth.images, cfg.growth.epochs = short, None
+    """Its own data's format and its own networks, whole; only fewer faces, one step a stage of at most 4 images."""
+    small = ["callbacks.sheets.captions=2", "callbacks.sheets.faces=2", "~callbacks.checkpoints"]
+    base = [f"experiment={experiment}", "evaluation=none", "logger=csv", *small]
+    data = WRITERS[tiny(base=base).data._target_](tmp_path / "data")
+    cfg = tiny(*data, base=base)
+    cfg.growth.batch_sizes = [min(int(size), 4) for size in cfg.growth.batch_sizes]
+    cfg.growth.images, cfg.growth.epochs = list(cfg.growth.batch_sizes), None
     train(cfg)
-    assert read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")["t2f"]["resolution"] == 4 * 2 ** (stages - 1)
+    run = tmp_path / "run"
+    assert_finite(run)
+    last = rows(run)[-1]
+    assert float(last["growth/resolution"]) == cfg.resolution
+    assert int(last["images_seen"]) == sum(cfg.growth.batch_sizes)
+    assert len(list((run / "samples").glob("*.png"))) == 2  # at the beginning and at the end
+    labels = {"facegan_original": 2, "facegan_5": 5, "facegan_10": 10, "facegan_40": 40, "facegan_rotation": 6}
+    size = OmegaConf.load(run / "config.yaml").conditioning.size
+    assert size == labels.get(experiment, size)
+
+
+def test_the_experiment_of_facegan_has_its_published_numbers(tiny: Tiny) -> None:
+    cfg = tiny("experiment=facegan_original", base=[])
+    model = cfg.model
+    for optimizer in (model.generator_optimizer, model.discriminator_optimizer):
+        assert optimizer._target_ == "torch.optim.Adam"
+        assert (optimizer.lr, list(optimizer.betas)) == (0.0002, [0.5, 0.999])
+    assert (list(cfg.growth.resolutions), list(cfg.growth.epochs), list(cfg.growth.batch_sizes)) == ([64], [40], [128])
+    assert cfg.growth.images is None
+    assert (list(model.lr_schedule.epochs), model.lr_schedule.factor) == ([5, 10], 0.1)
+    assert model.lr_schedule._target_ == "t2f.systems.learning_rate.StepDecay"
+    assert model.loss._target_ == "t2f.losses.Logistic"
+    assert list(model.penalties) == []
+    assert list(cfg.conditioning.conditioner.names) == ["Male", "Young"]
+    assert (model.networks.generator.noise_dim, model.networks.generator.width) == (100, 512)
+    assert (model.discriminator.width, list(model.discriminator.augment.policy)) == (128, [])
+    assert (model.matching_aware, model.n_critic, model.ema_half_life, cfg.data.mirror) == (False, 1, 0, False)
 
 
 def test_the_original_recipe_has_the_originals_numbers(tiny: Tiny) -> None:
     cfg = tiny("experiment=t2f_original", base=[])
     model, optimizer = cfg.model, cfg.model.generator_optimizer
-    assert cfg.text.tokenizer.max_tokens == 100
+    assert cfg.text.conditioner.max_tokens == 100
     assert (cfg.text.encoder.word_dim, cfg.text.encoder.hidden_dim, cfg.text.encoder.layers) == (128, 256, 3)
     assert model.networks.conditioning.dim == 178
     assert model.networks.generator.latent_dim == 256
@@ -170,6 +328,11 @@ def test_the_original_recipe_has_the_originals_numbers(tiny: Tiny) -> None:
         (["text.encoder.hidden_dim=16", "model.networks.conditioning.dim=99"], "latent_dim"),
         (["model.generator_optimizer.lr=abc"], "model.generator_optimizer"),
         (["model.n_critic=0"], "model.n_critic"),
+        (["model.ema_half_life=-1"], "model.ema_half_life"),
+        (["lr_schedule.start=2"], "lr_schedule.start"),
+        (["labelled_share=0"], "labelled_share is 0"),
+        (["augment=diffaugment", "augment.policy=[colour]"], "policy has colour"),
+        (["conditioning=attributes", "conditioning.conditioner.names=[Mael]"], "no attribute Mael"),
         (["model.encoder_learns_from=genrator"], "model.encoder_learns_from"),
         (["callbacks.sheets.every=0"], "every is 0"),
         (["loss.penalties.0.every=0"], "every is 0"),

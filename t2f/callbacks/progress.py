@@ -98,6 +98,9 @@ class TerminalReport(pl.Callback):
         train, held_out = data.source.train, data.source.held_out
         captions = sum(len(each) for each in train.captions)
         words = f" with {captions:,} captions" if captions else ""
+        described = sum(map(bool, train.captions))
+        if 0 < described < len(train):
+            words += f" of {described:,} of them"
         device = f"{trainer.strategy.root_device}, {trainer.precision}"
         self.console.print(
             f"[bold]{data.source.name}[/bold]: {len(train):,} faces{words} to learn from, "

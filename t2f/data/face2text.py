@@ -1,4 +1,4 @@
-"""Face2Text: descriptions that people wrote of faces, most of them from Labeled Faces in the Wild (LFW).
+"""Face2Text: descriptions that people wrote of faces, in version 0.1 of LFW's and from version 2.0 on of CelebA's.
 
 The descriptions come as one JSON file, the pictures apart from them. Both of its published forms are read:
 

@@ -19,10 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2f.networks.diffaugment import DiffAugment
-from t2f.networks.interfaces import Discriminator, Generator
+from t2f.networks.interfaces import Discriminator
 from t2f.networks.layers import EqualizedConv2d
 from t2f.networks.matching import MatchingHead
-from t2f.networks.progressive import DiscriminatorBlock, GeneratorBlock, GeneratorStart, resolution_of
+from t2f.networks.progressive import DiscriminatorBlock, ProgressiveGenerator, resolution_of
 
 
 def flatten_pyramid(images: Sequence[Tensor]) -> Tensor:
@@ -38,18 +38,10 @@ def unflatten_pyramid(pyramid: Tensor, scales: int) -> list[Tensor]:
     return [image.contiguous(memory_format=torch.channels_last) for image in images]
 
 
-class MultiScaleGenerator(Generator):
+class MultiScaleGenerator(ProgressiveGenerator):
     """[condition, noise] (B, latent_dim) -> pyramid (B, P) of images of about [-1, 1]."""
 
     grows = False
-
-    def __init__(self, condition_dim: int, latent_dim: int, channels: Sequence[int]) -> None:
-        super().__init__()
-        self.noise_dim = latent_dim - condition_dim
-        self.max_resolution = resolution_of(len(channels))
-        self.start = GeneratorStart(latent_dim, channels[0])
-        self.blocks = nn.ModuleList(GeneratorBlock(a, b) for a, b in itertools.pairwise(channels))
-        self.to_rgb = nn.ModuleList(EqualizedConv2d(width, 3, 1, gain=1.0) for width in channels)
 
     def forward(self, condition: Tensor, noise: Tensor, resolution: int, alpha: float) -> Tensor:
         x = self.start(torch.cat([condition, noise], dim=1))

@@ -1,0 +1,120 @@
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from t2f.conditions.base import load_conditioner, save_conditioner
+from t2f.conditions.sentences import Words
+from t2f.data.captions import describe
+from t2f.data.faces import Faces
+from t2f.errors import UserError
+
+CAPTIONS: list[list[str]] = [[], ["a smiling man", "a man"], [], ["a bald man with glasses"], ["a woman"]]
+NAMES = ["Male", "Smiling", "Eyeglasses"]
+
+
+def make_faces(captions: Sequence[Sequence[str]] = CAPTIONS, names: Sequence[str] = NAMES) -> Faces:
+    images = np.zeros((len(captions), 3, 4, 4), np.uint8)
+    images += np.arange(len(captions), dtype=np.uint8)[:, None, None, None]
+    attributes = np.random.default_rng(0).integers(-1, 2, (len(captions), len(names))).astype(np.int8)
+    return Faces(images, captions, attributes, list(names))
+
+
+@pytest.fixture
+def words() -> Words:
+    return Words.fit(make_faces(), vocabulary=100, max_tokens=6)
+
+
+def test_a_face_fits_each_of_its_captions_and_none_where_nobody_described_it(words: Words) -> None:
+    conditions = words.of(make_faces())
+    assert conditions.counts.tolist() == [0, 2, 0, 1, 1]
+    assert conditions.turns.tolist() == [0] * 4
+    captions = ["a smiling man", "a man", "a bald man with glasses", "a woman"]
+    assert conditions.rows.dtype == torch.int64
+    assert conditions.rows.shape == (4, 6)
+    assert torch.equal(conditions.rows, words(captions))
+    assert [words.tokenizer.tokenizer.decode(row.tolist()) for row in conditions.rows] == captions
+
+
+def test_the_words_are_those_of_all_captions(words: Words) -> None:
+    distinct = {word for captions in CAPTIONS for caption in captions for word in caption.split()}
+    assert words.size == len(distinct) + 2  # padding and the unknown word
+    assert words.summary == f"{words.size} words"
+    few = Words.fit(make_faces(), vocabulary=4, max_tokens=6)
+    assert few.size == 4
+    assert few.notes("a man, a woman") == ["not among the words of training, so ignored: woman"]
+
+
+def test_examples_are_the_first_captions_of_the_first_described_faces(words: Words) -> None:
+    examples = words.examples(make_faces(), 2)
+    assert [(each.description, each.face, each.turns) for each in examples] == [
+        ("a smiling man", 1, 0),
+        ("a bald man with glasses", 3, 0),
+    ]
+    assert len(words.examples(make_faces(), 100)) == 3
+    assert (examples[1].shown(make_faces()) == 3).all()
+    assert words.examples(make_faces([[], []]), 2) == []
+
+
+def test_an_exam_asks_only_for_what_its_captions_say(words: Words) -> None:
+    faces = make_faces()
+    exam = words.exam(faces, 12, seed=3)
+    assert exam is not None
+    assert exam.asked.dtype == torch.int8
+    for row in range(12):
+        truth = dict(zip(NAMES, map(int, faces.attributes[row % 5]), strict=True))
+        caption = describe(truth, random.Random(f"evaluation 3 {row}"))
+        assert exam.descriptions[row] == caption.text
+        asked = dict(zip(NAMES, exam.asked[row].tolist(), strict=True))
+        assert {name: value for name, value in asked.items() if value >= 0} == caption.asked
+        assert all(value == truth[name] for name, value in asked.items() if value >= 0)
+    assert (exam.asked >= 0).any()
+    assert (exam.asked < 0).any()
+
+
+def test_an_exam_of_another_seed_has_other_captions(words: Words) -> None:
+    one, other = words.exam(make_faces(), 12, seed=0), words.exam(make_faces(), 12, seed=1)
+    assert one is not None
+    assert other is not None
+    assert one.descriptions != other.descriptions
+
+
+def test_without_attributes_there_is_no_exam(words: Words) -> None:
+    assert words.exam(make_faces(names=[]), 12, seed=0) is None
+
+
+def test_faces_that_nobody_described_cannot_be_learnt_from() -> None:
+    with pytest.raises(UserError, match=r"no descriptions to learn from: choose conditioning=attributes"):
+        Words.fit(make_faces([[], [], []]), vocabulary=100, max_tokens=6)
+
+
+def test_words_that_no_caption_had_are_noted(words: Words) -> None:
+    assert words.notes("a smiling man") == []
+    assert words.notes("A Smiling MAN!") == []
+    assert words.notes("a smiling Klingon with a moustache") == [
+        "not among the words of training, so ignored: Klingon, moustache"
+    ]
+
+
+def test_a_description_of_unknown_words_only_is_refused(words: Words) -> None:
+    with pytest.raises(UserError, match=r"trained on none of the words of a description \(zwölf, Boxkämpfer\)"):
+        words.notes("zwölf Boxkämpfer")
+
+
+def test_an_empty_description_is_refused(words: Words) -> None:
+    with pytest.raises(UserError, match="Description 2 is empty"):
+        words(["a man", " "])
+
+
+def test_saved_and_loaded_it_reads_the_same(words: Words) -> None:
+    saved = save_conditioner(words)
+    assert saved["class"] == "t2f.conditions.sentences.Words"
+    assert saved["max_tokens"] == 6
+    loaded = load_conditioner(saved)
+    assert isinstance(loaded, Words)
+    assert (loaded.size, loaded.summary) == (words.size, words.summary)
+    captions = ["a smiling man with a Klingon", "glasses", "a bald woman with a bald man and a man"]
+    assert torch.equal(loaded(captions), words(captions))
+    assert save_conditioner(loaded) == saved

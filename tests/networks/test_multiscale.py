@@ -1,0 +1,183 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from t2f.networks.diffaugment import DiffAugment
+from t2f.networks.multiscale import (
+    MultiScaleDiscriminator,
+    MultiScaleGenerator,
+    flatten_pyramid,
+    unflatten_pyramid,
+)
+
+CHANNELS = (8, 6, 4)  # at 4, 8 and 16 pixels
+CONDITION, LATENT, WORDS, TEXT = 3, 9, 5, 2
+SIZES = (4, 8, 16)
+
+
+def make_generator(channels: tuple[int, ...] = CHANNELS) -> MultiScaleGenerator:
+    torch.manual_seed(0)
+    return MultiScaleGenerator(CONDITION, LATENT, channels)
+
+
+def make_discriminator(channels: tuple[int, ...] = CHANNELS, policy: tuple[str, ...] = ()) -> MultiScaleDiscriminator:
+    torch.manual_seed(1)
+    return MultiScaleDiscriminator(channels, WORDS, TEXT, True, True, DiffAugment(policy))
+
+
+def pyramid(count: int = 4, sizes: tuple[int, ...] = SIZES) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(2)
+    return [torch.randn(count, 3, size, size, generator=generator) for size in sizes]
+
+
+def words(count: int = 4) -> Tensor:
+    return torch.randn(count, WORDS, generator=torch.Generator().manual_seed(3))
+
+
+def drawn(generator: MultiScaleGenerator, resolution: int = 16) -> Tensor:
+    told = torch.randn(4, LATENT, generator=torch.Generator().manual_seed(4))
+    return generator(told[:, :CONDITION], told[:, CONDITION:], resolution, 1.0)
+
+
+def scores(discriminator: MultiScaleDiscriminator, picture: Tensor) -> tuple[Tensor, Tensor]:
+    seen = discriminator.see(picture, 16, 1.0)
+    return discriminator.judge(seen, words(len(picture))), discriminator.judge_alone(seen)
+
+
+def test_a_pyramid_survives_the_round_trip() -> None:
+    flat = flatten_pyramid(pyramid())
+    assert flat.shape == (4, 3 * (16 + 64 + 256))
+    for image, again in zip(pyramid(), unflatten_pyramid(flat, 3), strict=True):
+        assert torch.equal(image, again)
+    assert torch.equal(flatten_pyramid(unflatten_pyramid(flat, 3)), flat)
+
+
+def test_a_pyramid_in_another_memory_format_is_the_same() -> None:
+    other = [image.contiguous(memory_format=torch.channels_last) for image in pyramid()]
+    assert torch.equal(flatten_pyramid(other), flatten_pyramid(pyramid()))
+
+
+def test_the_pyramid_of_a_real_picture_is_its_average_at_every_scale() -> None:
+    images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    found = unflatten_pyramid(make_discriminator().picture(images, 16, 1.0), 3)
+    for size, image in zip(SIZES, found, strict=True):
+        block = 32 // size
+        torch.testing.assert_close(image, images.reshape(4, 3, size, block, size, block).mean(dim=(3, 5)))
+
+
+def test_the_largest_scale_of_a_picture_of_its_own_size_is_the_picture() -> None:
+    image = pyramid()[2]
+    assert torch.equal(unflatten_pyramid(make_discriminator().picture(image, 16, 1.0), 3)[2], image)
+
+
+def test_the_generator_draws_all_scales_and_its_image_is_the_last() -> None:
+    generator = make_generator()
+    picture = drawn(generator)
+    images = unflatten_pyramid(picture, 3)
+    assert [tuple(image.shape) for image in images] == [(4, 3, 4, 4), (4, 3, 8, 8), (4, 3, 16, 16)]
+    assert torch.equal(generator.image(picture), images[-1])
+    assert (generator.max_resolution, generator.noise_dim, generator.grows) == (16, LATENT - CONDITION, False)
+
+
+def test_each_scale_is_a_1x1_convolution_of_its_blocks_features() -> None:
+    generator = make_generator()
+    told = torch.randn(4, LATENT, generator=torch.Generator().manual_seed(4))
+    x = generator.start(told)
+    expected = []
+    for number in range(3):
+        x = generator.blocks[number - 1](x) if number else x
+        layer = generator.to_rgb[number]
+        weight = layer.weight[:, :, 0, 0] / CHANNELS[number] ** 0.5
+        expected.append(torch.einsum("oc,bchw->bohw", weight, x) + layer.bias[:, None, None])
+    torch.testing.assert_close(drawn(generator), flatten_pyramid(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_it_always_draws_at_its_last_resolution() -> None:
+    generator = make_generator()
+    assert torch.equal(drawn(generator, 4), drawn(generator, 16))
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["with words", "alone"])
+def test_a_score_teaches_every_scale(which: int) -> None:
+    generator, discriminator = make_generator(), make_discriminator()
+    picture = drawn(generator)
+    picture.retain_grad()
+    scores(discriminator, picture)[which].sum().backward()
+    assert picture.grad is not None
+    for gradient in unflatten_pyramid(picture.grad, 3):
+        assert (gradient.flatten(1).norm(dim=1) > 0).all()
+    for layer in generator.to_rgb:
+        assert layer.weight.grad.norm() > 0
+        assert layer.bias.grad.norm() > 0
+
+
+def test_each_scale_of_the_generator_learns_even_from_its_own_image_alone() -> None:
+    for scale in range(3):
+        generator = make_generator()
+        unflatten_pyramid(drawn(generator), 3)[scale].square().sum().backward()
+        learnt = [layer.weight.grad is not None and bool(layer.weight.grad.any()) for layer in generator.to_rgb]
+        assert learnt == [number == scale for number in range(3)]
+
+
+@pytest.mark.parametrize("scale", range(3))
+def test_both_scores_depend_on_each_scale(scale: int) -> None:
+    discriminator = make_discriminator()
+    images = pyramid()
+    before = scores(discriminator, flatten_pyramid(images))
+    images[scale] = images[scale].flip(0)
+    after = scores(discriminator, flatten_pyramid(images))
+    for one, other in zip(before, after, strict=True):
+        assert (one - other).abs().max() > 1e-4
+
+
+def test_every_layer_of_the_discriminator_learns() -> None:
+    discriminator = make_discriminator()
+    conditional, alone = scores(discriminator, flatten_pyramid(pyramid()))
+    (conditional + alone).sum().backward()
+    # A bias before the spread of the batch has a gradient too, so none may be without.
+    assert [name for name, parameter in discriminator.named_parameters() if parameter.grad is None] == []
+
+
+def test_seeing_joins_each_image_to_the_features_of_its_size() -> None:
+    """The paper's phi_simple: the 16x16 image goes in first, the 8x8 and 4x4 ones are concatenated."""
+    discriminator = make_discriminator()
+    small, middle, large = pyramid()
+    x = F.leaky_relu(discriminator.from_rgb(large), 0.2)
+    x = torch.cat([discriminator.blocks[0](x), middle], dim=1)
+    x = torch.cat([discriminator.blocks[1](x), small], dim=1)
+    expected = discriminator.head.see(F.leaky_relu(discriminator.join(x), 0.2))
+    torch.testing.assert_close(discriminator.see(flatten_pyramid(pyramid()), 16, 1.0), expected)
+    assert expected.shape == (4, CHANNELS[0], 4, 4)
+
+
+def test_words_change_the_score_with_words_only() -> None:
+    discriminator = make_discriminator()
+    seen = discriminator.see(flatten_pyramid(pyramid()), 16, 1.0)
+    assert (discriminator.judge(seen, words()) - discriminator.judge(seen, words().roll(1, 0))).abs().min() > 1e-3
+    assert discriminator.judge_alone(seen).shape == (4,)
+
+
+def test_a_pyramid_of_one_scale() -> None:
+    generator, discriminator = make_generator((8,)), make_discriminator((8,))
+    picture = drawn(generator, 4)
+    assert picture.shape == (4, 48)
+    assert generator.max_resolution == 4
+    assert torch.equal(generator.image(picture), picture.reshape(4, 3, 4, 4))
+    images = torch.randn(4, 3, 8, 8)
+    torch.testing.assert_close(discriminator.picture(images, 4, 1.0), F.avg_pool2d(images, 2).flatten(1))
+    conditional, alone = scores(discriminator, picture)
+    assert conditional.shape == alone.shape == (4,)
+    (conditional + alone).sum().backward()
+    assert generator.to_rgb[0].weight.grad.norm() > 0
+
+
+def test_all_scales_of_a_picture_are_augmented_by_the_same_numbers() -> None:
+    discriminator, plain = make_discriminator(policy=("color", "cutout")), make_discriminator()
+    torch.manual_seed(5)
+    seen = discriminator.see(flatten_pyramid(pyramid()), 16, 1.0)
+    torch.manual_seed(5)
+    numbers = discriminator.augment.draw(4, torch.device("cpu"))
+    changed = [discriminator.augment.change(image, numbers) for image in pyramid()]
+    torch.testing.assert_close(seen, plain.see(flatten_pyramid(changed), 16, 1.0))
+    assert not torch.allclose(seen, plain.see(flatten_pyramid(pyramid()), 16, 1.0))

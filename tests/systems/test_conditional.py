@@ -1,0 +1,374 @@
+"""One step of training, against the losses written out by hand. Plain gradient descent makes a step a gradient."""
+
+import copy
+import math
+from functools import partial
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from t2f.data.datamodule import Batch
+from t2f.errors import UserError
+from t2f.growth import Position
+from t2f.losses import R1, Logistic, Relativistic
+from t2f.networks.conditional import ConditionalGenerator
+from t2f.networks.conditioning import AsGiven, ConditioningAugmentation
+from t2f.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from t2f.networks.diffaugment import DiffAugment
+from t2f.networks.interfaces import Discriminator, Generator
+from t2f.networks.progressive import ProgressiveDiscriminator, ProgressiveGenerator
+from t2f.systems.base import step_seed
+from t2f.systems.conditional import ConditionalGAN
+from t2f.systems.learning_rate import LinearDecay
+from t2f.text.lstm import LSTMEncoder
+
+WORDS, CONDITION, LATENT, FACES = 5, 3, 8, 6
+HERE = Position(stage=0, resolution=8, alpha=1.0, batch_size=FACES, progress=0.0, epoch=0.0)
+
+
+def system_of(
+    networks: ConditionalGenerator, discriminator: Discriminator, rates: tuple[float, float] = (1.0, 1.0), **more: Any
+) -> ConditionalGAN:
+    """`rates`: the generator's and the discriminator's."""
+    settings: dict[str, Any] = {
+        "loss": Logistic(wrong_weight=0.5),
+        "penalties": [],
+        "encoder_learns_from": "discriminator",
+        "matching_aware": True,
+        "kl_weight": 0.25,
+        "n_critic": 1,
+        "ema_half_life": 0,
+        "ema_ramp": 1e9,
+    }
+    generator_optimizer, discriminator_optimizer = (partial(torch.optim.SGD, lr=rate) for rate in rates)
+    system = ConditionalGAN(
+        networks=networks,
+        discriminator=discriminator,
+        generator_optimizer=generator_optimizer,
+        discriminator_optimizer=discriminator_optimizer,
+        lr_schedule=LinearDecay(1.0),
+        seed=0,
+        card={},
+        **settings | more,
+    )
+    system.position = HERE
+    return system
+
+
+def growing(unconditional: bool = True, encoder: nn.Module | None = None, **more: Any) -> ConditionalGAN:
+    """T2F's networks, small; conditions are embeddings."""
+    torch.manual_seed(0)
+    generator = ProgressiveGenerator(CONDITION, LATENT, (8, 6))
+    networks = ConditionalGenerator(encoder or AsGiven(), ConditioningAugmentation(WORDS, CONDITION), generator)
+    discriminator = ProgressiveDiscriminator((8, 6), WORDS, 3, True, unconditional, DiffAugment([]))
+    return system_of(networks, discriminator, **more)
+
+
+def dcgan(**more: Any) -> ConditionalGAN:
+    torch.manual_seed(0)
+    generator = DCGANGenerator(WORDS, 4, width=8, resolution=8)
+    discriminator = DCGANDiscriminator(WORDS, width=8, resolution=8, augment=DiffAugment([]))
+    return system_of(ConditionalGenerator(AsGiven(), None, generator), discriminator, **more)
+
+
+def make_batch(labelled: int = FACES) -> Batch:
+    generator = torch.Generator().manual_seed(1)
+    return {
+        "images": torch.randint(0, 256, (FACES, 3, 8, 8), dtype=torch.uint8, generator=generator),
+        "conditions": torch.randn(FACES, WORDS, generator=generator),
+        "labelled": labelled,
+    }
+
+
+def fit(system: ConditionalGAN, *batches: Batch) -> dict[str, float]:
+    """Train on these batches, one step each; the averages of what was reported."""
+    trainer = pl.Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(system, DataLoader(list(batches), batch_size=None))
+    return system.read_averages()
+
+
+def drawing(system: ConditionalGAN, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """What the first step of a run draws: pictures, mu and log sigma^2."""
+    torch.manual_seed(step_seed(0, 0, 0))
+    noise = torch.randn(FACES, system.noise_dim)
+    fake, moments = system.networks.draw(batch["conditions"], noise, 8, 1.0)
+    assert moments is not None
+    return fake, *moments
+
+
+def gradients(loss: Tensor, module: nn.Module) -> dict[str, Tensor]:
+    names, parameters = zip(*module.named_parameters(), strict=True)
+    found = torch.autograd.grad(loss, parameters, allow_unused=True, retain_graph=True)
+    return {name: each for name, each in zip(names, found, strict=True) if each is not None}
+
+
+def assert_descended(before: nn.Module, after: nn.Module, expected: dict[str, Tensor]) -> None:
+    """Each weight went down its gradient, at a rate of 1; those without one stayed."""
+    then = dict(before.named_parameters())
+    for name, now in after.named_parameters():
+        change = then[name].detach() - now.detach()
+        torch.testing.assert_close(change, expected.get(name, torch.zeros_like(change)), rtol=1e-3, atol=1e-5)
+
+
+# --- faces without words ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("labelled", [2, 3, FACES])
+def test_the_discriminator_learns_words_from_labelled_faces_and_looks_from_all(labelled: int) -> None:
+    system, batch = growing(), make_batch(labelled)
+    before = copy.deepcopy(system)
+    report = fit(system, batch)
+
+    judge = before.discriminator
+    real, (fake, _, _) = batch["images"] / 127.5 - 1, drawing(before, batch)
+    seen, seen_fake, words = judge.see(real, 8, 1.0), judge.see(fake.detach(), 8, 1.0), batch["conditions"]
+    each = range(labelled)
+    right = torch.stack([judge.judge(seen[[i]], words[[i]]) for i in each])
+    drawn = torch.stack([judge.judge(seen_fake[[i]], words[[i]]) for i in each])
+    wrong = torch.stack([judge.judge(seen[[i]], words[[(i - 1) % labelled]]) for i in each])
+    conditional = F.softplus(-right).mean() + F.softplus(drawn).mean() + 0.5 * F.softplus(wrong).mean()
+    alone = F.softplus(-judge.judge_alone(seen)).mean() + F.softplus(judge.judge_alone(seen_fake)).mean()
+    assert report["loss/discriminator"] == pytest.approx((conditional + alone).item(), rel=1e-5)
+    assert report["score/real"] == pytest.approx(right.mean().item(), rel=1e-4, abs=1e-6)
+    assert report["score/fake"] == pytest.approx(drawn.mean().item(), rel=1e-4, abs=1e-6)
+    assert report["score/wrong_words"] == pytest.approx(wrong.mean().item(), rel=1e-4, abs=1e-6)
+    assert_descended(judge, system.discriminator, gradients(conditional + alone, judge))
+
+
+def test_the_words_beside_unlabelled_faces_change_no_score_of_real_ones() -> None:
+    batch = make_batch(labelled=3)
+    other = copy.deepcopy(batch)
+    other["conditions"][3:] = torch.randn(3, WORDS)
+    one, two = fit(growing(), batch), fit(growing(), other)
+    for name in ("score/real", "score/wrong_words", "score/real_alone"):
+        assert one[name] == two[name]
+    assert one["score/fake_alone"] != two["score/fake_alone"]  # they are what the generator draws by
+
+
+@pytest.mark.parametrize("labelled", [3, FACES])
+def test_the_generator_learns_from_all_words_with_both_scores_and_the_divergence(labelled: int) -> None:
+    system, batch = growing(rates=(1.0, 0.0)), make_batch(labelled)
+    before = copy.deepcopy(system)
+    report = fit(system, batch)
+
+    judge = before.discriminator
+    fake, mean, log_variance = drawing(before, batch)
+    seen = judge.see(fake, 8, 1.0)
+    adversarial = F.softplus(-judge.judge(seen, batch["conditions"])).mean()
+    alone = F.softplus(-judge.judge_alone(seen)).mean()
+    divergence = 0.5 * (mean**2 + log_variance.exp() - log_variance - 1).sum(1).mean()
+    assert report["loss/generator"] == pytest.approx(adversarial.item(), rel=1e-5)
+    assert report["loss/kl"] == pytest.approx(divergence.item(), rel=1e-5)
+    expected = gradients(adversarial + alone + 0.25 * divergence, before.networks)
+    assert {name.split(".")[0] for name in expected} == {"conditioning", "generator"}
+    assert_descended(before.networks, system.networks, expected)
+    assert_descended(judge, system.discriminator, {})
+
+
+def test_without_an_unconditional_score_there_is_no_loss_of_it() -> None:
+    report = fit(growing(unconditional=False), make_batch())
+    assert not [name for name in report if name.endswith("alone")]
+
+
+def test_unlabelled_faces_need_a_discriminator_that_judges_alone() -> None:
+    message = r"no description, .* set model\.discriminator\.unconditional=true, or .*\(data\.undescribed=false\)"
+    for system in (growing(unconditional=False), dcgan()):
+        with pytest.raises(UserError, match=message):
+            fit(system, make_batch(labelled=3))
+
+
+def test_one_described_face_has_no_others_words_to_tell_from() -> None:
+    with pytest.raises(UserError, match=r"no other's words to tell from: raise growth\.batch_sizes"):
+        fit(growing(), make_batch(labelled=1))
+    fit(growing(matching_aware=False), make_batch(labelled=1))
+
+
+# --- what is reported -------------------------------------------------------------------------------------------------
+
+
+class Told(Generator):
+    """Draws plain pictures whose brightness is the first number of the condition."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noise_dim, self.max_resolution, self.grows = 1, 8, False
+        self.factor = nn.Parameter(torch.ones(()))
+
+    def forward(self, condition: Tensor, noise: Tensor, resolution: int, alpha: float) -> Tensor:
+        return self.factor * condition[:, :1, None, None].expand(-1, 3, 8, 8)
+
+
+class Brightness(Discriminator):
+    """Takes bright pictures for real: the score is the brightness, in [-1, 1]."""
+
+    has_unconditional_score = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.ones(()))
+
+    def picture(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
+        return images
+
+    def see(self, picture: Tensor, resolution: int, alpha: float) -> Tensor:
+        return self.factor * picture.mean(dim=(1, 2, 3))
+
+    def judge(self, seen: Tensor, embedding: Tensor) -> Tensor:
+        return seen
+
+
+def plain(brightness: list[int], told: list[float]) -> Batch:
+    images = torch.tensor(brightness, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8).clone()
+    return {"images": images, "conditions": torch.tensor(told)[:, None], "labelled": len(told)}
+
+
+def test_accuracies_are_the_shares_of_scores_on_the_right_side() -> None:
+    system = system_of(ConditionalGenerator(AsGiven(), None, Told()), Brightness())
+    report = fit(system, plain([255, 200, 128, 127, 0, 255], [0.1, -0.2, 0.3, -0.4, 0.5, 0.6]))
+    assert report["accuracy/real"] == pytest.approx(4 / 6)
+    assert report["accuracy/fake"] == pytest.approx(2 / 6)
+    assert report["score/real"] == pytest.approx(sum(each / 127.5 - 1 for each in (255, 200, 128, 127, 0, 255)) / 6)
+    assert report["score/fake"] == pytest.approx(0.9 / 6)
+
+
+def test_the_relativistic_generator_is_compared_with_real_faces() -> None:
+    system = system_of(
+        ConditionalGenerator(AsGiven(), None, Told()), Brightness(), rates=(1.0, 0.0), loss=Relativistic()
+    )
+    brightness, told = [255, 200, 128, 127, 0, 255], [0.1, -0.2, 0.3, -0.4, 0.5, 0.6]
+    report = fit(system, plain(brightness, told))
+    pairs = [(real / 127.5 - 1) - fake for real, fake in zip(brightness, told, strict=True)]
+    assert report["loss/generator"] == pytest.approx(sum(math.log1p(math.exp(each)) for each in pairs) / 6, rel=1e-5)
+    # d/d factor of mean softplus(real - factor * told), at 1
+    slope = sum(-fake / (1 + math.exp(-each)) for fake, each in zip(told, pairs, strict=True)) / 6
+    assert system.networks.generator.factor.item() == pytest.approx(1 - slope, rel=1e-5)
+
+
+@pytest.mark.parametrize(("seen", "taken"), [(0, True), (FACES, False), (2 * FACES, False), (3 * FACES, True)])
+def test_a_lazy_penalty_is_taken_every_so_many_steps_of_the_clock(seen: int, taken: bool) -> None:
+    system = system_of(ConditionalGenerator(AsGiven(), None, Told()), Brightness(), penalties=[R1(2.0, every=3)])
+    system.images_seen = seen
+    report = fit(system, plain([255] * FACES, [0.0] * FACES))
+    assert ("penalty/R1" in report) == taken
+    if taken:  # weight / 2 times the squared gradient of a mean of 192 numbers
+        assert report["penalty/R1"] == pytest.approx(1 / 192)
+
+
+@pytest.mark.parametrize(("seen", "draws"), [(0, True), (FACES, False), (2 * FACES, True)])
+def test_with_two_critic_steps_the_generator_learns_every_other_step(seen: int, draws: bool) -> None:
+    system = growing(n_critic=2)
+    system.images_seen = seen
+    before = copy.deepcopy(system.networks.state_dict())
+    report = fit(system, make_batch())
+    assert ("loss/generator" in report) == draws
+    changed = any(not torch.equal(value, before[name]) for name, value in system.networks.state_dict().items())
+    assert changed == draws
+
+
+def test_the_clock_counts_all_faces_described_or_not() -> None:
+    system = growing()
+    fit(system, make_batch(), make_batch(labelled=2))
+    assert system.images_seen == 2 * FACES
+
+
+# --- who learns -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("teacher", "rates"), [("generator", (1.0, 0.0)), ("discriminator", (0.0, 1.0))])
+def test_the_encoder_learns_from_the_step_named_and_from_no_other(teacher: str, rates: tuple[float, float]) -> None:
+    batch = make_batch()
+    batch["conditions"] = torch.randint(1, 12, (FACES, 4), generator=torch.Generator().manual_seed(2))
+    for given, learns in ((rates, True), (rates[::-1], False)):
+        torch.manual_seed(3)
+        encoder = LSTMEncoder(vocabulary=12, word_dim=4, hidden_dim=WORDS, layers=1)
+        system = growing(encoder=encoder, encoder_learns_from=teacher, rates=given)
+        before = copy.deepcopy(encoder.state_dict())
+        fit(system, batch)
+        changed = [not torch.equal(value, before[name]) for name, value in encoder.state_dict().items()]
+        assert any(changed) == learns
+
+
+@pytest.mark.parametrize("teacher", ["generator", "discriminator"])
+@pytest.mark.parametrize("build", [growing, dcgan])
+def test_an_encoder_that_does_not_learn_has_no_weights_and_is_no_hindrance(build: Any, teacher: str) -> None:
+    system = build(encoder_learns_from=teacher)
+    assert list(system.networks.encoder.parameters()) == []
+    drawing, judging = ({id(p) for p in each.param_groups[0]["params"]} for each in system.configure_optimizers())
+    assert drawing == {id(parameter) for parameter in system.networks.parameters()}
+    assert judging == {id(parameter) for parameter in system.discriminator.parameters()}
+    before = copy.deepcopy(system)
+    fit(system, make_batch(), make_batch())
+    for one, other in ((system.networks, before.networks), (system.discriminator, before.discriminator)):
+        assert any(not torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+        assert all(value.isfinite().all() for value in one.parameters())
+
+
+# --- the average ------------------------------------------------------------------------------------------------------
+
+
+def floats(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in module.state_dict().items() if value.is_floating_point()}
+
+
+@pytest.mark.parametrize("build", [growing, dcgan])
+def test_without_a_half_life_the_average_is_the_networks_themselves(build: Any) -> None:
+    system = build(ema_half_life=0)
+    before = floats(system.ema)
+    fit(system, make_batch(), make_batch())
+    assert all(torch.equal(value, floats(system.ema)[name]) for name, value in floats(system.networks).items())
+    assert any(not torch.equal(value, before[name]) for name, value in floats(system.ema).items())
+
+
+@pytest.mark.parametrize(
+    ("half_life", "ramp", "beta"),
+    [(FACES, 1e9, 0.5), (2 * FACES, 1e9, 0.5**0.5), (1e9, 2.0, 0.5**3)],  # at the start, the images seen count as 1
+)
+def test_the_average_follows_weights_and_batch_norms_statistics(half_life: float, ramp: float, beta: float) -> None:
+    system = dcgan(ema_half_life=half_life, ema_ramp=ramp)
+    before = floats(system.ema)
+    fit(system, make_batch())
+    after, average = floats(system.networks), floats(system.ema)
+    assert [name for name in after if name.endswith("running_mean") and after[name].any()]
+    for name, value in average.items():
+        torch.testing.assert_close(value, beta * before[name] + (1 - beta) * after[name], rtol=1e-5, atol=1e-7)
+
+
+def test_sampling_draws_with_the_average_and_changes_nothing() -> None:
+    system = dcgan(ema_half_life=FACES)
+    fit(system, make_batch(), make_batch())
+    assert not any(part.training for part in system.ema.modules())
+    kept = copy.deepcopy(system.state_dict())
+    conditions, noise = make_batch()["conditions"], torch.randn(FACES, system.noise_dim)
+    images = system.sample(conditions, noise)
+    assert torch.equal(images, system.ema(conditions, noise, 8, 1.0))
+    assert not torch.allclose(images, copy.deepcopy(system.networks).eval()(conditions, noise, 8, 1.0))
+    assert not images.requires_grad
+    torch.testing.assert_close(system.sample(conditions[:1], noise[:1]), images[:1])  # no face depends on another
+    for name, value in system.state_dict().items():
+        assert torch.equal(value, kept[name])
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"ema_half_life": -1}, r"model\.ema_half_life is -1: it must be 0 \(none\) or above"),
+        ({"ema_ramp": 0}, r"model\.ema_ramp is 0"),
+        ({"n_critic": 0}, r"model\.n_critic is 0"),
+        ({"encoder_learns_from": "both"}, r"model\.encoder_learns_from is both"),
+    ],
+)
+def test_senseless_settings_are_named(setting: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        growing(**setting)
