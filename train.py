@@ -9,10 +9,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from t2f.batches.datamodule import FaceDataModule
 from t2f.callbacks.progress import show_where_it_is
 from t2f.conditions.base import save_conditioner
 from t2f.config import quiet_libraries, register_resolvers
-from t2f.data.datamodule import FaceDataModule
 from t2f.errors import disk_errors, hydra_errors
 from t2f.loggers import finish_wandb
 from t2f.resume import SafeCheckpointIO, checkpoint_to_resume

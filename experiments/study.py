@@ -33,14 +33,15 @@ CURVES = ("loss/discriminator", "loss/generator", "accuracy/real", "accuracy/fak
 
 
 def machine() -> str:
-    """The processor, and the GPU if there is one, as far as the system tells."""
+    """The processor, the threads used, and the GPU if there is one, as far as the system tells."""
     import torch
 
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    return f"{os.cpu_count()} cores of {models[0] if models else platform.processor()}, {gpu}"
+    processor = models[0] if models else platform.processor()
+    return f"{torch.get_num_threads()} of {os.cpu_count()} cores of {processor}, {gpu}"
 
 
 def run(name: str, overrides: list[str], folder: Path) -> None:

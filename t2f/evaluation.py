@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from rich.console import Console
 from rich.table import Table
 
-from t2f.data.datamodule import FaceDataModule
+from t2f.batches.datamodule import FaceDataModule
 from t2f.errors import disk_errors, require
 from t2f.metrics.attribute_accuracy import AttributeAccuracy
 from t2f.metrics.attribute_classifier import cached_classifier

@@ -8,11 +8,15 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationToMissingValueError
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from rich.console import Console
 
 from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from t2f.errors import UserError, disk_errors
+
+# What must be as it was for a run to go on as if it had never stopped.
+GROUPS = ("seed", "data", "labelled_share", "conditioning", "text", "augment", "model", "loss", "growth", "lr_schedule")
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
@@ -56,7 +60,7 @@ def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
             "start anew."
         )
     saved = OmegaConf.create(read_checkpoint(path)[CHECKPOINT_KEY]["config"])
-    for group in ("seed", "data", "text", "model", "loss", "growth"):
+    for group in GROUPS:
         before, now = OmegaConf.select(saved, group), OmegaConf.select(cfg, group)
         for key, old, new in differences(before, now, group):
             note = f"note: resuming with {key}={new}, trained so far with {old}"
@@ -68,7 +72,15 @@ def differences(before: Any, now: Any, key: str) -> list[tuple[str, Any, Any]]:
     """(key, before, now) of the leaves that differ; what is not yet set (`???`) differs from nothing."""
     if isinstance(before, DictConfig) and isinstance(now, DictConfig):
         names = [*before, *(name for name in now if name not in before)]
-        pairs = [(name, before.get(name), None if OmegaConf.is_missing(now, name) else now.get(name)) for name in names]
-        known = [(name, old, new) for name, old, new in pairs if not OmegaConf.is_missing(now, name)]
-        return [each for name, old, new in known for each in differences(old, new, f"{key}.{name}")]
+        known = [name for name in names if not is_unset(now, name)]
+        return [each for name in known for each in differences(before.get(name), now.get(name), f"{key}.{name}")]
     return [] if before == now else [(key, before, now)]
+
+
+def is_unset(config: DictConfig, name: str) -> bool:
+    """Whether a value is `???`, or refers to one that is."""
+    try:
+        config.get(name)
+    except InterpolationToMissingValueError:
+        return True
+    return OmegaConf.is_missing(config, name)

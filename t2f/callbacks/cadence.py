@@ -7,7 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from t2f.data.datamodule import FaceDataModule
+from t2f.batches.datamodule import FaceDataModule
 from t2f.errors import require
 from t2f.systems.base import GANSystem
 

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
+from t2f.batches.datamodule import FaceDataModule
 from t2f.callbacks.cadence import data_of
-from t2f.data.datamodule import FaceDataModule
 from t2f.systems.base import GANSystem
 
 SECONDS_BETWEEN_LINES = 20.0

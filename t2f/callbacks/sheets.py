@@ -12,6 +12,7 @@ from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from torchvision.transforms.functional import pil_to_tensor
 
 from t2f.callbacks.cadence import ClockCallback, data_of
+from t2f.errors import require
 from t2f.pictures import captioned_sheet, save_png, save_time_lapse, to_uint8
 from t2f.systems.base import GANSystem
 
@@ -34,6 +35,11 @@ class SampleSheets(ClockCallback):
         data = data_of(trainer)
         held_out = data.source.held_out
         examples = data.conditioner.examples(held_out, self.rows)
+        require(
+            len(examples) > 0,
+            f"None of the {len(held_out):,} faces held out has a description to show on a sheet: hold out more of them "
+            "(data.held_out), or describe some.",
+        )
         self.captions = [example.description for example in examples]
         self.real = torch.from_numpy(np.stack([example.shown(held_out) for example in examples]))
         self.conditions = data.conditioner(self.captions).repeat_interleave(self.faces, dim=0)

@@ -49,7 +49,13 @@ class AttributeLabels(Conditioner):
                     f"The data have no attribute {name} for conditioning.conditioner.names: choose among "
                     f"{', '.join(close)}."
                 )
-        return cls(list(names or faces.attribute_names), rotations)
+        chosen = list(names or faces.attribute_names)
+        for name in chosen:
+            require(
+                "," not in name and not name.endswith("?") and _key(name) not in ("none", *map(_key, TURNS)),
+                f"The attribute {name} cannot be told from a list of attributes: rename that column.",
+            )
+        return cls(chosen, rotations)
 
     def of(self, faces: Faces) -> Conditions:
         values = self._labels(self._columns(faces))
@@ -118,9 +124,9 @@ class AttributeLabels(Conditioner):
             place = known.get(_key(part.removesuffix("?")))
             if place is not None:
                 row[place] = 0 if open_question else 1
-            elif self.rotations and part in TURNS:
-                turn = TURNS.index(part)
-            elif part != "none":
+            elif self.rotations and part.casefold() in TURNS:
+                turn = TURNS.index(part.casefold())
+            elif part.casefold() != "none":
                 choices = [*self.names, *(TURNS if self.rotations else ())]
                 raise UserError(
                     f"The model was trained on labels, and {part} is none of them: list some of {', '.join(choices)}, "

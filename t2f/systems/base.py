@@ -12,8 +12,8 @@ import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
+from t2f.batches.datamodule import Batch
 from t2f.checkpoint import CHECKPOINT_KEY
-from t2f.data.datamodule import Batch
 from t2f.errors import UserError
 from t2f.growth import Position
 from t2f.systems.learning_rate import LearningRateSchedule

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from t2f.data.datamodule import Batch
+from t2f.batches.datamodule import Batch
 from t2f.errors import UserError, require
 from t2f.losses import AdversarialLoss, GradientPenalty
 from t2f.networks.conditional import ConditionalGenerator
@@ -97,8 +97,9 @@ class ConditionalGAN(GANSystem):
         resolution, alpha = self.position.resolution, self.position.alpha
         labelled = batch["labelled"]
         require(
-            labelled > 1 or not self.matching_aware,
-            "A batch of 1 face with words a process has no other's words to tell from: raise growth.batch_sizes.",
+            labelled > (1 if self.matching_aware else 0),
+            f"A batch of {labelled} described face(s) a process is too small to learn right words from wrong ones: "
+            "raise growth.batch_sizes or labelled_share.",
         )
         require(
             labelled == len(batch["images"]) or self.unconditional,
@@ -117,7 +118,7 @@ class ConditionalGAN(GANSystem):
 
         report = self.discriminator_step(real, fake.detach(), for_judging, labelled, step)
         if step % self.n_critic == 0:
-            report |= self.generator_step(real, fake, moments, for_drawing)
+            report |= self.generator_step(real, fake, moments, for_drawing, labelled)
             self.update_ema(len(real) * self.trainer.world_size * self.n_critic)
         return report
 
@@ -174,18 +175,28 @@ class ConditionalGAN(GANSystem):
         return score
 
     def generator_step(
-        self, real: Tensor, fake: Tensor, moments: tuple[Tensor, Tensor] | None, embedding: Tensor
+        self,
+        real: Tensor,
+        fake: Tensor,
+        moments: tuple[Tensor, Tensor] | None,
+        embedding: Tensor,
+        labelled: int,
     ) -> dict[str, Tensor]:
-        """Teach the generator, and what else learns with it, to be taken for real with these words."""
+        """Teach the generator, and what else learns with it, to be taken for real with these words.
+
+        Losses that pair drawn with real faces can do so with the first `labelled` only, where the words are both's.
+        """
         optimizer = self.both_optimizers()[0]
         resolution, alpha = self.position.resolution, self.position.alpha
         self.discriminator.requires_grad_(False)
         seen = self.discriminator.see(fake, resolution, alpha)
-        seen_real = None
+        fake_score = self.discriminator.judge(seen, embedding)
+        seen_real = real_score = None
         if self.adversarial_loss.needs_real_in_generator_step:
             seen_real = self.discriminator.see(real, resolution, alpha)
-        real_score = None if seen_real is None else self.discriminator.judge(seen_real, embedding)
-        adversarial = self.adversarial_loss.generator(self.discriminator.judge(seen, embedding), real_score)
+            real_score = self.discriminator.judge(seen_real[:labelled], embedding[:labelled])
+            fake_score = fake_score[:labelled]
+        adversarial = self.adversarial_loss.generator(fake_score, real_score)
         loss = adversarial
         report = {"loss/generator": adversarial}
         if self.unconditional:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from t2f.data.datamodule import Batch
+from t2f.batches.datamodule import Batch
 from t2f.errors import UserError
 from t2f.growth import Position
 from t2f.losses import R1, Logistic, Relativistic
@@ -190,7 +190,7 @@ def test_unlabelled_faces_need_a_discriminator_that_judges_alone() -> None:
 
 
 def test_one_described_face_has_no_others_words_to_tell_from() -> None:
-    with pytest.raises(UserError, match=r"no other's words to tell from: raise growth\.batch_sizes"):
+    with pytest.raises(UserError, match=r"A batch of 1 described.*raise growth\.batch_sizes"):
         fit(growing(), make_batch(labelled=1))
     fit(growing(matching_aware=False), make_batch(labelled=1))
 

@@ -83,7 +83,8 @@ class ImageClockSampler(Sampler[Draw]):
         seen = self.start
         while seen < self.schedule.total_images:
             batch_size = self.schedule.at(seen).batch_size
-            before, after = int(seen * self.share), int((seen + batch_size) * self.share)
+            # What floating point takes from a whole number does not count.
+            before, after = (int(round(images * self.share, 6)) for images in (seen, seen + batch_size))
             labelled = self.labelled.take(before, after - before)
             faces = np.concatenate([labelled, self.all.take(seen - before, batch_size - len(labelled))])
             choice = np.random.default_rng([self.seed, 1, seen]).random(batch_size)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from t2f.batches.datamodule import ConditionedFaces, FaceDataModule
+from t2f.batches.sampler import Draw, ImageClockSampler
 from t2f.conditions.attributes import AttributeLabels
 from t2f.conditions.sentences import Words
-from t2f.data.datamodule import ConditionedFaces, FaceDataModule
 from t2f.data.faces import Faces
-from t2f.data.sampler import Draw, ImageClockSampler
 from t2f.errors import UserError
 from t2f.growth import GrowthSchedule
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from t2f.batches.sampler import Draw, ImageClockSampler
 from t2f.conditions.base import Conditioner
 from t2f.data.faces import Faces
-from t2f.data.sampler import Draw, ImageClockSampler
 from t2f.errors import UserError, require
 from t2f.growth import GrowthSchedule
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from t2f.data.sampler import Draw, ImageClockSampler
+from t2f.batches.sampler import Draw, ImageClockSampler
 from t2f.growth import GrowthSchedule
 
 FACES = 23

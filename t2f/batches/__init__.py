@@ -1,0 +1,1 @@
+"""What makes the next batch: faces and their conditions, on the clock of images seen."""
