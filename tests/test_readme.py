@@ -4,10 +4,14 @@ import re
 import runpy
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY
+from conftest import ONE_STAGE, ROOT, TINY, TINY_DATA, TINY_LSTM
+from drawn import write_celeba, write_face2text, write_folder
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 
 from t2f.commands.cli import run as t2f_command
 
@@ -18,6 +22,28 @@ def commands(mark: str) -> list[str]:
     """The lines of the code blocks that follow `<!-- mark -->`."""
     blocks = re.findall(rf"<!-- {mark} -->\n```bash\n(.*?)```", README, flags=re.DOTALL)
     return [line for block in blocks for line in block.splitlines() if line]
+
+
+def small(overrides: list[str]) -> list[str]:
+    """Overrides that make what these compose tiny: networks, stages, data; but nothing that they set themselves.
+
+    Of a sweep over experiments, Hydra first composes what is common to all: keys that it does not know yet need a ++.
+    """
+    first = [re.sub(r"^([^=]+=[^,\[]+),.*", r"\1", each) for each in overrides if each != "-m"]  # of a sweep
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose("train", overrides=[*first, "paths.run=unused"])
+    tiny = list(TINY)
+    if "width" in cfg.model.discriminator:
+        widths = ["++model.networks.generator.width=16", "++model.discriminator.width=16"]
+        tiny = [*TINY_DATA, *TINY_LSTM, *ONE_STAGE, *widths]
+    elif "multiscale" in cfg.model.networks.generator._target_:
+        tiny = [each for each in TINY if not each.startswith("growth.")] + ONE_STAGE
+    if "count" not in cfg.data:
+        tiny = [each for each in tiny if not each.startswith("data.")] + ["++data.workers=1", "++data.held_out=0.3"]
+    tiny.append("growth.epochs=null")
+    set_already = {each.split("=")[0] for each in overrides if "." not in each.split("=")[0]}
+    return [each for each in tiny if each.split("=")[0] not in set_already]
 
 
 def execute(command: str, folder: Path) -> None:
@@ -31,9 +57,7 @@ def execute(command: str, folder: Path) -> None:
         patch.setenv("WANDB_MODE", "offline")
         patch.setenv("WANDB_SILENT", "true")
         if program == "python":
-            groups = {word.split("=")[0] for word in words if "." not in word.split("=")[0]}
-            small = [override for override in TINY if override.split("=")[0] not in groups]
-            patch.setattr(sys, "argv", [*words, *small])
+            patch.setattr(sys, "argv", [*words, *small(words[1:])])
             runpy.run_path(str(ROOT / words[0]), run_name="__main__")
         else:
             patch.setattr(sys, "argv", [program, *words])
@@ -75,13 +99,36 @@ def test_every_command_works(folder: Path, command: str) -> None:
         assert len(list(folder.glob("runs/losses-sweep/*/*/checkpoints/last.ckpt"))) == 6
 
 
+@pytest.mark.parametrize(
+    ("mark", "write", "place"),
+    [
+        ("folder", write_folder, "data/faces"),
+        ("celeba", write_celeba, "data/celeba"),
+        ("face2text", write_face2text, "data"),
+    ],
+)
+def test_every_command_on_real_data_works_on_small_data_in_its_place(
+    tmp_path: Path, mark: str, write: Callable[[Path], list[str]], place: str
+) -> None:
+    (tmp_path / place).mkdir(parents=True)
+    write(tmp_path / place)
+    for command in commands(mark):
+        execute(command, tmp_path)
+        names = re.findall(r"(?:name|experiment)=([\w,]+)", command)[-1].split(",")
+        for name in names:
+            assert list(tmp_path.glob(f"runs/{name}*/**/last.ckpt")), command
+
+
 def test_every_value_of_every_config_group_is_in_the_table() -> None:
     for group in (
         "data",
+        "conditioning",
         "text",
         "model",
         "loss",
+        "augment",
         "growth",
+        "lr_schedule",
         "trainer",
         "callbacks",
         "logger",
