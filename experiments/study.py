@@ -101,7 +101,7 @@ def draw_curves(study: Path, folders: dict[str, Path]) -> None:
             rows = [row for row in csv.DictReader(file) if row["loss/discriminator"]]
         seen = [int(row["images_seen"]) for row in rows]
         for key in CURVES:
-            panel = column[key.startswith("accuracy")]
+            panel = column[int(key.startswith("accuracy"))]
             panel.plot(seen, [float(row[key]) for row in rows], label=key, linewidth=1)
         column[0].set_title(name, fontsize=9)
         column[1].set_xlabel("images")
