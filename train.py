@@ -11,7 +11,7 @@ from rich.console import Console
 
 from t2f.batches.datamodule import FaceDataModule
 from t2f.callbacks.progress import show_where_it_is
-from t2f.conditions.base import save_conditioner
+from t2f.conditions.base import fit_conditioner, save_conditioner
 from t2f.config import quiet_libraries, register_resolvers
 from t2f.errors import disk_errors, hydra_errors
 from t2f.loggers import finish_wandb
@@ -28,7 +28,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
     source = instantiate(cfg.data)
     source.prepare()
-    conditioner = instantiate(cfg.conditioning.conditioner)(source.train)
+    conditioner = fit_conditioner(instantiate(cfg.conditioning.conditioner), source.train)
     cfg.conditioning.size = conditioner.size
     schedule = instantiate(cfg.growth, dataset_size=len(source.train))
     data = FaceDataModule(source, conditioner, schedule, cfg.labelled_share, cfg.seed, cfg.workers)

@@ -45,19 +45,26 @@ def machine() -> str:
 
 
 def run(name: str, overrides: list[str], folder: Path) -> None:
-    """Train into `folder`, or go on there; `minutes.json` beside the run adds up its time."""
-    spent_file = folder / "minutes.json"
+    """Train into `folder`, or go on there; `spent.json` beside the run adds up its time, and says where and when."""
+    spent_file = folder / "spent.json"
     if (folder / "finished").exists():
         return
     resume = [f"resume={folder}"] if (folder / "checkpoints" / "last.ckpt").exists() else [f"hydra.run.dir={folder}"]
-    before = json.loads(spent_file.read_text()) if spent_file.exists() and resume[0].startswith("resume") else 0.0
+    goes_on = spent_file.exists() and resume[0].startswith("resume")
+    before = json.loads(spent_file.read_text())["minutes"] if goes_on else 0.0
     start = time.perf_counter()
     try:
         subprocess.run([sys.executable, "train.py", f"name={name}", *overrides, *resume], cwd=ROOT, check=True)
         (folder / "finished").touch()
     finally:
         folder.mkdir(parents=True, exist_ok=True)
-        spent_file.write_text(json.dumps(before + (time.perf_counter() - start) / 60))
+        spent = {
+            "minutes": before + (time.perf_counter() - start) / 60,
+            "machine": machine(),
+            "date": str(date.today()),
+            "versions": {package: version(package) for package in ("torch", "pytorch-lightning")},
+        }
+        spent_file.write_text(json.dumps(spent))
 
 
 def figures(name: str, overrides: list[str], folder: Path) -> dict[str, Any]:
@@ -71,13 +78,10 @@ def figures(name: str, overrides: list[str], folder: Path) -> dict[str, Any]:
     return {
         "name": name,
         "command": " ".join(["python", "train.py", *overrides]),
-        "minutes": json.loads((folder / "minutes.json").read_text()),
+        **json.loads((folder / "spent.json").read_text()),
         "images": int(last["images_seen"]),
         **measured,
         **{key: float(last[key]) for key in CURVES},
-        "machine": machine(),
-        "date": str(date.today()),
-        "versions": {package: version(package) for package in ("torch", "pytorch-lightning")},
     }
 
 
@@ -152,6 +156,8 @@ def main() -> None:
         if time.monotonic() - started < arguments.seconds:
             run(name, [*plan.get("common", []), *plan["runs"][name]], folder)
     finished = {name: folder for name, folder in folders.items() if (folder / "finished").exists()}
+    if not finished:
+        return
     results = [
         figures(name, [*plan.get("common", []), *plan["runs"][name]], folder) for name, folder in finished.items()
     ]

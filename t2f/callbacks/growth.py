@@ -24,7 +24,10 @@ class Growth(pl.Callback):
                 "give model.networks.generator.channels, if the model has it, one value for each of 4, 8, ... pixels."
             )
         if not pl_module.grows and len(self.schedule.stages) > 1:
-            raise UserError("This model draws at its last resolution only, so it cannot grow: choose growth=none.")
+            raise UserError(
+                "This model draws at its last resolution only, so it cannot grow: give each list of growth one value, "
+                "as growth=none does."
+            )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GANSystem)

@@ -12,7 +12,6 @@ from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from torchvision.transforms.functional import pil_to_tensor
 
 from t2f.callbacks.cadence import ClockCallback, data_of
-from t2f.errors import require
 from t2f.pictures import captioned_sheet, save_png, save_time_lapse, to_uint8
 from t2f.systems.base import GANSystem
 
@@ -33,15 +32,13 @@ class SampleSheets(ClockCallback):
 
     def begin(self, trainer: pl.Trainer, system: GANSystem) -> None:
         data = data_of(trainer)
-        held_out = data.source.held_out
-        examples = data.conditioner.examples(held_out, self.rows)
-        require(
-            len(examples) > 0,
-            f"None of the {len(held_out):,} faces held out has a description to show on a sheet: hold out more of them "
-            "(data.held_out), or describe some.",
-        )
+        shown = data.source.held_out
+        examples = data.conditioner.examples(shown, self.rows)
+        if not examples:  # none of those held out is described
+            shown = data.source.train
+            examples = data.conditioner.examples(shown, self.rows)
         self.captions = [example.description for example in examples]
-        self.real = torch.from_numpy(np.stack([example.shown(held_out) for example in examples]))
+        self.real = torch.from_numpy(np.stack([example.shown(shown) for example in examples]))
         self.conditions = data.conditioner(self.captions).repeat_interleave(self.faces, dim=0)
         generator = torch.Generator().manual_seed(self.seed)
         self.noise = torch.randn(self.faces, system.noise_dim, generator=generator).repeat(len(examples), 1)

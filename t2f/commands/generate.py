@@ -11,6 +11,7 @@ from t2f.checkpoint import find_checkpoint
 from t2f.errors import UserError
 from t2f.painter import Painter
 from t2f.pictures import captioned_sheet, save_png, to_uint8
+from t2f.text.unicode import well_formed
 
 FACE_SIZE = 128
 
@@ -19,6 +20,7 @@ def generate(checkpoint: Path, descriptions: list[str], count: int, seed: int, o
     """Draw `count` faces for each description into one picture, a row each, and say what was unclear."""
     if out.suffix.lower() != ".png":
         raise UserError(f"--out must name a .png file, but is {out}.")
+    descriptions = [well_formed(description) for description in descriptions]
     painter = Painter.load(find_checkpoint(checkpoint))
     tell_what_is_unclear(painter, descriptions)
     # One noise vector for each column, so that a column shows what the words change.

@@ -22,7 +22,7 @@ TURNS = ("upright", "90 degrees", "180 degrees", "270 degrees")  # anticlockwise
 class AttributeLabels(Conditioner):
     """Attributes as float32 (A,): 1 present, -1 absent, 0 unknown; with `rotations`, 4 more, one of them 1.
 
-    faCeGAN's labels were 1 and 0; these have unit variance, which equalised layers expect. With `rotations` each
+    faCeGAN's labels were 1 and 0; the mean square of these is 1, which equalised layers expect. With `rotations` each
     picture is shown upright and turned by 90, 180 and 270 degrees, and told which.
 
     A description lists what is present, "Male, Young, 90 degrees"; "Young?" leaves it open, and all else is absent.
@@ -45,16 +45,17 @@ class AttributeLabels(Conditioner):
         for name in names or ():
             if name not in faces.attribute_names:
                 close = difflib.get_close_matches(name, faces.attribute_names, 3) or faces.attribute_names
-                raise UserError(
-                    f"The data have no attribute {name} for conditioning.conditioner.names: choose among "
-                    f"{', '.join(close)}."
-                )
+                raise UserError(f"The data have no attribute {name} for attributes: choose among {', '.join(close)}.")
         chosen = list(names or faces.attribute_names)
         for name in chosen:
             require(
                 "," not in name and not name.endswith("?") and _key(name) not in ("none", *map(_key, TURNS)),
                 f"The attribute {name} cannot be told from a list of attributes: rename that column.",
             )
+        distinct = {_key(name): name for name in chosen}
+        for name in chosen:
+            other = distinct[_key(name)]
+            require(name is other, f"The attributes {name} and {other} cannot be told apart: rename or leave out one.")
         return cls(chosen, rotations)
 
     def of(self, faces: Faces) -> Conditions:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -80,7 +81,7 @@ class Conditioner(ABC):
 
     @abstractmethod
     def exam(self, faces: Faces, count: int, seed: int) -> Exam | None:
-        """`count` new descriptions of `faces`; None where the attributes of the faces are not known."""
+        """`count` new descriptions of `faces`; None where no attribute that they ask for is known."""
 
     @abstractmethod
     def state(self) -> dict[str, Any]:
@@ -90,6 +91,14 @@ class Conditioner(ABC):
     @abstractmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """What `state` gave, again."""
+
+
+def fit_conditioner(fit: Callable[[Faces], Conditioner], faces: Faces) -> Conditioner:
+    """`fit(faces)`, where wrong settings of the text or conditioning group end in a `UserError`."""
+    try:
+        return fit(faces)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"The conditions cannot be made: {error}; see conditioning.conditioner.") from error
 
 
 def save_conditioner(conditioner: Conditioner) -> dict[str, Any]:
@@ -102,6 +111,6 @@ def load_conditioner(saved: dict[str, Any]) -> Conditioner:
     """The conditioner that `save_conditioner` wrote; of a stranger's file, only our own classes are called."""
     name = str(saved["class"])
     found = get_class(name) if name.startswith("t2f.conditions.") else None
-    if found is None or not issubclass(found, Conditioner):
+    if found is None or not issubclass(found, Conditioner) or inspect.isabstract(found):
         raise UserError(f"The checkpoint asks to call {name}, which is no conditioner of t2f: do not trust it.")
     return found.from_state({key: value for key, value in saved.items() if key != "class"})

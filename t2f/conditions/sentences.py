@@ -47,7 +47,7 @@ class Sentences(Conditioner):
             captions.append(caption.text)
             for name, value in caption.asked.items():
                 asked[row, names.index(name)] = value
-        return Exam(captions, asked)
+        return Exam(captions, asked) if (asked >= 0).any() else None
 
 
 def require_captions(faces: Faces) -> None:

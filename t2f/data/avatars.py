@@ -27,7 +27,7 @@ from dicebear import Avatar, Style
 from PIL import Image
 from rich.progress import track
 
-from t2f.data.captions import describe
+from t2f.data.captions import RULES, describe
 from t2f.data.faces import Attributes, Faces, Images, fingerprint, open_cache, write_labels, writing_cache
 from t2f.errors import UserError
 
@@ -51,8 +51,6 @@ ATTRIBUTES = (
     "Pale_Skin",
     "Dark_Skin",
 )
-
-RULES = 1  # raise it with every change to the drawings or the captions, so that old caches are left alone
 
 # Hair colours and skins are apart from each other at 32 pixels: the style's own blond is close to its
 # skins, and its own brown hair is invisible on its dark skin.
@@ -193,12 +191,12 @@ class Avatars:
     """`count` drawn faces to train on and `held_out` others, each with some captions and its `ATTRIBUTES`.
 
     They are drawn once, by `workers` processes (default: one a CPU, at most 8), into a folder of `cache` named after
-    the settings. The same settings give the same bytes, whatever the number of workers.
+    the settings. The same settings give the same bytes, whatever the number of workers. `mirror`: whether training
+    pictures may be mirrored at random.
     Raises `UserError` for a setting out of range.
     """
 
     name = "avatars"
-    mirror = False
 
     def __init__(
         self,
@@ -208,6 +206,7 @@ class Avatars:
         resolution: int = 32,
         captions_per_face: int = 4,
         seed: int = 0,
+        mirror: bool = False,
         workers: int | None = None,
     ) -> None:
         numbers = {"count": count, "held_out": held_out, "captions_per_face": captions_per_face, "workers": workers}
@@ -219,13 +218,14 @@ class Avatars:
         self.count = count
         self.total = count + held_out
         self.resolution = resolution
+        self.mirror = mirror
         self.workers = workers or min(8, os.cpu_count() or 1)
         self.drawing: dict[str, Any] = {"resolution": resolution, "captions_per_face": captions_per_face, "seed": seed}
         libraries = ("dicebear-core", "dicebear-styles", "resvg-py")
         self.settings: dict[str, Any] = {
             **self.drawing,
             "faces": self.total,
-            "rules": RULES,
+            "rules": RULES,  # of the drawings and the captions
             "libraries": {library: version(library) for library in libraries},
         }
         self.folder = Path(cache) / f"avatars-{fingerprint(self.settings)}"

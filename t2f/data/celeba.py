@@ -7,24 +7,16 @@ The data set's own files are read as they are published, by its authors (`list_a
 from __future__ import annotations
 
 import difflib
-import json
 import os
-import random
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from t2f.data.captions import describe
-from t2f.data.decoding import in_chunks
-from t2f.data.faces import Attributes, fingerprint
+from t2f.data.describing import describe_all
+from t2f.data.faces import Attributes
 from t2f.data.photographs import Files, Listing, Photographs, first_few, read_text
-from t2f.errors import UserError, disk_errors, require
-
-RULES = 1  # raise it with every change to the captions, so that old ones are left alone
+from t2f.errors import UserError, require
 
 LAYOUT = "expected are img_align_celeba/000001.jpg, ... beside list_attr_celeba.txt or list_attr_celeba.csv"
 PARTITION = "list_eval_partition"
@@ -177,49 +169,3 @@ def _read_partition(path: Path) -> dict[str, int]:
             raise UserError(f"{path}, line {number}, is not a picture's name and 0, 1 or 2: {MEND}.")
         parts[row[0]] = int(row[1])
     return parts
-
-
-def _describe_some(faces: Sequence[tuple[str, Mapping[str, int]]], count: int, seed: int) -> list[list[str]]:
-    captions = []
-    for name, attributes in faces:
-        rng = random.Random(f"{seed} {name}")
-        captions.append([describe(attributes, rng).text for _ in range(count)])
-    return captions
-
-
-def describe_all(
-    cache: Path,
-    source: str,
-    files: Sequence[str],
-    attributes: Attributes,
-    names: Sequence[str],
-    count: int,
-    seed: int,
-    workers: int,
-) -> list[list[str]]:
-    """`count` captions for each face, made from its attributes: a function of these, the seed and its file's name.
-
-    They are made once, and kept in `cache` as a JSON file beside the images.
-    """
-    settings: dict[str, Any] = {"files": list(files), "attributes": attributes.tobytes().hex(), "names": list(names)}
-    settings |= {"count": count, "seed": seed, "rules": RULES}
-    path = cache / f"{source}-captions-{fingerprint(settings)}.json"
-    with suppress(OSError, ValueError):  # not there, or damaged: they are made again
-        kept: list[list[str]] = json.loads(path.read_text(encoding="utf-8"))
-        return kept
-
-    def read(part: range) -> list[tuple[str, dict[str, int]]]:
-        return [(files[i], dict(zip(names, attributes[i].tolist(), strict=True))) for i in part]
-
-    work = partial(_describe_some, count=count, seed=seed)
-    chunks = in_chunks(work, read, len(files), workers, f"Writing captions for {len(files):,} faces", size=4096)
-    captions = [caption for _, some in chunks for caption in some]
-    with disk_errors(f"the captions {path}"):
-        cache.mkdir(parents=True, exist_ok=True)
-        side = path.with_name(f".{path.name}-{os.getpid()}")
-        try:
-            side.write_text(json.dumps(captions, ensure_ascii=False), encoding="utf-8")
-            side.replace(path)
-        finally:
-            side.unlink(missing_ok=True)
-    return captions

@@ -18,6 +18,7 @@ import numpy as np
 
 from t2f.data.photographs import Files, Listing, Photographs, first_few, inside, place, read_text
 from t2f.errors import UserError, require
+from t2f.text.unicode import well_formed
 
 PUBLISHED = {250: 0.512}  # LFW's width, and the share of its central 128 pixels: the rest is mostly background
 ENDINGS = (".jpg", ".png", ".jpeg")
@@ -30,7 +31,9 @@ class Face2Text(Photographs):
 
     A share `held_out` of the described persons is held out: no other picture of theirs is trained on. With
     `undescribed`, the pictures of everybody else join the training faces, after the described ones and without
-    captions. `crop` None is the central 128 pixels of LFW as published (250 pixels), and else the whole width.
+    captions. CelebA's pictures, which version 2.0 describes, are named by numbers alone: each counts as a person of
+    its own, so pictures of one celebrity may be on both sides. `crop` None is the central 128 pixels of LFW as
+    published (250 pixels), and else the whole width.
     """
 
     name = "face2text"
@@ -134,4 +137,4 @@ def _entry(entry: Any) -> Iterator[tuple[str, str]]:
     for text in texts:
         if not (isinstance(image, str) and isinstance(text, str | None)):
             raise TypeError("not a text")
-        yield image, text or ""
+        yield image, well_formed(text or "")

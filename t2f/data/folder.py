@@ -19,11 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from t2f.data.celeba import describe_all
+from t2f.data.describing import describe_all
 from t2f.data.faces import Attributes
 from t2f.data.photographs import Files, Listing, Photographs, first_few, hold_out, inside, place, read_text
 from t2f.data.phrases import CLAIMS, COLOURS, FACIAL_HAIR
 from t2f.errors import UserError, require
+from t2f.text.unicode import well_formed
 
 TABLES = ("metadata.jsonl", "metadata.csv")
 HELD_OUT = ("test", "validation")
@@ -164,7 +165,7 @@ def _captions(text: Any, where: str) -> list[str]:
     texts = text if isinstance(text, list) else [text]
     if not all(isinstance(text, str | None) for text in texts):
         raise UserError(f"{where} has a text that is no text: write a sentence or a list of sentences.")
-    return [text.strip() for text in texts if text and text.strip()]
+    return [well_formed(text.strip()) for text in texts if text and text.strip()]
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from t2f.data.decoding import Pictures
-from t2f.data.photographs import Listing, Photographs, hold_out, place
+from t2f.data.photographs import Listing, Photographs, hold_out, place, size_and_time
 from t2f.errors import UserError, require
+from t2f.text.unicode import well_formed
 
 
 class Rows(Pictures):
@@ -42,7 +43,17 @@ class Rows(Pictures):
         return picture or b""
 
     def identity(self) -> list[Any]:
-        return [self.image, self.key, self.rows]
+        files = [(file, *size_and_time(file)) for part in self.parts for file in self._files(part)]
+        return [self.image, self.key, self.rows, *files]
+
+    def _files(self, part: Any) -> Iterator[str]:
+        """The paths of those pictures that are not in the data set itself, found without decoding any."""
+        for chunk in part.with_format("arrow")[:][self.image].chunks:
+            if str(chunk.type) == "string":
+                yield from filter(None, chunk.to_pylist())
+            elif str(chunk.type).startswith("struct"):  # of "bytes" and "path"
+                absent, paths = chunk.field("bytes").is_null().to_pylist(), chunk.field("path").to_pylist()
+                yield from (path for path, alone in zip(paths, absent, strict=True) if path and alone)
 
 
 class Hub(Photographs):
@@ -50,6 +61,7 @@ class Hub(Photographs):
 
     `image` is its column of pictures, `text` that of captions: each a string, a list of strings, or nothing. `config`
     is what the hub calls a subset. `held_out_split` is held out; where it is None, a share `held_out` of the rows is.
+    A data set that `save_to_disk` wrote in one piece has no splits: all of it is "train".
     """
 
     name = "hub"
@@ -116,6 +128,8 @@ class Hub(Photographs):
                 if isinstance(data, dict):
                     require(split in data, f"{path} has no split {split}: choose one of {', '.join(data)}.")
                     data = data[split]
+                else:
+                    self._check_without_splits(path)
             else:
                 name = str(path) if path.exists() else self.dataset
                 data = datasets.load_dataset(name, self.config, split=split)
@@ -134,6 +148,18 @@ class Hub(Photographs):
                 f"{', '.join(data.column_names)}.",
             )
         return data.with_format(None)
+
+    def _check_without_splits(self, path: Path) -> None:
+        """Raise if a part is asked of a saved data set that is in one piece."""
+        one = f"{path} was saved in one piece"
+        require(
+            self.held_out_split is None,
+            f"{one} and has no split {self.held_out_split}: set data.held_out_split=null to hold out the share "
+            "data.held_out of its rows.",
+        )
+        require(
+            self.split == "train", f"{one} and has no split {self.split}: set data.split=train for all of its rows."
+        )
 
     def _undecoded(self, data: Any) -> Any:
         """The pictures as the content of files, or as paths."""
@@ -156,5 +182,5 @@ class Hub(Photographs):
                 f"Row {row} of {self.dataset} has a {self.text} that is neither a string nor a list of strings: "
                 "set data.text to another column.",
             )
-            captions.append([text.strip() for text in texts if text and text.strip()])
+            captions.append([well_formed(text.strip()) for text in texts if text and text.strip()])
         return captions

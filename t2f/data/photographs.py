@@ -4,7 +4,7 @@ The image cache of a source is a folder named after its picture files (by name, 
 resolution, with two files:
 
     images.npy   uint8 (N, 3, R, R), memory-mapped: the pictures that can be decoded, training faces first
-    about.json   the settings that made it, and the indices of the pictures that were left out
+    about.json   the settings that made it, and the index of each picture that was left out, with the reason
 
 Captions and attributes are not kept in it. They are read from the source at each start, so that other captions or
 attributes need no decoding.
@@ -28,6 +28,7 @@ import numpy as np
 from t2f.data.decoding import RULES, Crop, Pictures, decode_all
 from t2f.data.faces import Attributes, Faces, damage_told, fingerprint, side_folder
 from t2f.errors import UserError, require
+from t2f.text.unicode import well_formed
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,17 @@ class Files:
         return [self.name(index) for index in part]
 
     def identity(self) -> list[Any]:
-        files: list[tuple[str, int, int]] = []
-        for index, name in enumerate(self.names):
-            try:
-                stat = os.stat(self.name(index))
-                files.append((name, stat.st_size, stat.st_mtime_ns))
-            except OSError:  # decoding will tell
-                files.append((name, -1, -1))
+        files = [(name, *size_and_time(self.name(index))) for index, name in enumerate(self.names)]
         return [str(self.folder.resolve()), files]
+
+
+def size_and_time(file: str) -> tuple[int, int]:
+    """Two numbers that change with a file: -1 where there is none, of which decoding will tell."""
+    try:
+        stat = os.stat(file)
+    except (OSError, ValueError):  # ValueError: for a name that no file can have
+        return -1, -1
+    return stat.st_size, stat.st_mtime_ns
 
 
 class Photographs(ABC):
@@ -96,8 +100,11 @@ class Photographs(ABC):
             resolution >= 4 and not resolution & (resolution - 1),
             f"data.resolution is {resolution}: it must be a power of two, 4 or more.",
         )
-        share = crop if isinstance(crop, float | int) else 1.0
-        require(0 < share <= 1, f"data.crop is {crop}: it must be a share of the width, above 0 and at most 1.")
+        shares: list[Any] = list(crop.values()) if isinstance(crop, dict) else [crop]
+        require(
+            all(isinstance(share, float | int) and share is not True and 0 < share <= 1 for share in shares),
+            f"data.crop is {crop}: it must be a share of the width, a number above 0 and at most 1.",
+        )
         require(0 < held_out < 1, f"data.held_out is {held_out}: it must be a share of the faces, above 0 and below 1.")
         require(on_error in ("raise", "skip"), f"data.on_error is {on_error}: it must be raise or skip.")
         for key, count in {"workers": workers, **counts}.items():
@@ -109,6 +116,7 @@ class Photographs(ABC):
         self.mirror = mirror
         self.on_error = on_error
         self.workers = workers or min(8, os.cpu_count() or 1)
+        self.said: set[str] = set()
 
     @property
     def skip(self) -> bool:
@@ -120,7 +128,13 @@ class Photographs(ABC):
 
     @cached_property
     def listing(self) -> Listing:
-        listing = self.read()
+        try:
+            listing = self.read()
+        except OSError as error:
+            raise UserError(
+                f"{error.filename or f'The data set {self.name}'} cannot be read ({error.strerror or error}): check "
+                "data.*, that name, and the rights of the file and of its folder."
+            ) from error
         self._check_split(listing.train, len(listing.pictures))
         return listing
 
@@ -150,27 +164,36 @@ class Photographs(ABC):
         return self.cache / f"{self.name}-{fingerprint(self.settings)}"
 
     def prepare(self) -> None:
-        """Decode the pictures into the cache, unless they are there."""
-        for note in self.listing.notes:
-            print(note)
-        if self.folder.is_dir():
-            return
+        """Decode the pictures into the cache, unless they are there; print the notes and what is left out, once."""
+        self._say(*self.listing.notes)
         pictures = self.listing.pictures
-        with side_folder(self.folder) as side:
-            bad = decode_all(side / "images.npy", pictures, self.resolution, self.crop, self.on_error, self.workers)
-            about = {"settings": self.settings, "pictures": len(pictures), "left_out": sorted(bad)}
-            (side / "about.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
-        if bad:
-            some = first_few(f"{pictures.name(index)} ({reason})" for index, reason in bad.items())
-            print(f"{len(bad):,} of {len(pictures):,} pictures cannot be decoded and are left out: {some}.")
+        if not self.folder.is_dir():
+            with side_folder(self.folder) as side:
+                bad = decode_all(side / "images.npy", pictures, self.resolution, self.crop, self.on_error, self.workers)
+                about = {"settings": self.settings, "pictures": len(pictures), "left_out": sorted(bad.items())}
+                (side / "about.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
+        if left_out := self._left_out():
+            some = first_few(f"{pictures.name(index)} ({reason})" for index, reason in left_out.items())
+            self._say(f"{len(left_out):,} of {len(pictures):,} pictures cannot be decoded and are left out: {some}.")
+
+    def _say(self, *sentences: str) -> None:
+        """Print those that have not been printed."""
+        for sentence in sentences:
+            if sentence not in self.said:
+                print(well_formed(sentence))
+        self.said.update(sentences)
+
+    def _left_out(self) -> dict[int, str]:
+        """Which pictures are not in the cache, and why."""
+        with damage_told(self.folder):
+            about = json.loads((self.folder / "about.json").read_text(encoding="utf-8"))
+            return dict(about["left_out"])
 
     @cached_property
     def _split(self) -> tuple[Faces, int]:
         """All faces of the cache, and how many of them are to train on."""
-        listing = self.listing
+        listing, left_out = self.listing, self._left_out()
         with damage_told(self.folder):
-            about = json.loads((self.folder / "about.json").read_text(encoding="utf-8"))
-            left_out = set(about["left_out"])
             images = np.load(self.folder / "images.npy", mmap_mode="r")
             if len(images) + len(left_out) != len(listing.pictures):
                 raise ValueError(f"it holds {len(images):,} images")

@@ -89,7 +89,8 @@ def cached_classifier(faces: Faces, cache: Path) -> AttributeClassifier:
     """The classifier of these faces and this recipe: from the cache, or trained and put there."""
     key = fingerprint(
         {
-            "images": hashlib.sha256(faces.images[:256].tobytes()).hexdigest(),
+            "images": hashlib.sha256(faces.images[:: max(1, len(faces) // 4096)].tobytes()).hexdigest(),
+            "labels": hashlib.sha256(faces.attributes.tobytes()).hexdigest(),
             "count": len(faces),
             "attributes": list(faces.attribute_names),
             "recipe": RECIPE,

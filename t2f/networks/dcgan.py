@@ -18,7 +18,7 @@ from t2f.networks.interfaces import Discriminator, Generator
 
 
 def initialize(module: nn.Module) -> None:
-    """Convolutions ~ N(0, 0.02), batch norm's scale ~ N(1, 0.02) (section 4 of the paper)."""
+    """Convolutions ~ N(0, 0.02) (section 4 of the paper), batch norm's scale ~ N(1, 0.02) (faCeGAN's train.py)."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):

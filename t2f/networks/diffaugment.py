@@ -16,6 +16,7 @@ class DiffAugment(nn.Module):
 
     `policy` is a part of color, translation, cutout, with the paper's strengths; none of them: nothing changes. All
     randomness is by image and in shares of the width, so several scales of the same images can be changed alike.
+    Nothing is translated at 4x4, where an eighth is no pixel.
     (B, 3, r, r) -> the same shape, differentiable.
     """
 

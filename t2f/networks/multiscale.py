@@ -58,7 +58,8 @@ class MultiScaleGenerator(ProgressiveGenerator):
 class MultiScaleDiscriminator(Discriminator):
     """pyramid (B, P) and embedding (B, embedding_dim) -> scores (B,); its end is a `MatchingHead`.
 
-    The images of the lower scales join the features by concatenation (the paper's phi_simple).
+    The images of the lower scales join the features by concatenation (the paper's phi_simple). Unlike the paper's, a
+    1x1 convolution takes in the smallest, and the deviation over the minibatch is taken once, at the end.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from t2f.batches.datamodule import Batch
+from t2f.batches.batch import Batch
 from t2f.checkpoint import CHECKPOINT_KEY
 from t2f.errors import UserError
 from t2f.growth import Position
@@ -30,6 +30,10 @@ class GANSystem(pl.LightningModule):
     noise_dim: int
     max_resolution: int
     grows: bool
+    least_labelled: int
+    """How many faces of a batch must be labelled, in each process."""
+    learns_unlabelled: bool
+    """Whether faces of which nothing is known can be learnt from."""
 
     def __init__(self, seed: int, card: dict[str, Any], lr_schedule: LearningRateSchedule) -> None:
         """`card`: what a checkpoint must tell to draw faces elsewhere; plain values only."""
@@ -104,7 +108,7 @@ class GANSystem(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         saved = checkpoint[CHECKPOINT_KEY]
-        if saved["conditioner"] != self.card["conditioner"]:
+        if saved.get("conditioner") != self.card["conditioner"]:
             raise UserError(
                 "The checkpoint was trained on other captions or labels than this run's: resume with the data, text "
                 "and conditioning settings it had."

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from t2f.batches.datamodule import Batch
+from t2f.batches.batch import Batch
 from t2f.errors import UserError, require
 from t2f.losses import AdversarialLoss, GradientPenalty
 from t2f.networks.conditional import ConditionalGenerator
@@ -75,7 +75,8 @@ class ConditionalGAN(GANSystem):
         self.make_discriminator_optimizer = discriminator_optimizer
         self.encoder_learns_from = encoder_learns_from
         self.matching_aware = matching_aware
-        self.unconditional = discriminator.has_unconditional_score
+        self.learns_unlabelled = discriminator.has_unconditional_score
+        self.least_labelled = 2 if matching_aware else 1
         self.kl_weight = kl_weight
         self.n_critic = n_critic
         self.ema_half_life = ema_half_life
@@ -96,16 +97,6 @@ class ConditionalGAN(GANSystem):
     def train_on(self, batch: Batch, step: int) -> dict[str, Tensor]:
         resolution, alpha = self.position.resolution, self.position.alpha
         labelled = batch["labelled"]
-        require(
-            labelled > (1 if self.matching_aware else 0),
-            f"A batch of {labelled} described face(s) a process is too small to learn right words from wrong ones: "
-            "raise growth.batch_sizes or labelled_share.",
-        )
-        require(
-            labelled == len(batch["images"]) or self.unconditional,
-            "Some of these faces have no description, and only a discriminator that also judges a picture alone can "
-            "learn from them: set model.discriminator.unconditional=true, or leave them out (data.undescribed=false).",
-        )
         real = self.discriminator.picture(to_float(batch["images"]), resolution, alpha)
         embedding = self.networks.encoder(batch["conditions"])
         if self.encoder_learns_from == "generator":
@@ -116,16 +107,17 @@ class ConditionalGAN(GANSystem):
         noise = torch.randn(len(real), self.noise_dim, device=self.device)
         fake, moments = self.networks.draw(for_drawing, noise, resolution, alpha)
 
-        report = self.discriminator_step(real, fake.detach(), for_judging, labelled, step)
+        wrong = for_judging[nearest_different(batch["conditions"][:labelled])] if self.matching_aware else None
+        report = self.discriminator_step(real, fake.detach(), for_judging, wrong, labelled, step)
         if step % self.n_critic == 0:
             report |= self.generator_step(real, fake, moments, for_drawing, labelled)
             self.update_ema(len(real) * self.trainer.world_size * self.n_critic)
         return report
 
     def discriminator_step(
-        self, real: Tensor, fake: Tensor, embedding: Tensor, labelled: int, step: int
+        self, real: Tensor, fake: Tensor, embedding: Tensor, wrong: Tensor | None, labelled: int, step: int
     ) -> dict[str, Tensor]:
-        """Teach the discriminator real with right words from fake, and from real with wrong words.
+        """Teach the discriminator real with right words from fake, and from real with `wrong` words.
 
         Only the first `labelled` of the real faces have words of their own.
         """
@@ -137,8 +129,8 @@ class ConditionalGAN(GANSystem):
         real_score = self.discriminator.judge(seen[:labelled], words)
         fake_score = self.discriminator.judge(seen_fake[:labelled], words)
         wrong_score = None
-        if self.matching_aware:
-            wrong_score = self.discriminator.judge(seen[:labelled], words.roll(1, dims=0))
+        if wrong is not None:
+            wrong_score = self.discriminator.judge(seen[:labelled], wrong)
         loss = self.adversarial_loss.discriminator(real_score, fake_score, wrong_score)
         report = {
             "score/real": real_score.mean(),
@@ -148,7 +140,7 @@ class ConditionalGAN(GANSystem):
         }
         if wrong_score is not None:
             report["score/wrong_words"] = wrong_score.mean()
-        if self.unconditional:
+        if self.learns_unlabelled:
             real_alone, fake_alone = self.discriminator.judge_alone(seen), self.discriminator.judge_alone(seen_fake)
             loss = loss + self.adversarial_loss.discriminator(real_alone, fake_alone, None)
             report |= {"score/real_alone": real_alone.mean(), "score/fake_alone": fake_alone.mean()}
@@ -158,7 +150,7 @@ class ConditionalGAN(GANSystem):
             if step % penalty.every == 0:
                 # Squared gradients underflow in half precision.
                 with torch.autocast(self.device.type, enabled=False):
-                    value = penalty(lambda x: self.all_scores(x, embedding.detach()), real, fake)
+                    value = penalty(lambda x: self.all_scores(x, words.detach()), real, fake)
                 loss = loss + value
                 report[f"penalty/{type(penalty).__name__}"] = value / penalty.every
         optimizer.zero_grad()
@@ -166,12 +158,13 @@ class ConditionalGAN(GANSystem):
         optimizer.step()
         return report
 
-    def all_scores(self, picture: Tensor, embedding: Tensor) -> Tensor:
-        """The score with the words, and if there is one the score without: (B,), for gradient penalties."""
+    def all_scores(self, picture: Tensor, words: Tensor) -> Tensor:
+        """The sum of a picture's scores with its words, where it has some, and alone: (B,), for gradient penalties."""
         seen = self.discriminator.see(picture, self.position.resolution, self.position.alpha)
-        score = self.discriminator.judge(seen, embedding)
-        if self.unconditional:
-            score = score + self.discriminator.judge_alone(seen)
+        score = self.discriminator.judge(seen[: len(words)], words)
+        if self.learns_unlabelled:
+            alone = self.discriminator.judge_alone(seen)
+            score = torch.cat([alone[: len(words)] + score, alone[len(words) :]])
         return score
 
     def generator_step(
@@ -199,7 +192,7 @@ class ConditionalGAN(GANSystem):
         adversarial = self.adversarial_loss.generator(fake_score, real_score)
         loss = adversarial
         report = {"loss/generator": adversarial}
-        if self.unconditional:
+        if self.learns_unlabelled:
             real_score = None if seen_real is None else self.discriminator.judge_alone(seen_real)
             loss = loss + self.adversarial_loss.generator(self.discriminator.judge_alone(seen), real_score)
         if moments is not None:
@@ -220,3 +213,18 @@ class ConditionalGAN(GANSystem):
     def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
         images: Tensor = self.ema(conditions, noise, self.position.resolution, self.position.alpha)
         return images
+
+
+def nearest_different(conditions: Tensor) -> Tensor:
+    """Conditions (B, ...) -> for each, the number of the nearest one before it, around the start, that differs: (B,).
+
+    With few labels a neighbour often has the same ones, which would be no wrong words. Where all are the same, it is
+    the neighbour.
+    """
+    rows = conditions.flatten(1)
+    count = len(rows)
+    places = torch.arange(count, device=rows.device)
+    candidates = (places[:, None] - places - 1) % count
+    differs = (rows[:, None] != rows[candidates]).any(dim=2)
+    first = differs.int().argmax(dim=1, keepdim=True)
+    return candidates.gather(1, first).squeeze(1)

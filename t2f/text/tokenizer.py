@@ -8,7 +8,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
 
-from t2f.errors import UserError
+from t2f.errors import UserError, require
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 PAD_ID, UNKNOWN_ID = 0, 1
@@ -21,6 +21,7 @@ class WordTokenizer:
     """
 
     def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:
+        require(max_tokens >= 1, f"text.conditioner.max_tokens is {max_tokens}: it must be at least 1.")
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
         # A caption that spells a special token means its letters.

@@ -36,10 +36,8 @@ class Source:
 
     def __init__(self, faces: Faces) -> None:
         self.train = self.held_out = faces
-        self.prepared = 0
 
-    def prepare(self) -> None:
-        self.prepared += 1
+    def prepare(self) -> None: ...
 
 
 @pytest.fixture
@@ -59,7 +57,9 @@ def set_up(
     data = FaceDataModule(Source(faces or make_faces()), words, schedule, labelled_share=0.5, seed=0, workers=0)
     data.setup("fit")
     trainer: Any = SimpleNamespace(
-        world_size=world_size, global_rank=rank, lightning_module=SimpleNamespace(images_seen=images_seen)
+        world_size=world_size,
+        global_rank=rank,
+        lightning_module=SimpleNamespace(images_seen=images_seen, least_labelled=1, learns_unlabelled=True),
     )
     data.trainer = trainer
     return data
@@ -263,8 +263,22 @@ def test_growing_past_the_data_is_refused(words: Words) -> None:
         data.setup("fit")
 
 
-def test_preparing_is_left_to_the_source(words: Words) -> None:
-    data = set_up(words)
-    data.prepare_data()
-    assert isinstance(data.source, Source)
-    assert data.source.prepared == 1
+def test_unlabelled_faces_are_refused_where_nothing_learns_from_them(words: Words) -> None:
+    partly = Faces(make_faces().images, [*CAPTIONS[:3], []], make_faces().attributes, ["Smiling"])
+    data = set_up(words, faces=partly)
+    assert data.trainer is not None
+    data.trainer.lightning_module.learns_unlabelled = False
+    with pytest.raises(UserError, match=r"^1 of the 4 faces have no description.* labelled_share=1, or "):
+        data.train_dataloader()
+    data.labelled_share = 1.0
+    seen = torch.cat([batch["images"][:, 0, 0, 0] for batch in data.train_dataloader()])
+    assert set(seen.tolist()) == {0, 10, 20}
+
+
+def test_batches_with_too_few_labelled_faces_are_refused_before_the_first_step(words: Words) -> None:
+    partly = Faces(make_faces().images, [*CAPTIONS[:3], []], make_faces().attributes, ["Smiling"])
+    data = set_up(words, faces=partly)
+    assert data.trainer is not None
+    data.trainer.lightning_module.least_labelled = 2
+    with pytest.raises(UserError, match=r"A batch of 2 .* only 1 described face\(s\) a process, but 2 are needed"):
+        data.train_dataloader()

@@ -217,7 +217,7 @@ def test_an_exam_is_that_of_its_seed(labels: AttributeLabels) -> None:
 
 
 def test_an_unknown_name_is_told_with_those_alike() -> None:
-    with pytest.raises(UserError, match=r"no attribute Yuong for conditioning\.conditioner\.names: choose .* Young\."):
+    with pytest.raises(UserError, match=r"no attribute Yuong for attributes: choose .* Young\."):
         AttributeLabels.fit(make_faces(), names=["Male", "Yuong"])
     with pytest.raises(UserError, match=r"no attribute Zzz .*: choose among Male, Black_Hair, Young, 5_o_Clock_Shadow"):
         AttributeLabels.fit(make_faces(), names=["Zzz"])

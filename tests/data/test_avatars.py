@@ -7,7 +7,8 @@ import numpy.typing as npt
 import pytest
 
 from t2f.data.avatars import ATTRIBUTES, HAIR, HATS, Avatars, draw, sample_face
-from t2f.data.captions import describe
+from t2f.data.captions import RULES, describe
+from t2f.data.faces import fingerprint
 from t2f.errors import UserError
 
 FACES = [sample_face(random.Random(i)) for i in range(4000)]
@@ -63,6 +64,20 @@ def test_a_finished_cache_is_not_drawn_again(avatars: Avatars, monkeypatch: pyte
 )
 def test_other_settings_have_another_cache(tmp_path: Path, change: dict[str, int]) -> None:
     assert small(tmp_path, **change).folder != small(tmp_path).folder
+
+
+def test_the_key_of_the_cache_stays_as_it_was() -> None:
+    avatars = Avatars("cache", 10_000, 1_000, 32)
+    known = {"dicebear-core": "10.7.0", "dicebear-styles": "10.6.0", "resvg-py": "0.5.0"}
+    assert avatars.settings["rules"] == RULES
+    assert avatars.settings.pop("libraries").keys() == known.keys()
+    assert fingerprint(avatars.settings | {"libraries": known}) == "cfbe2b5c85f7"
+
+
+def test_pictures_are_mirrored_only_if_asked_which_needs_no_other_cache(tmp_path: Path) -> None:
+    assert small(tmp_path).mirror is False
+    assert small(tmp_path, mirror=True).mirror is True
+    assert small(tmp_path, mirror=True).folder == small(tmp_path).folder
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import errno
 import os
 import random
 from pathlib import Path
@@ -7,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from t2f.data import celeba
-from t2f.data.captions import describe
+from t2f.data import describing
+from t2f.data.captions import RULES, describe
 from t2f.data.celeba import CelebA
 from t2f.errors import UserError
 
@@ -142,7 +143,7 @@ def test_captions_are_made_once_and_again_if_damaged(folder: Path, monkeypatch: 
     (path,) = (folder.parent / "cache").iterdir()
     whole = path.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(celeba, "describe", lambda *_: pytest.fail("described again"))
+        patch.setattr(describing, "describe", lambda *_: pytest.fail("described again"))
         assert source(folder).listing.captions == captions
     path.write_bytes(whole[:50])
     assert source(folder).listing.captions == captions
@@ -150,11 +151,33 @@ def test_captions_are_made_once_and_again_if_damaged(folder: Path, monkeypatch: 
     assert source(folder, seed=1).listing.captions != captions
 
 
+def test_captions_of_other_rules_are_made_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert describing.RULES is RULES
+    for rules in (RULES, RULES + 1):
+        monkeypatch.setattr(describing, "RULES", rules)
+        _ = source(folder).listing
+    assert len(list((folder.parent / "cache").iterdir())) == 2
+
+
 def test_a_captions_words_do_not_hang_on_the_other_faces(folder: Path) -> None:
     assert source(folder, limit=5).listing.captions == source(folder).listing.captions[:5]
 
 
 # --- what is wrong ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", ["scandir", "stat"])
+def test_a_folder_without_rights_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch, function: str) -> None:
+    images, whole = folder / "img_align_celeba", getattr(os, function)
+
+    def refuse(path: Any, *rest: Any, **more: Any) -> Any:
+        if Path(path) == images:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return whole(path, *rest, **more)
+
+    monkeypatch.setattr(os, function, refuse)
+    with pytest.raises(UserError, match=rf"^{images} cannot be read \(Permission denied\): check data\.\*, .*\.$"):
+        _ = source(folder, on_error="skip").listing
 
 
 def test_unknown_attributes_are_told_with_those_alike(folder: Path) -> None:

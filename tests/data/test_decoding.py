@@ -1,12 +1,14 @@
 import io
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from omegaconf import OmegaConf
 from PIL import Image
 
 from t2f.data.decoding import decode, in_parallel
@@ -319,6 +321,22 @@ def test_a_bad_picture_can_be_left_out(
     assert reason in said
 
 
+def test_bad_pictures_are_told_at_each_start_and_once_by_each_source(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "2.png").write_text("bad")
+    Source(folder, tmp_path / "cache", on_error="skip").prepare()
+    first = capsys.readouterr().out.splitlines()[-1]
+    assert first.startswith("1 of 5 pictures cannot be decoded and are left out: ")
+    assert first.endswith("2.png (it is not an image).")
+    again = Source(folder, tmp_path / "cache", on_error="skip")
+    monkeypatch.setattr(again, "listing", replace(again.listing, notes=["A note \ud83d."]))
+    again.prepare()
+    assert capsys.readouterr().out == f"A note \ufffd.\n{first}\n"
+    again.prepare()
+    assert capsys.readouterr().out == ""
+
+
 def test_of_many_bad_pictures_three_are_named(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for i in range(5, 10):
         (folder / f"{i}.png").write_text("bad")
@@ -379,6 +397,12 @@ def test_a_worker_that_dies_is_told() -> None:
         ("resolution", -8),
         ("crop", 0.0),
         ("crop", 1.1),
+        ("crop", "abc"),
+        ("crop", "0.5"),
+        ("crop", None),
+        ("crop", True),
+        ("crop", float("nan")),
+        ("crop", {250: 1.5}),
         ("held_out", 0),
         ("held_out", 1),
         ("on_error", "ignore"),
@@ -388,6 +412,12 @@ def test_a_worker_that_dies_is_told() -> None:
 def test_bad_settings_are_named(tmp_path: Path, key: str, value: object) -> None:
     with pytest.raises(UserError, match=rf"^data\.{key} is {value}: it must be .*\.$"):
         Source(tmp_path, tmp_path, **{key: value})
+
+
+@pytest.mark.parametrize("crop", [[0.5], OmegaConf.create([0.5]), OmegaConf.create({"a": 0.5})])
+def test_a_crop_that_is_no_number_is_told(tmp_path: Path, crop: object) -> None:
+    with pytest.raises(UserError, match=r"^data\.crop is .*0\.5.*: it must be a share of the width, a number above 0"):
+        Source(tmp_path, tmp_path, crop=crop)
 
 
 def test_what_is_held_out_stays_so_when_names_are_added() -> None:

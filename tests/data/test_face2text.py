@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 from pathlib import Path
@@ -111,6 +112,21 @@ def test_empty_descriptions_are_none(folder: Path) -> None:
     assert one not in source(folder).listing.pictures.read(range(19))
 
 
+def test_half_of_an_emoji_is_replaced(folder: Path) -> None:
+    text = '"a \\ud83d face"'
+    content = json.dumps([{"image": f"{picture}.png", "description": "TEXT"} for picture in DESCRIBED])
+    (folder / "clean.json").write_text(content.replace('"TEXT"', text))
+    assert source(folder).listing.captions == [["a \ufffd face"]] * len(DESCRIBED)
+
+
+def test_celebas_numbered_pictures_each_count_as_a_person(folder: Path) -> None:
+    for i in range(20):
+        Image.new("L", (16, 16)).save(folder / "lfw" / f"{i:06}.jpg")
+    write(folder, [{"filename": f"{i:06}.jpg", "description": "a face"} for i in range(20)])
+    listing = source(folder).listing
+    assert (listing.train, len(listing.pictures)) == (14, 20)
+
+
 def test_who_is_held_out_is_the_same_in_any_order_and_from_any_folder(folder: Path, tmp_path: Path) -> None:
     held_out = people(prepared(folder).held_out)
     first_form(folder, dict(reversed(TEXTS.items())))
@@ -183,6 +199,19 @@ def test_descriptions_that_cannot_be_understood(folder: Path, content: Any, mess
 def test_a_file_that_is_not_json(folder: Path) -> None:
     (folder / "clean.json").write_text('[{"image": ')
     with pytest.raises(UserError, match=r"clean\.json is not JSON \(.*line 1 column .*\): download it again"):
+        _ = source(folder).listing
+
+
+def test_a_folder_without_rights_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Path.stat
+
+    def refuse(path: Path, **options: Any) -> Any:
+        if path.suffix in (".png", ".jpg"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return whole(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(UserError, match=r"/lfw/.*\.png cannot be read \(Permission denied\): check data\.\*, .*\.$"):
         _ = source(folder).listing
 
 

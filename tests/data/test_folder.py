@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import random
 from pathlib import Path
@@ -88,6 +89,26 @@ def test_texts_may_be_lists_empty_or_missing(tmp_path: Path) -> None:
     listing = source(tmp_path / "faces").listing
     captions = dict(zip(listing.pictures.names, listing.captions, strict=True))  # type: ignore[attr-defined]
     assert [captions[file] for file in FILES[:8]] == [["a", "b"], [], [], [], [], [], [], ["c"]]
+
+
+def test_half_of_an_emoji_is_replaced(tmp_path: Path) -> None:
+    write(tmp_path / "faces", rows(text=["one", ["a TEXT face", "two"]] * 10))
+    table = tmp_path / "faces" / "metadata.jsonl"
+    table.write_text(table.read_text(encoding="utf-8").replace("TEXT", "\\ud83d"), encoding="utf-8")
+    assert ["a \ufffd face", "two"] in source(tmp_path / "faces").listing.captions
+
+
+@pytest.mark.parametrize("columns", [{"text": "a face"}, {"Smiling": 1}])
+def test_a_name_that_no_file_can_have(
+    folder: Path, columns: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [json.dumps({"file_name": file} | columns) for file in [*FILES, "a \ud83d.png", "a \0.png", "a" * 300]]
+    (folder / "metadata.jsonl").write_text("\n".join(lines))
+    faces = prepared(folder, on_error="skip")
+    assert len(faces.train) + len(faces.held_out) == 20
+    said = capsys.readouterr().out
+    assert "3 of 23 pictures cannot be decoded and are left out: " in said
+    assert "a \ufffd.png" in said
 
 
 def test_what_is_held_out_stays_so_when_faces_are_added(folder: Path) -> None:
@@ -270,6 +291,22 @@ def test_a_picture_that_is_missing(folder: Path, capsys: pytest.CaptureFixture[s
     assert f"1 of 20 pictures cannot be decoded and are left out: {folder / FILES[3]} (it is not there).\n" in (
         capsys.readouterr().out
     )
+
+
+def test_a_name_that_is_too_long(folder: Path) -> None:
+    with (folder / "metadata.jsonl").open("a") as file:
+        file.write(json.dumps({"file_name": "a" * 300, "text": "b"}))
+    with pytest.raises(UserError, match=r"/a{300} cannot be read \(File name too long\): check data\.\*, that name, "):
+        _ = source(folder).listing
+
+
+def test_a_folder_without_rights_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(UserError, match=r"metadata\.jsonl cannot be read \(Permission denied\): check data\.\*, "):
+        _ = source(folder).listing
 
 
 def test_captions_per_face_is_checked(folder: Path) -> None:

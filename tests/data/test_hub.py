@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from t2f.data.hub import Hub
+from t2f.data.hub import Hub, Rows
 from t2f.errors import UserError
 
 datasets = pytest.importorskip("datasets")
@@ -58,6 +59,11 @@ def on_disk(path: Path) -> None:
 
 def dict_on_disk(path: Path) -> None:
     datasets.DatasetDict({"train": rows(), "test": rows(stop=5)}).save_to_disk(path)
+
+
+def in_two(data: Any, path: Path) -> None:
+    """The same rows to train on and to hold out."""
+    datasets.DatasetDict({"train": data, "test": data}).save_to_disk(path)
 
 
 def source(path: Path, **settings: Any) -> Hub:
@@ -112,11 +118,11 @@ def test_a_split_may_be_cut(tmp_path: Path) -> None:
 
 
 def test_texts_may_be_lists_empty_or_nothing(tmp_path: Path) -> None:
-    rows([["a ", "b"], [], [""], None, *[["c"]] * 16]).save_to_disk(tmp_path / "lists")
-    listing = source(tmp_path / "lists", held_out_split="train").listing
+    in_two(rows([["a ", "b"], [], [""], None, *[["c"]] * 16]), tmp_path / "lists")
+    listing = source(tmp_path / "lists", held_out_split="test").listing
     assert listing.captions[:5] == [["a", "b"], [], [], [], ["c"]]
-    rows(["a", None, " ", *["c"] * 17]).save_to_disk(tmp_path / "texts")
-    listing = source(tmp_path / "texts", held_out_split="train").listing
+    in_two(rows(["a", None, " ", *["c"] * 17]), tmp_path / "texts")
+    listing = source(tmp_path / "texts", held_out_split="test").listing
     assert listing.captions[:4] == [["a"], [], [], ["c"]]
 
 
@@ -136,13 +142,47 @@ def test_other_data_have_another_cache(tmp_path: Path) -> None:
     assert source(tmp_path / "one").folder != source(tmp_path / "two").folder
 
 
+def test_half_of_an_emoji_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_disk(tmp_path / "data")
+    texts = [["a \ud83d face", "b"], "\ud83d", None] + ["c"] * 17  # which Arrow would not store
+    monkeypatch.setattr(datasets.arrow_dataset.Dataset, "__getitem__", lambda *_: {"caption": texts})
+    hub = source(tmp_path / "data")
+    assert hub._texts(rows())[:4] == [["a \ufffd face", "b"], ["\ufffd"], [], ["c"]]
+
+
+@pytest.mark.parametrize("kept", [slice(0, 20), slice(5, 10), slice(0, 20, 3)])
+def test_only_pictures_outside_of_the_data_are_looked_at(tmp_path: Path, kept: slice) -> None:
+    pictures: list[Any] = [None, {"bytes": b"content", "path": "a.png"}, str(tmp_path / "b.png"), "c.png"] * 5
+    data = datasets.Dataset.from_dict({"picture": pictures}, datasets.Features({"picture": datasets.Image()}))
+    data = data.cast_column("picture", datasets.Image(decode=False)).select(range(20)[kept])
+    (tmp_path / "b.png").write_bytes(b"12345")
+    os.utime(tmp_path / "b.png", ns=(7, 7))
+    found = Rows("title", "picture", [data], [], "key").identity()[3:]
+    outside = {2: (str(tmp_path / "b.png"), 5, 7), 3: ("c.png", -1, -1)}
+    assert found == [outside[i % 4] for i in range(20)[kept] if i % 4 in outside]
+
+
+def test_changed_files_have_another_cache(tmp_path: Path) -> None:
+    for i in range(20):
+        image(i).save(tmp_path / f"{i}.png")
+    paths = [str(tmp_path / f"{i}.png") for i in range(20)]
+    datasets.Dataset.from_dict({"picture": paths, "caption": TEXTS}).save_to_disk(tmp_path / "data")
+    before = prepared(tmp_path / "data")
+    assert source(tmp_path / "data", held_out=0.5).folder == before.folder
+    image(19).save(tmp_path / "0.png")
+    os.utime(tmp_path / "0.png", (1, 1))
+    after = prepared(tmp_path / "data")
+    assert after.folder != before.folder
+    assert numbers(after.train).count(19) + numbers(after.held_out).count(19) == 2
+
+
 def test_a_bad_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = rows().cast_column("picture", datasets.Image(decode=False))
     pictures = [*data["picture"][:3], {"bytes": b"bad", "path": None}, None, *data["picture"][5:]]
     features = datasets.Features({"picture": datasets.Image(), "caption": datasets.Value("string")})
     bad = datasets.Dataset.from_dict({"picture": pictures, "caption": TEXTS}, features)
-    bad.save_to_disk(tmp_path / "data")
-    settings: dict[str, Any] = {"held_out_split": "train"}
+    in_two(bad, tmp_path / "data")
+    settings: dict[str, Any] = {"held_out_split": "test"}
     with pytest.raises(UserError, match=r"row 3 of .*data \(.*\) cannot be decoded \(it is not an image\): .*=skip\.$"):
         prepared(tmp_path / "data", **settings)
     faces = prepared(tmp_path / "data", on_error="skip", **settings)
@@ -183,6 +223,17 @@ def test_data_that_cannot_be_loaded_are_told(tmp_path: Path) -> None:
     dict_on_disk(tmp_path / "data")
     with pytest.raises(UserError, match=r"data has no split valid: choose one of train, test\.$"):
         _ = source(tmp_path / "data", split="valid").listing
+    on_disk(tmp_path / "one")
+    for settings, told in (
+        (
+            {"held_out_split": "test"},
+            r"test: set data\.held_out_split=null to hold out the share data\.held_out of its rows",
+        ),
+        ({"split": "test"}, r"test: set data\.split=train for all of its rows"),
+        ({"split": "train[:8]"}, r"train\[:8\]: set data\.split=train for all of its rows"),
+    ):
+        with pytest.raises(UserError, match=rf"one was saved in one piece and has no split {told}\.$"):
+            _ = source(tmp_path / "one", **settings).listing
     parquet(tmp_path / "parquet")
     with pytest.raises(UserError, match=r"^The data set .*parquet cannot be loaded \(.*valid.*\): check data\.dataset"):
         _ = source(tmp_path / "parquet", split="valid").listing

@@ -23,7 +23,7 @@ from t2f.networks.diffaugment import DiffAugment
 from t2f.networks.interfaces import Discriminator, Generator
 from t2f.networks.progressive import ProgressiveDiscriminator, ProgressiveGenerator
 from t2f.systems.base import step_seed
-from t2f.systems.conditional import ConditionalGAN
+from t2f.systems.conditional import ConditionalGAN, nearest_different
 from t2f.systems.learning_rate import LinearDecay
 from t2f.text.lstm import LSTMEncoder
 
@@ -38,6 +38,7 @@ def system_of(
     settings: dict[str, Any] = {
         "loss": Logistic(wrong_weight=0.5),
         "penalties": [],
+        "lr_schedule": LinearDecay(1.0),
         "encoder_learns_from": "discriminator",
         "matching_aware": True,
         "kl_weight": 0.25,
@@ -51,7 +52,6 @@ def system_of(
         discriminator=discriminator,
         generator_optimizer=generator_optimizer,
         discriminator_optimizer=discriminator_optimizer,
-        lr_schedule=LinearDecay(1.0),
         seed=0,
         card={},
         **settings | more,
@@ -182,17 +182,18 @@ def test_without_an_unconditional_score_there_is_no_loss_of_it() -> None:
     assert not [name for name in report if name.endswith("alone")]
 
 
-def test_unlabelled_faces_need_a_discriminator_that_judges_alone() -> None:
-    message = r"no description, .* set model\.discriminator\.unconditional=true, or .*\(data\.undescribed=false\)"
-    for system in (growing(unconditional=False), dcgan()):
-        with pytest.raises(UserError, match=message):
-            fit(system, make_batch(labelled=3))
+def test_what_batches_must_have_is_said() -> None:
+    assert (growing().least_labelled, growing(matching_aware=False).least_labelled) == (2, 1)
+    assert (growing(unconditional=True).learns_unlabelled, dcgan().learns_unlabelled) == (True, False)
 
 
-def test_one_described_face_has_no_others_words_to_tell_from() -> None:
-    with pytest.raises(UserError, match=r"A batch of 1 described.*raise growth\.batch_sizes"):
-        fit(growing(), make_batch(labelled=1))
-    fit(growing(matching_aware=False), make_batch(labelled=1))
+def test_wrong_words_are_never_the_same_words() -> None:
+    """Each face is told the words of the nearest one before it that are not its own."""
+    labels = torch.tensor([[1], [1], [0], [0], [1]])
+    assert nearest_different(labels).tolist() == [3, 3, 1, 1, 3]
+    assert nearest_different(torch.ones(3, 2)).tolist() == [2, 0, 1]
+    distinct = torch.arange(6).reshape(6, 1)
+    assert torch.equal(nearest_different(distinct), torch.arange(6).roll(1))
 
 
 # --- what is reported -------------------------------------------------------------------------------------------------
@@ -372,3 +373,14 @@ def test_sampling_draws_with_the_average_and_changes_nothing() -> None:
 def test_senseless_settings_are_named(setting: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         growing(**setting)
+
+
+# --- learning rates ---------------------------------------------------------------------------------------------------
+
+
+def test_the_schedules_factor_reaches_both_optimisers() -> None:
+    system = growing(lr_schedule=lambda position: 0.25)
+    fit(system, make_batch())
+    for optimizer in system.both_optimizers():
+        (rate,) = {group["lr"] for group in optimizer.param_groups}
+        assert rate == pytest.approx(0.25 * optimizer.defaults["lr"])
