@@ -5,10 +5,12 @@ A study is a folder with a `study.yaml`:
     common: [overrides of train.py, for all its runs]
     runs:
       name: [further overrides]
+    descriptions: [optional: what to draw for the sheets, where the held-out captions are not ours to publish]
 
 Each run is a `python train.py`, timed from start to end, in runs/STUDY/NAME; one that was stopped goes on, one that is
-finished is not run again. The folder then gets results.json, results.md, curves.png, and of each run its last sheet,
-its evaluation and its config. `--seconds` stops the study between two runs once so much time is spent.
+finished is not run again. The folder then gets results.json, results.md, curves.png, and of each run its last sheet
+(without photographs), its evaluation and its config. `--seconds` stops the study between two runs once so much time is
+spent.
 """
 
 import argparse
@@ -27,6 +29,10 @@ from typing import Any
 
 import yaml
 from matplotlib.figure import Figure
+from PIL import Image
+
+from t2f.commands.generate import generate
+from t2f.pictures import CAPTION_WIDTH, GAP
 
 ROOT = Path(__file__).parent.parent
 CURVES = ("loss/discriminator", "loss/generator", "accuracy/real", "accuracy/fake")
@@ -85,15 +91,30 @@ def figures(name: str, overrides: list[str], folder: Path) -> dict[str, Any]:
     }
 
 
-def collect(study: Path, name: str, folder: Path) -> None:
+def collect(study: Path, name: str, folder: Path, descriptions: list[str] | None) -> None:
     """Copy a run's last sheet, evaluation and config; without the folders of the machine that ran it."""
-    shutil.copy(max((folder / "samples").glob("*.png")), study / f"{name}.png")
     if (folder / "evaluation.md").exists():
         shutil.copy(folder / "evaluation.md", study / f"{name}.evaluation.md")
     config = yaml.safe_load((folder / "config.yaml").read_text())
+    if descriptions:
+        generate(folder, descriptions, count=4, seed=0, out=study / f"{name}.png")
+    else:
+        sheet = Image.open(max((folder / "samples").glob("*.png")))
+        if config["data"]["_target_"] != "t2f.data.avatars.Avatars":
+            sheet = without_real_faces(sheet, config["callbacks"]["sheets"]["face_size"])
+        sheet.save(study / f"{name}.png", optimize=True)
     cache = config["paths"]["cache"]
     text = yaml.safe_dump(config, sort_keys=False).replace(str(folder), f"runs/{study.name}/{name}")
     (study / f"{name}.yaml").write_text(text.replace(cache, "~/.cache/t2f"))
+
+
+def without_real_faces(sheet: Image.Image, face_size: int) -> Image.Image:
+    """A sheet without its column of photographs, which are not ours to publish."""
+    column = face_size + GAP
+    cut = Image.new("RGB", (sheet.width - column, sheet.height), "white")
+    cut.paste(sheet.crop((0, 0, CAPTION_WIDTH, sheet.height)), (0, 0))
+    cut.paste(sheet.crop((CAPTION_WIDTH + column, 0, sheet.width, sheet.height)), (CAPTION_WIDTH, 0))
+    return cut
 
 
 def draw_curves(study: Path, folders: dict[str, Path]) -> None:
@@ -165,7 +186,7 @@ def main() -> None:
     (study / "results.md").write_text(table(results))
     draw_curves(study, finished)
     for name, folder in finished.items():
-        collect(study, name, folder)
+        collect(study, name, folder, plan.get("descriptions"))
 
 
 if __name__ == "__main__":
