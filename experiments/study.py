@@ -31,6 +31,7 @@ import yaml
 from matplotlib.figure import Figure
 from PIL import Image
 
+from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from t2f.commands.generate import generate
 from t2f.pictures import CAPTION_WIDTH, GAP
 
@@ -61,7 +62,8 @@ def run(name: str, overrides: list[str], folder: Path) -> None:
     start = time.perf_counter()
     try:
         subprocess.run([sys.executable, "train.py", f"name={name}", *overrides, *resume], cwd=ROOT, check=True)
-        (folder / "finished").touch()
+        if not was_stopped(folder):
+            (folder / "finished").touch()
     finally:
         folder.mkdir(parents=True, exist_ok=True)
         spent = {
@@ -71,6 +73,13 @@ def run(name: str, overrides: list[str], folder: Path) -> None:
             "versions": {package: version(package) for package in ("torch", "pytorch-lightning")},
         }
         spent_file.write_text(json.dumps(spent))
+
+
+def was_stopped(folder: Path) -> bool:
+    """Whether a run that ended well was ended by Ctrl-C, which saves first."""
+    images = yaml.safe_load((folder / "config.yaml").read_text())["growth"]["images"]
+    seen = read_checkpoint(folder / "checkpoints" / "last.ckpt")[CHECKPOINT_KEY]["images_seen"]
+    return images is not None and seen < sum(images)
 
 
 def figures(name: str, overrides: list[str], folder: Path) -> dict[str, Any]:
@@ -85,7 +94,7 @@ def figures(name: str, overrides: list[str], folder: Path) -> dict[str, Any]:
         "name": name,
         "command": " ".join(["python", "train.py", *overrides]),
         **json.loads((folder / "spent.json").read_text()),
-        "images": int(last["images_seen"]),
+        "images": int(rows[-1]["images_seen"]),
         **measured,
         **{key: float(last[key]) for key in CURVES},
     }
