@@ -13,7 +13,7 @@ from t2f.batches.datamodule import FaceDataModule
 from t2f.callbacks.progress import show_where_it_is
 from t2f.conditions.base import fit_conditioner, save_conditioner
 from t2f.config import quiet_libraries, register_resolvers
-from t2f.errors import disk_errors, hydra_errors
+from t2f.errors import disk_errors, hydra_errors, require
 from t2f.loggers import finish_wandb
 from t2f.resume import SafeCheckpointIO, checkpoint_to_resume
 
@@ -25,6 +25,12 @@ def train(cfg: DictConfig) -> dict[str, float]:
     pl.seed_everything(cfg.seed, verbose=False)
     folder = Path(cfg.paths.run)
     checkpoint = checkpoint_to_resume(cfg)
+    final = cfg.growth.resolutions[-1] if cfg.growth.resolutions else None
+    require(
+        final == cfg.resolution,
+        f"growth.resolutions end at {final} pixels, but resolution is {cfg.resolution}: give the lists of growth, and "
+        "model.networks.generator.channels, one value for each of 4, 8, ... pixels up to the resolution.",
+    )
 
     source = instantiate(cfg.data)
     source.prepare()

@@ -73,6 +73,9 @@ class AttributeEvaluation:
         # All means are over the same attributes: those asked for both ways.
         shown = ~torch.atleast_1d(matched.compute()).isnan()
         known = (truth >= 0) & shown
+        if not shown.any():
+            Console().print("Too few or too like faces are held out to measure whether drawn ones follow the words.")
+            return {}
         figures = {
             "faces": float(self.count),
             "images_seen": float(system.images_seen),

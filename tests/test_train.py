@@ -206,8 +206,11 @@ def test_a_model_that_cannot_grow_says_so(tiny: Tiny, model: str) -> None:
     grown = ["growth.resolutions=[4,8]", "growth.images=[8,8]", "growth.fade_in=[0,0]", "growth.batch_sizes=[8,8]"]
     with pytest.raises(UserError, match="cannot grow: give each list of growth one value"):
         train(tiny(*grown, base=BASES[model]))
+
+
+def test_a_multiscale_model_draws_at_the_resolution_of_its_networks(tiny: Tiny) -> None:
     with pytest.raises(UserError, match=r"end at 8 pixels, but growth\.resolutions at 4"):
-        train(tiny("growth.resolutions=[4]", base=BASES[model]))
+        train(tiny("growth.resolutions=[4]", "resolution=4", base=TINY_MULTISCALE))
 
 
 # --- the experiments --------------------------------------------------------------------------------------------------
@@ -313,9 +316,11 @@ def test_the_original_recipe_has_the_originals_numbers(tiny: Tiny) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["growth.resolutions=[4,10]"], "10 in growth.resolutions is no power of two"),
+        (["growth.resolutions=[4,10]"], "growth.resolutions end at 10 pixels, but resolution is 8"),
+        (["resolution=64"], "growth.resolutions end at 8 pixels, but resolution is 64"),
+        (["growth.resolutions=[3,8]"], "3 in growth.resolutions is no power of two"),
         (["growth.images=[48]"], "must be equally long"),
-        (["growth.resolutions=[4,8,16]", "growth.images=[8,8,8]"], "must be equally long"),
+        (["growth.resolutions=[8]"], "must be equally long"),
         (["growth.batch_sizes=[8,0]"], "batch"),
         (["data.count=0"], "data.count"),
         (["data.resolution=4"], "data.resolution=8"),
@@ -358,6 +363,7 @@ def test_a_diverging_run_says_so_and_keeps_its_last_good_checkpoint(tiny: Tiny, 
     train(
         tiny(
             f"paths.run={tmp_path}/first",
+            "resolution=4",
             "growth.resolutions=[4]",
             "growth.images=[48]",
             "growth.fade_in=[0]",

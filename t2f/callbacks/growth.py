@@ -20,8 +20,8 @@ class Growth(pl.Callback):
         final, most = self.schedule.final_resolution, pl_module.max_resolution
         if most < final or (most != final and not pl_module.grows):
             raise UserError(
-                f"The networks end at {most} pixels, but growth.resolutions at {final}: set resolution={final}, and "
-                "give model.networks.generator.channels, if the model has it, one value for each of 4, 8, ... pixels."
+                f"The networks end at {most} pixels, but growth.resolutions at {final}: give "
+                f"model.networks.generator.channels one value for each of 4, 8, ... pixels up to {final}."
             )
         if not pl_module.grows and len(self.schedule.stages) > 1:
             raise UserError(

@@ -21,7 +21,8 @@ def generate(checkpoint: Path, descriptions: list[str], count: int, seed: int, o
     if out.suffix.lower() != ".png":
         raise UserError(f"--out must name a .png file, but is {out}.")
     descriptions = [well_formed(description) for description in descriptions]
-    painter = Painter.load(find_checkpoint(checkpoint))
+    checkpoint = find_checkpoint(checkpoint)
+    painter = Painter.load(checkpoint)
     tell_what_is_unclear(painter, descriptions)
     # One noise vector for each column, so that a column shows what the words change.
     noise = torch.randn(count, painter.networks.noise_dim, generator=torch.Generator().manual_seed(seed))
@@ -31,7 +32,7 @@ def generate(checkpoint: Path, descriptions: list[str], count: int, seed: int, o
     save_png(sheet, out)
     many = "face" if len(faces) == 1 else "faces"
     Console().print(
-        f"{len(faces)} {many} of {painter.resolution}x{painter.resolution} pixels written to {out}",
+        f"{len(faces)} {many} of {painter.resolution}x{painter.resolution} pixels written to {out}, by {checkpoint}",
         markup=False,
         soft_wrap=True,
     )

@@ -38,10 +38,8 @@ class AttributeLabels(Conditioner):
     @classmethod
     def fit(cls, faces: Faces, names: Sequence[str] | None = None, rotations: bool = False) -> AttributeLabels:
         """The attributes named, or all that the faces have."""
-        require(
-            len(faces.attribute_names) > 0,
-            "These data have no attributes to learn from: choose conditioning=text, or add attribute columns.",
-        )
+        instead = "choose conditioning=text" if any(faces.captions) else "add some"
+        require(len(faces.attribute_names) > 0, f"These data have no attributes to learn from: {instead}.")
         for name in names or ():
             if name not in faces.attribute_names:
                 close = difflib.get_close_matches(name, faces.attribute_names, 3) or faces.attribute_names

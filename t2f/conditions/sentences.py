@@ -52,7 +52,8 @@ class Sentences(Conditioner):
 
 def require_captions(faces: Faces) -> None:
     """Raise `UserError` for faces that nobody described."""
-    require(any(faces.captions), "These data have no descriptions to learn from: choose conditioning=attributes.")
+    instead = "choose conditioning=attributes" if len(faces.attribute_names) else "write some"
+    require(any(faces.captions), f"These data have no descriptions to learn from: {instead}.")
 
 
 class Words(Sentences):
