@@ -42,7 +42,7 @@ def small(overrides: list[str]) -> list[str]:
     if "count" not in cfg.data:
         tiny = [each for each in tiny if not each.startswith("data.")] + ["++data.workers=1", "++data.held_out=0.3"]
     tiny.append("growth.epochs=null")
-    set_already = {each.split("=")[0] for each in overrides if "." not in each.split("=")[0]}
+    set_already = {each.split("=")[0] for each in overrides if "." not in each.split("=")[0]} - {"resolution"}
     return [each for each in tiny if each.split("=")[0] not in set_already]
 
 

@@ -224,7 +224,7 @@ def test_an_unknown_name_is_told_with_those_alike() -> None:
 
 
 def test_faces_without_attributes_cannot_be_learnt_from() -> None:
-    with pytest.raises(UserError, match=r"no attributes to learn from: choose conditioning=text"):
+    with pytest.raises(UserError, match=r"no attributes to learn from: add some"):
         AttributeLabels.fit(make_faces([[], []], []))
 
 
