@@ -154,7 +154,7 @@ class FaceDataModule(pl.LightningDataModule):
                 "model.discriminator.unconditional=true (model=t2f and multiscale have it).",
             )
         for stage in self.schedule.stages:
-            labelled = int(stage.batch_size * share) // world_size
+            labelled = int(round(stage.batch_size * share, 6)) // world_size
             require(
                 labelled >= system.least_labelled,
                 f"A batch of {stage.batch_size} of growth.batch_sizes may have only {labelled} described face(s) a "
