@@ -14,6 +14,9 @@ from t2f.callbacks.progress import show_where_it_is
 from t2f.conditions.base import fit_conditioner, save_conditioner
 from t2f.config import quiet_libraries, register_resolvers
 from t2f.errors import disk_errors, hydra_errors, require
+from t2f.evaluation.figure import Findings
+from t2f.evaluation.provenance import provenance
+from t2f.evaluation.report import show, write_report
 from t2f.loggers import finish_wandb
 from t2f.resume import SafeCheckpointIO, checkpoint_to_resume
 
@@ -52,13 +55,21 @@ def train(cfg: DictConfig) -> dict[str, float]:
         plugins=[SafeCheckpointIO()],
     )
     trainer.fit(system, data, ckpt_path=checkpoint, weights_only=True)
-    figures: dict[str, float] = {}
+    findings = Findings()
     if system.images_seen >= schedule.total_images and cfg.evaluation:
-        figures = instantiate(cfg.evaluation)(system, data, folder)
+        evaluation = instantiate(cfg.evaluation)
+        findings = evaluation(system, source, conditioner)
+        if trainer.is_global_zero:
+            about = provenance(evaluation, source, config, system.images_seen, system.device)
+            write_report(findings, about, folder, "evaluation")
+            show(findings, Console())
+            for logger in trainer.loggers:
+                values = {f"evaluation/{name}": value for name, value in findings.flat().items()}
+                logger.log_metrics(values, step=system.images_seen)
     if trainer.is_global_zero:
         overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
         show_where_it_is(folder, overrides, system.images_seen, schedule.total_images, conditioner.example, Console())
-    return figures
+    return findings.flat()
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")

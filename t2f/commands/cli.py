@@ -36,6 +36,25 @@ def generate(
     draw(checkpoint, descriptions, count, seed, out)
 
 
+@app.command()
+def evaluate(
+    checkpoint: Annotated[Path, typer.Argument(help="A .ckpt file, or a folder of runs: its newest last.ckpt.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(help="Settings of conf/evaluate.yaml, as features=inception or data.folder=/where/celeba/is."),
+    ] = None,
+    count: Annotated[int | None, typer.Option(min=2, help="Faces to draw: evaluation.count.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same figures.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder for report.md and .json; else the run's.")] = None,
+) -> None:
+    """Measure how near a model's faces are to real ones, and whether they have what the words ask for."""
+    from t2f.commands.evaluate import evaluate as measure
+
+    options = {"evaluation.count": count, "evaluation.seed": seed}
+    settings = [f"{name}={value}" for name, value in options.items() if value is not None]
+    measure(checkpoint, [*(overrides or []), *settings], out)
+
+
 def run() -> None:
     """The entry point: errors that the user can mend end in one sentence."""
     with one_sentence_errors():

@@ -82,12 +82,13 @@ class AttributeLabels(Conditioner):
             for combination, turn in itertools.product(chosen, turns)
         ]
 
-    def exam(self, faces: Faces, count: int, seed: int) -> Exam | None:
+    def exam(self, faces: Faces, count: int, seed: int) -> Exam:
         """The labels of faces of the set, upright; all of them are asked for, where known."""
-        columns = self._columns(faces)[np.random.default_rng(seed).integers(len(faces), size=count)]
+        chosen = np.random.default_rng(seed).integers(len(faces), size=count)
+        columns = self._columns(faces)[chosen]
         asked = torch.full((count, len(faces.attribute_names)), -1, dtype=torch.int8)
         asked[:, self._places(faces)] = torch.from_numpy(columns)
-        return Exam([self._describe(tuple(map(int, row)), TURNS[0]) for row in columns], asked)
+        return Exam([self._describe(tuple(map(int, row)), TURNS[0]) for row in columns], chosen, asked)
 
     def state(self) -> dict[str, Any]:
         return {"names": self.names, "rotations": self.rotations}

@@ -45,9 +45,13 @@ class Example:
 
 @dataclass(frozen=True)
 class Exam:
-    """N descriptions, and what each asks for: int8 (N, A), 1 present, 0 absent, -1 not asked."""
+    """N descriptions, the number of the face that each describes, (N,), and what each asks for.
+
+    `asked`: int8 (N, A), 1 present, 0 absent, -1 not asked, or not known to be.
+    """
 
     descriptions: list[str]
+    faces: npt.NDArray[np.int64]
     asked: Tensor
 
 
@@ -80,8 +84,8 @@ class Conditioner(ABC):
         """At most `count` descriptions to show on a sheet, each with a face of `faces`."""
 
     @abstractmethod
-    def exam(self, faces: Faces, count: int, seed: int) -> Exam | None:
-        """`count` new descriptions of `faces`; None where no attribute that they ask for is known."""
+    def exam(self, faces: Faces, count: int, seed: int) -> Exam:
+        """`count` descriptions of `faces`, new ones where they can be made. Raises `UserError` if there are none."""
 
     @abstractmethod
     def state(self) -> dict[str, Any]:

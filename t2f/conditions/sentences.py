@@ -36,18 +36,28 @@ class Sentences(Conditioner):
         captioned = (Example(captions[0], face) for face, captions in enumerate(faces.captions) if captions)
         return [example for example, _ in zip(captioned, range(count), strict=False)]
 
-    def exam(self, faces: Faces, count: int, seed: int) -> Exam | None:
+    def exam(self, faces: Faces, count: int, seed: int) -> Exam:
+        """Sentences made anew from the attributes; the faces' own captions where no sentence speaks of an attribute."""
         names = list(faces.attribute_names)
-        if not names:
-            return None
-        captions, asked = [], torch.full((count, len(names)), -1, dtype=torch.int8)
-        for row in range(count):
-            attributes = dict(zip(names, map(int, faces.attributes[row % len(faces)]), strict=True))
+        asked = torch.full((count, len(names)), -1, dtype=torch.int8)
+        chosen = np.arange(count) % len(faces)
+        descriptions = []
+        for row, face in enumerate(chosen):
+            attributes = dict(zip(names, map(int, faces.attributes[face]), strict=True))
             caption = describe(attributes, random.Random(f"evaluation {seed} {row}"))
-            captions.append(caption.text)
+            descriptions.append(caption.text)
             for name, value in caption.asked.items():
                 asked[row, names.index(name)] = value
-        return Exam(captions, asked) if (asked >= 0).any() else None
+        if (asked >= 0).any():
+            return Exam(descriptions, chosen, asked)
+        captioned = np.array([face for face, captions in enumerate(faces.captions) if captions])
+        require(len(captioned) > 0, "None of the faces held out is described, so no words to evaluate with are left.")
+        chosen = captioned[np.arange(count) % len(captioned)]
+        return Exam(
+            [random.Random(f"{seed} {row}").choice(faces.captions[int(face)]) for row, face in enumerate(chosen)],
+            chosen,
+            asked,
+        )
 
 
 def require_captions(faces: Faces) -> None:

@@ -61,6 +61,14 @@ def fingerprint(settings: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def checksum(images: Images) -> str:
+    """12 hexadecimal digits that change with any pixel, and with the shape."""
+    digest = hashlib.sha256(str(images.shape).encode())
+    for start in range(0, len(images), 4096):  # a memory map need not fit in memory
+        digest.update(np.ascontiguousarray(images[start : start + 4096]).data)
+    return digest.hexdigest()[:12]
+
+
 @contextmanager
 def damage_told(folder: Path) -> Iterator[None]:
     """Turn the errors of reading a cache into one sentence."""

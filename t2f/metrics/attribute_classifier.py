@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from rich.progress import track
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from t2f.data.faces import Faces, fingerprint
-from t2f.errors import disk_errors
+from t2f.data.faces import Faces, checksum, fingerprint
+from t2f.kept import kept
 from t2f.pictures import to_float
 
 RECIPE = 4  # raise it with any change to the network or its training: readers are cached by it
@@ -27,28 +24,42 @@ BATCH_SIZE = 128
 LEARNING_RATE = 4e-3
 
 
+def convolutions() -> nn.Sequential:
+    """Images (B, 3, R, R) in [-1, 1] -> features (B, 2048)."""
+    layers: list[nn.Module] = []
+    channels = 3
+    for width in (32, 64, 128):
+        layers += [
+            nn.Conv2d(channels, width, 3, padding=1),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.MaxPool2d(2, ceil_mode=True),
+        ]
+        channels = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Dropout(0.2))
+
+
+def at_most_32(images: Tensor) -> Tensor:
+    """Images (B, 3, R, R), larger ones pooled to 32 pixels."""
+    return F.adaptive_avg_pool2d(images, RESOLUTION) if images.shape[-1] > RESOLUTION else images
+
+
+def disturbed(images: Tensor) -> Tensor:
+    """A batch shifted by up to two pixels and made noisy: a reader is not to hang on details of real pictures."""
+    shifted = images.roll(tuple(torch.randint(-2, 3, (2,)).tolist()), dims=(2, 3))
+    return shifted + 0.1 * torch.randn_like(shifted)
+
+
 class AttributeClassifier(nn.Module):
-    """Images (B, 3, R, R) in [-1, 1] -> logits (B, attributes). What is larger than 32 pixels is read at 32."""
+    """Images (B, 3, R, R) in [-1, 1] -> logits (B, attributes)."""
 
     def __init__(self, attributes: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        channels = 3
-        for width in (32, 64, 128):
-            layers += [
-                nn.Conv2d(channels, width, 3, padding=1),
-                nn.BatchNorm2d(width),
-                nn.ReLU(),
-                nn.MaxPool2d(2, ceil_mode=True),
-            ]
-            channels = width
-        self.features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Dropout(0.2))
-        self.head = nn.Linear(channels * 16, attributes)
+        self.features = convolutions()
+        self.head = nn.Linear(2048, attributes)
 
     def forward(self, images: Tensor) -> Tensor:
-        if images.shape[-1] > RESOLUTION:
-            images = F.adaptive_avg_pool2d(images, RESOLUTION)
-        logits: Tensor = self.head(self.features(images))
+        logits: Tensor = self.head(self.features(at_most_32(images)))
         return logits
 
     @torch.inference_mode()
@@ -59,11 +70,7 @@ class AttributeClassifier(nn.Module):
 
 
 def train_classifier(faces: Faces, seed: int = 0) -> AttributeClassifier:
-    """Learn to read the attributes of `faces` where they can be told, by logistic loss.
-
-    Each batch is shifted by up to two pixels and made noisy, so that the reader does not hang on details
-    that only a real picture has.
-    """
+    """Learn to read the attributes of `faces` where they can be told, by logistic loss."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         classifier = AttributeClassifier(len(faces.attribute_names))
@@ -73,9 +80,7 @@ def train_classifier(faces: Faces, seed: int = 0) -> AttributeClassifier:
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=len(batches))
         targets = torch.from_numpy(faces.attributes.astype(np.float32))
         for rows in track(batches, "teaching the attribute reader", disable=not sys.stderr.isatty()):
-            images = to_float(torch.from_numpy(faces.images[rows.numpy()]))
-            images = images.roll(tuple(torch.randint(-2, 3, (2,)).tolist()), dims=(2, 3))
-            images = images + 0.1 * torch.randn_like(images)
+            images = disturbed(to_float(torch.from_numpy(faces.images[rows.numpy()])))
             known = targets[rows] >= 0
             loss = F.binary_cross_entropy_with_logits(classifier(images)[known], targets[rows][known])
             optimizer.zero_grad()
@@ -89,23 +94,13 @@ def cached_classifier(faces: Faces, cache: Path) -> AttributeClassifier:
     """The classifier of these faces and this recipe: from the cache, or trained and put there."""
     key = fingerprint(
         {
-            "images": hashlib.sha256(faces.images[:: max(1, len(faces) // 4096)].tobytes()).hexdigest(),
+            "images": checksum(faces.images),
             "labels": hashlib.sha256(faces.attributes.tobytes()).hexdigest(),
-            "count": len(faces),
             "attributes": list(faces.attribute_names),
             "recipe": RECIPE,
         }
     )
-    path = cache / f"attribute-reader-{key}.safetensors"
-    if path.exists():
-        classifier = AttributeClassifier(len(faces.attribute_names))
-        classifier.load_state_dict(load_file(path))
-        return classifier.eval()
-    classifier = train_classifier(faces)
-    with disk_errors(f"the attribute reader {path}"):
-        cache.mkdir(parents=True, exist_ok=True)
-        descriptor, side = tempfile.mkstemp(dir=cache, prefix=".attribute-reader-")
-        os.close(descriptor)
-        Path(side).write_bytes(save(classifier.state_dict()))
-        Path(side).replace(path)
-    return classifier
+    classifier = AttributeClassifier(len(faces.attribute_names))
+    weights = kept(cache / f"attribute-reader-{key}.safetensors", lambda: train_classifier(faces).state_dict())
+    classifier.load_state_dict(weights)
+    return classifier.eval()

@@ -1,0 +1,97 @@
+"""The whole table of what a trained model is worth."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+import t2f
+from t2f.batches.datamodule import FaceSource
+from t2f.checkpoint import find_checkpoint
+from t2f.errors import UserError, require
+from t2f.evaluation.provenance import provenance
+from t2f.evaluation.report import show, write_report
+from t2f.painter import Painter
+from t2f.trust import require_ours
+
+CONF = Path(t2f.__file__).parent.parent / "conf"
+
+
+def evaluate(checkpoint: Path, overrides: list[str], out: Path | None) -> None:
+    """Measure a checkpoint as conf/evaluate.yaml and `overrides` say, with the data that it was trained on.
+
+    Overrides of `data` change where these are: data.folder=/where/celeba/is. The report goes into `out`, or the run's
+    folder.
+    """
+    checkpoint = find_checkpoint(checkpoint)
+    cfg = compose_evaluation([each for each in overrides if not each.startswith("data.")])
+    painter = Painter.load(checkpoint)
+    source = source_of(painter, cfg.paths.cache, [each for each in overrides if each.startswith("data.")])
+    painter.networks.to(device_of(cfg.device))
+    evaluation = instantiate(cfg.evaluation)
+
+    findings = evaluation(painter, source, painter.conditioner)
+    about = provenance(evaluation, source, painter.config, painter.images_seen, painter.device)
+    command = ["t2f", "evaluate", str(checkpoint), *overrides, *(["--out", str(out)] if out is not None else [])]
+    folder = out or run_folder(checkpoint)
+    write_report(findings, {**about, "command": shlex.join(command)}, folder, "report")
+    console = Console()
+    show(findings, console)
+    console.print(f"The report: {folder / 'report.md'}, {folder / 'report.json'}", markup=False, soft_wrap=True)
+
+
+def compose_evaluation(overrides: list[str]) -> DictConfig:
+    """conf/evaluate.yaml with overrides."""
+    require(
+        (CONF / "evaluate.yaml").is_file(),
+        f"There is no {CONF / 'evaluate.yaml'}: install t2f from a clone, with pip install -e .",
+    )
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return compose("evaluate", overrides=overrides)
+    except HydraException as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"These settings do not fit conf/evaluate.yaml: {reason}") from error
+
+
+def source_of(painter: Painter, cache: str, overrides: list[str]) -> FaceSource:
+    """The prepared data that a model was trained on, with overrides such as data.folder=..., and this cache."""
+    config = OmegaConf.select(OmegaConf.create(painter.config), "data")
+    OmegaConf.set_struct(config, True)
+    try:
+        config.merge_with(OmegaConf.from_dotlist([each.removeprefix("data.") for each in overrides]))
+    except Exception as error:
+        known = ", ".join(f"data.{name}" for name in config if name != "_target_")
+        raise UserError(f"{' '.join(overrides)} does not fit these data: they have {known}.") from error
+    config.cache = cache
+    plain: Any = OmegaConf.to_container(config)
+    require_ours(plain, "t2f.data", object)
+    source: FaceSource = instantiate(config)
+    source.prepare()
+    return source
+
+
+def device_of(name: str) -> torch.device:
+    """A device by its name; auto is a GPU, if there is one."""
+    if name == "auto":
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        torch.empty(1, device=name)
+        return torch.device(name)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"There is no device {name} here: choose auto, cpu, cuda, cuda:1, ... or mps.") from error
+
+
+def run_folder(checkpoint: Path) -> Path:
+    """The folder of the run that wrote a checkpoint; of one that lies elsewhere, its own folder."""
+    return checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent

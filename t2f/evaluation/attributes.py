@@ -1,0 +1,77 @@
+"""Faithfulness by attributes: a classifier reads off the faces what their captions asked for."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from t2f.evaluation.faithfulness import Faithfulness, Sitting
+from t2f.evaluation.figure import Figure, Findings
+from t2f.metrics.attribute_accuracy import AttributeAccuracy
+from t2f.metrics.attribute_classifier import AttributeClassifier, cached_classifier
+
+
+class AttributeFaithfulness(Faithfulness):
+    """Balanced accuracy (chance 0.5) of the attributes that the words asked for, and their mean.
+
+    The reader learns from the training faces, once. `real` is how well it reads the held-out ones, by their labels.
+    """
+
+    def __init__(self) -> None:
+        self.reader: AttributeClassifier | None = None
+
+    def __call__(self, sitting: Sitting) -> Findings:
+        held_out, asked = sitting.source.held_out, sitting.exam.asked
+        if not (asked >= 0).any():
+            return Findings(notes=["No attribute is asked for in these words, so none is read off the faces."])
+        if self.reader is None:
+            self.reader = cached_classifier(sitting.source.train, sitting.cache)
+            self.read_real = self.reader.read(torch.from_numpy(held_out.images.copy()))
+        truth = torch.from_numpy(held_out.attributes)
+        # Before the last stage the faces are smaller than those that the reader learnt on.
+        drawn = F.interpolate(sitting.drawn, size=held_out.images.shape[2:], mode="nearest")
+        read = self.reader.read(drawn)
+
+        matched, shuffled, real = (
+            accuracy(read, asked),
+            accuracy(read, asked[sitting.shuffled]),
+            accuracy(self.read_real, truth),
+        )
+        # All means are over the same attributes: those asked for, and held by real faces, both ways.
+        shown = ~(matched.isnan() | shuffled.isnan() | real.isnan())
+        names = held_out.attribute_names
+        left_out = [name for name, here, ask in zip(names, shown, (asked >= 0).any(0), strict=True) if ask and not here]
+        notes = [f"Not measured, for they are asked for, or known, one way only: {', '.join(left_out)}."]
+        if not shown.any():
+            return Findings(notes=notes)
+        known = (truth >= 0) & shown
+        plain = (self.read_real == truth.bool())[known].float().mean().item()
+        notes.append(f"The reader's plain accuracy on the held-out faces is {plain:.3f}.")
+        rows = [
+            Figure(
+                name=name,
+                title=name,
+                drawn=matched[number].item(),
+                shuffled=shuffled[number].item(),
+                real=real[number].item(),
+                count=int((asked[:, number] >= 0).sum()),
+            )
+            for number, name in enumerate(names)
+            if shown[number]
+        ]
+        mean = Figure(
+            name="attribute_accuracy",
+            title="attribute accuracy, balanced (chance 0.5)",
+            drawn=matched[shown].mean().item(),
+            shuffled=shuffled[shown].mean().item(),
+            real=real[shown].mean().item(),
+        )
+        return Findings([mean], rows, notes if left_out else notes[1:])
+
+
+def accuracy(read: Tensor, asked: Tensor) -> Tensor:
+    """By attribute: bool (N, A), int8 (N, A) -> (A,)."""
+    metric = AttributeAccuracy(read.shape[1], sync_on_compute=False)  # only one process marks
+    metric.update(read, asked)
+    return torch.atleast_1d(metric.compute())

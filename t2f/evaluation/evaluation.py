@@ -1,0 +1,147 @@
+"""What a model is worth: faces drawn for new words, compared with real ones, and marked by what the words asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torchmetrics import Metric
+
+from t2f.batches.datamodule import FaceSource
+from t2f.conditions.base import Conditioner
+from t2f.data.faces import Faces, Images
+from t2f.errors import UserError, require
+from t2f.evaluation.drawing import Artist, draw
+from t2f.evaluation.faithfulness import Faithfulness, Sitting
+from t2f.evaluation.figure import Better, Figure, Findings
+from t2f.metrics.comparison import OfFeatures
+from t2f.metrics.features import FeatureExtractor, MissingPackage, Reading, read_once
+
+BETTER: dict[bool | None, Better] = {True: "higher", False: "lower", None: "as real"}
+
+
+class Evaluation:
+    """Draw `count` faces, each for words about a held-out face, and measure them.
+
+    `features` makes the extractor; `metrics` compare what it reads off the drawn faces with what it reads off at most
+    `real_count` real ones of `reference`; `faithfulness` marks the faces by their words. Real faces are read once, and
+    kept in `cache`. Seed and count decide the words, the noise and which real faces: the same ones in every run.
+
+    With several processes every one must call it: all draw, the first measures. An evaluation is of one data set.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        real_count: int,
+        reference: Literal["train", "held_out"],
+        seed: int,
+        cache: str,
+        features: Callable[[], FeatureExtractor] | None,
+        metrics: Mapping[str, Metric],
+        faithfulness: Mapping[str, Faithfulness],
+    ) -> None:
+        require(count >= 1, f"evaluation.count is {count}: it must be at least 1.")
+        require(real_count >= 2, f"evaluation.real_count is {real_count}: it must be at least 2.")
+        require(
+            reference in ("train", "held_out"),
+            f"evaluation.reference is {reference}: choose train or held_out, the real faces to compare with.",
+        )
+        self.count = count
+        self.real_count = real_count
+        self.reference = reference
+        self.seed = seed
+        self.cache = Path(cache)
+        self.metrics = metrics
+        self.faithfulness = faithfulness
+        self.extractor: FeatureExtractor | None = None
+        self.missing: str | None = None
+        self.of_held_out: list[Figure] | None = None
+        if features is not None and metrics:
+            try:
+                self.extractor = features()
+            except MissingPackage as error:
+                self.missing = str(error)
+
+    def __call__(self, artist: Artist, source: FaceSource, conditioner: Conditioner) -> Findings:
+        """What was found; nothing in the processes that do not measure."""
+        exam = conditioner.exam(source.held_out, self.count, self.seed)
+        if self.extractor is not None:
+            self.extractor.to(artist.device)
+        drawn = draw(artist, conditioner(exam.descriptions), self.seed, self.extractor)
+        if torch.distributed.is_initialized() and torch.distributed.get_rank():
+            return Findings()
+        findings = Findings()
+        if self.extractor is not None:
+            findings += self.compare(drawn, source)
+        elif self.missing is not None:
+            findings.notes.append(f"Not compared with real faces. {self.missing}")
+        sitting = Sitting(exam, drawn.images, source, conditioner, self.seed, self.cache)
+        for marker in self.faithfulness.values():
+            findings += marker(sitting)
+        return findings
+
+    def compare(self, drawn: Reading, source: FaceSource) -> Findings:
+        """The metrics of the drawn faces, and of held-out real ones in their place."""
+        assert self.extractor is not None
+        real = read_once(self.extractor, self.real_images(source), self.cache)
+        figures = self.measure(drawn, real)
+        notes = [f"{len(drawn):,} drawn faces are compared with {len(real):,} real ones ({self.reference})."]
+        if self.reference == "train":
+            if self.of_held_out is None:  # they are the same for every model
+                self.of_held_out = self.measure_held_out(self.extractor, source, real)
+            pairs = zip_longest(figures, self.of_held_out)
+            figures = [replace(figure, real=other and other.drawn) for figure, other in pairs]
+            count = min(self.count, len(source.held_out))
+            if self.of_held_out:
+                notes.append(f"In the column of real faces, {count:,} held-out ones are in place of the drawn.")
+            else:
+                notes.append(f"The {count} held-out faces are too few to be measured like drawn ones.")
+        if min(len(drawn), len(real)) <= self.extractor.size:
+            notes.append(
+                f"These are few for {self.extractor.size:,} features: the Frechet distance is biased upwards, so "
+                "compare it at the same numbers of faces only."
+            )
+        return Findings(figures, notes=notes)
+
+    def measure_held_out(self, extractor: FeatureExtractor, source: FaceSource, real: Reading) -> list[Figure]:
+        """The metrics of as many held-out faces as are drawn; none where these are too few."""
+        held_out = read_once(extractor, source.held_out.images[: self.count], self.cache)
+        try:
+            return self.measure(held_out, real)
+        except UserError:
+            return []
+
+    def measure(self, drawn: Reading, real: Reading) -> list[Figure]:
+        """All metrics; on a GPU where the extractor is on one, else on the CPU, for they count in float64."""
+        assert self.extractor is not None
+        device = self.extractor.device if self.extractor.device.type == "cuda" else torch.device("cpu")
+        drawn, real = drawn.to(device), real.to(device)
+        figures = []
+        for name, metric in self.metrics.items():
+            metric.to(device).reset()
+            metric.update(drawn, real=False)
+            metric.update(real, real=True)
+            value = metric.compute()
+            metric.reset()
+            for part, number in value.items() if isinstance(value, dict) else [(name, value)]:
+                title = self.extractor.title(part) if isinstance(metric, OfFeatures) else part.replace("_", " ")
+                slug = re.sub(r"\W+", "_", title).strip("_").lower()
+                figures.append(Figure(slug, title, float(number), better=BETTER[metric.higher_is_better]))
+        return figures
+
+    def reference_faces(self, source: FaceSource) -> Faces:
+        """The real faces to compare with, before some are drawn."""
+        return source.train if self.reference == "train" else source.held_out
+
+    def real_images(self, source: FaceSource) -> Images:
+        """The real faces to compare with, uint8 (M, 3, R, R): all of the reference, or some drawn by the seed."""
+        images = self.reference_faces(source).images
+        order = np.random.default_rng(self.seed).permutation(len(images))
+        return images[np.sort(order[: self.real_count])]

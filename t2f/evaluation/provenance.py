@@ -1,0 +1,70 @@
+"""Where figures come from, so that another can take them again."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import t2f
+from t2f.batches.datamodule import FaceSource
+from t2f.data.faces import checksum
+from t2f.evaluation.evaluation import Evaluation
+
+PACKAGES = ("torch", "torchvision", "torchmetrics", "pytorch-lightning", "timm", "torch-fidelity")
+
+
+def provenance(
+    evaluation: Evaluation, source: FaceSource, config: str, images_seen: int, device: torch.device
+) -> dict[str, Any]:
+    """All that figures depend on, as plain values. `config`: the model's, as text."""
+    extractor = evaluation.extractor
+    return {
+        "images_seen": images_seen,
+        "count": evaluation.count,
+        "real_count": min(evaluation.real_count, len(evaluation.reference_faces(source))),
+        "reference": evaluation.reference,
+        "seed": evaluation.seed,
+        "features": extractor.name if extractor else None,
+        "resize": extractor.resize if extractor else None,
+        "extractor": extractor.checksum()[:12] if extractor else None,
+        "data": source.name,
+        "data_fingerprint": {"train": checksum(source.train.images), "held_out": checksum(source.held_out.images)},
+        "config_hash": hashlib.sha256(config.encode()).hexdigest()[:12],
+        "git_commit": git_commit(),
+        "date": str(date.today()),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "python": platform.python_version(),
+        "versions": {name: found for name in PACKAGES if (found := installed(name))},
+    }
+
+
+def installed(package: str) -> str | None:
+    """Its version, None if it is not there."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def git_commit() -> str | None:
+    """Of the code that runs, with + if it has been changed since; None outside a clone."""
+    folder = Path(t2f.__file__).parent
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,109 @@
+"""A small CLIP: pictures and words in one space, learnt from the real faces, to find a face's words among others'."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from rich.progress import track
+from torch import Tensor, nn
+
+from t2f.conditions.base import Conditioner
+from t2f.data.faces import Faces, checksum, fingerprint
+from t2f.kept import kept
+from t2f.metrics.attribute_classifier import at_most_32, convolutions, disturbed
+from t2f.pictures import to_float
+from t2f.text.lstm import LSTMEncoder
+from t2f.text.tokenizer import WordTokenizer
+
+RECIPE = 1  # raise it with any change to the network or its training: encoders are cached by it
+WORDS = 4000
+MOST_TOKENS = 60
+SIZE = 128
+CAPTIONS_PER_FACE = 4
+MOST_PAIRS = 80_000  # written
+MOST_IMAGES = 120_000  # shown, of all epochs together
+EPOCHS = 12
+BATCH_SIZE = 128
+LEARNING_RATE = 2e-3
+
+
+class DualEncoder(nn.Module):
+    """Images (B, 3, R, R) in [-1, 1] and token ids (B, L) -> unit vectors (B, 128), near where they belong together."""
+
+    def __init__(self, vocabulary: int) -> None:
+        super().__init__()
+        self.face = nn.Sequential(convolutions(), nn.Linear(2048, SIZE))
+        self.words = LSTMEncoder(vocabulary, word_dim=64, hidden_dim=256, layers=1, bidirectional=True)
+        self.sentence = nn.Linear(256, SIZE)
+        self.log_scale = nn.Parameter(torch.tensor(1 / 0.07).log())
+
+    def of_images(self, images: Tensor) -> Tensor:
+        return F.normalize(self.face(at_most_32(images)), dim=1)
+
+    def of_tokens(self, tokens: Tensor) -> Tensor:
+        return F.normalize(self.sentence(self.words(tokens)), dim=1)
+
+    def loss(self, images: Tensor, tokens: Tensor) -> Tensor:
+        """The symmetric cross-entropy of finding each other in the batch (Radford et al. 2021, arXiv:2103.00020)."""
+        scale = self.log_scale.exp().clamp(max=100)
+        logits = scale * self.of_images(images) @ self.of_tokens(tokens).T
+        own = torch.arange(len(logits), device=logits.device)
+        return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+
+
+class Matcher:
+    """A trained dual encoder with its tokenizer: uint8 images and captions -> unit vectors (N, 128)."""
+
+    def __init__(self, encoder: DualEncoder, tokenizer: WordTokenizer) -> None:
+        self.encoder = encoder.eval()
+        self.tokenizer = tokenizer
+
+    @torch.inference_mode()
+    def of_images(self, images: Tensor, batch_size: int = 256) -> Tensor:
+        return torch.cat([self.encoder.of_images(to_float(part)) for part in images.split(batch_size)])
+
+    @torch.inference_mode()
+    def of_captions(self, captions: Sequence[str], batch_size: int = 256) -> Tensor:
+        return torch.cat([self.encoder.of_tokens(part) for part in self.tokenizer(captions).split(batch_size)])
+
+
+def train_encoder(images: Faces, faces: Tensor, tokens: Tensor, vocabulary: int, seed: int = 0) -> DualEncoder:
+    """Learn from pairs: the numbers of the faces (N,), and the words of each as token ids (N, L)."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        encoder = DualEncoder(vocabulary)
+        batches = [rows for _ in range(EPOCHS) for rows in torch.randperm(len(faces)).split(BATCH_SIZE)]
+        batches = batches[: max(1, MOST_IMAGES // BATCH_SIZE)]
+        optimizer = torch.optim.AdamW(encoder.parameters(), lr=LEARNING_RATE)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=len(batches))
+        for rows in track(batches, "teaching faces and words", disable=not sys.stderr.isatty(), transient=True):
+            shown = to_float(torch.from_numpy(images.images[faces[rows].numpy()]))
+            loss = encoder.loss(disturbed(shown), tokens[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return encoder.eval()
+
+
+def cached_matcher(faces: Faces, conditioner: Conditioner, cache: Path) -> Matcher:
+    """The matcher of these faces and the words that the conditioner has for them: from the cache, or trained."""
+    pairs = conditioner.exam(faces, min(CAPTIONS_PER_FACE * len(faces), MOST_PAIRS), seed=0)
+    tokenizer = WordTokenizer.train(pairs.descriptions, WORDS, MOST_TOKENS)
+    words = hashlib.sha256(json.dumps(pairs.descriptions).encode()).hexdigest()
+    key = fingerprint({"images": checksum(faces.images), "words": words, "recipe": RECIPE})
+
+    def train() -> dict[str, Tensor]:
+        tokens = tokenizer(pairs.descriptions)
+        return train_encoder(faces, torch.from_numpy(np.array(pairs.faces)), tokens, len(tokenizer)).state_dict()
+
+    encoder = DualEncoder(len(tokenizer))
+    encoder.load_state_dict(kept(cache / f"dual-encoder-{key}.safetensors", train))
+    return Matcher(encoder, tokenizer)

@@ -1,0 +1,64 @@
+"""How different are two drawn faces to the eye?"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.image import LearnedPerceptualImagePatchSimilarity
+
+from t2f.errors import UserError, require
+from t2f.metrics.features import BLOCK, Reading
+from t2f.pictures import to_float
+
+SIZE = 128  # pixels that images are brought to: the networks need 64 or so
+
+
+class PerceptualVariety(Metric):
+    """The mean LPIPS distance (Zhang et al. 2018, arXiv:1801.03924) of `pairs` pairs of drawn faces, drawn by `seed`.
+
+    `net`'s ImageNet weights (alex, vgg or squeeze) are torchvision's, downloaded once, into torch's own cache.
+    """
+
+    full_state_update = False
+    images: list[Tensor]
+
+    def __init__(
+        self, net: Literal["alex", "vgg", "squeeze"] = "alex", pairs: int = 1000, seed: int = 0, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.pairs = pairs
+        self.seed = seed
+        try:
+            with torch.random.fork_rng(devices=[]):
+                self.distance = LearnedPerceptualImagePatchSimilarity(net, reduction="none")
+        except OSError as error:
+            raise UserError(
+                f"The weights of LPIPS's {net} could not be downloaded ({error}): run where there is a network, put "
+                f"torchvision's file of them into {torch.hub.get_dir()}/checkpoints, or leave LPIPS out with "
+                "metrics=default."
+            ) from error
+        self.add_state("images", [], dist_reduce_fx="cat")
+
+    def update(self, reading: Reading, real: bool) -> None:
+        if not real:
+            self.images.append(reading.images)
+
+    def compute(self) -> Tensor:
+        images = torch.cat(list(self.images)) if len(self.images) else torch.empty(0, 3, SIZE, SIZE)
+        require(len(images) >= 2, f"PerceptualVariety needs 2 drawn faces or more, but was given {len(images)}.")
+        chance = torch.Generator().manual_seed(self.seed)
+        first = torch.randint(len(images), (self.pairs,), generator=chance)
+        second = (first + torch.randint(1, len(images), (self.pairs,), generator=chance)) % len(images)
+        distances = [
+            self.distance(self._shown(images[a]), self._shown(images[b])).detach()
+            for a, b in zip(first.split(BLOCK), second.split(BLOCK), strict=True)
+        ]
+        return torch.cat(distances).double().mean()
+
+    def _shown(self, images: Tensor) -> Tensor:
+        shown = F.interpolate(to_float(images), size=(SIZE, SIZE), mode="bilinear", antialias=True)
+        return shown.clamp(-1, 1).to(self.distance.device)

@@ -1,0 +1,49 @@
+"""Configs that strangers wrote: a config names the classes to call, so one could call anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.utils import get_class
+
+from t2f.errors import UserError, require
+
+
+def require_ours(config: Any, package: str, kind: type) -> None:
+    """Raise `UserError` unless a plain config of a checkpoint calls nothing but classes of `kind` in `package`.
+
+    No value may refer to another either, which would be looked up later.
+    """
+    for value in values_of(config):
+        require("${" not in str(value), f"The checkpoint's config has an unresolved value {value}: do not trust it.")
+    for target in targets_of(config):
+        require(
+            target.startswith(f"{package}."),
+            f"The checkpoint asks to call {target}, which is not ours: do not trust it.",
+        )
+        try:
+            found = get_class(target)
+        except Exception as error:
+            raise UserError(f"The checkpoint asks for {target}, which this version of t2f does not have.") from error
+        ours = issubclass(found, kind) and found.__module__.startswith(f"{package}.")
+        require(ours, f"The checkpoint asks to call {target}, which is not what belongs there: do not trust it.")
+
+
+def values_of(config: Any) -> list[Any]:
+    """Every key and leaf of a nested plain config."""
+    if isinstance(config, Mapping):
+        return [leaf for key, value in config.items() for leaf in (key, *values_of(value))]
+    if isinstance(config, list | tuple):
+        return [leaf for value in config for leaf in values_of(value)]
+    return [config]
+
+
+def targets_of(config: Any) -> list[str]:
+    """Every `_target_` of a nested plain config."""
+    if isinstance(config, Mapping):
+        own = [str(config["_target_"])] if "_target_" in config else []
+        return own + [target for value in config.values() for target in targets_of(value)]
+    if isinstance(config, list | tuple):
+        return [target for value in config for target in targets_of(value)]
+    return []
