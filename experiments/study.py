@@ -87,8 +87,7 @@ def figures(name: str, overrides: list[str], folder: Path) -> dict[str, Any]:
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     evaluation = folder / "evaluation.json"
-    measured = json.loads(evaluation.read_text()) if evaluation.exists() else {}
-    measured.pop("attributes", None)
+    measured = json.loads(evaluation.read_text())["figures"] if evaluation.exists() else {}
     last = [row for row in rows if row["loss/discriminator"]][-1]
     return {
         "name": name,
@@ -152,7 +151,7 @@ def table(results: list[dict[str, Any]]) -> str:
         "minutes": lambda r: f"{r['minutes']:.1f}",
         "attribute accuracy": lambda r: f"{r['attribute_accuracy']:.3f}" if "attribute_accuracy" in r else "",
         "shuffled": lambda r: f"{r['attribute_accuracy_shuffled']:.3f}" if "attribute_accuracy" in r else "",
-        "reader on real faces": lambda r: f"{r['reader_balanced_accuracy']:.3f}" if "attribute_accuracy" in r else "",
+        "reader on real faces": lambda r: f"{r['attribute_accuracy_real']:.3f}" if "attribute_accuracy" in r else "",
         "discriminator right on real / drawn": lambda r: f"{r['accuracy/real']:.2f} / {r['accuracy/fake']:.2f}",
     }
     lines = [

@@ -20,6 +20,7 @@ TINY_DATA = [
     "callbacks.checkpoints.every=20",
     "logger=csv",
     "evaluation=none",
+    "~callbacks.quality",
 ]
 TINY_LSTM = ["text.encoder.word_dim=8", "text.encoder.hidden_dim=16"]
 TINY_NETWORKS = [

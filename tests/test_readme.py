@@ -60,7 +60,8 @@ def execute(command: str, folder: Path) -> None:
             patch.setattr(sys, "argv", [*words, *small(words[1:])])
             runpy.run_path(str(ROOT / words[0]), run_name="__main__")
         else:
-            patch.setattr(sys, "argv", [program, *words])
+            few = ["--count", "20"] if words[0] == "evaluate" else []
+            patch.setattr(sys, "argv", [program, *words, *few])
             with pytest.raises(SystemExit) as ended:
                 t2f_command()
             assert ended.value.code == 0
@@ -133,6 +134,8 @@ def test_every_value_of_every_config_group_is_in_the_table() -> None:
         "callbacks",
         "logger",
         "evaluation",
+        "features",
+        "metrics",
         "experiment",
     ):
         (row,) = re.findall(rf"^\| `{group}` \| (.*) \|$", README, flags=re.MULTILINE)

@@ -37,7 +37,7 @@ def rows(run: Path) -> list[dict[str, str]]:
 
 
 def test_a_run_leaves_what_it_promises(tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    figures = train(tiny("logger=default", "evaluation=attributes", "evaluation.count=30"))
+    figures = train(tiny("logger=default", "evaluation=default", "evaluation.count=30"))
     run = tmp_path / "run"
     assert [int(row["images_seen"]) for row in rows(run) if row["loss/generator"]] == [16, 32, 48, 64, 80, 96]
     assert [row["growth/resolution"] for row in rows(run)][:6] == ["4"] * 3 + ["8"] * 3
@@ -47,9 +47,10 @@ def test_a_run_leaves_what_it_promises(tiny: Tiny, tmp_path: Path, capsys: pytes
     assert list((run / "tensorboard").glob("events.*"))
     assert "vocabulary: " in (run / "config.yaml").read_text()
     evaluation = json.loads((run / "evaluation.json").read_text())
-    assert evaluation["attribute_accuracy"] == figures["attribute_accuracy"]
-    assert set(evaluation["attributes"]["Smiling"]) == {"asked", "matched", "shuffled", "real"}
-    assert "| mean |" in (run / "evaluation.md").read_text()
+    assert evaluation["figures"] == figures
+    assert {"attribute_accuracy", "frechet_distance_efficientnet_lite0", "variety_efficientnet_lite0"} < set(figures)
+    assert "Smiling" in {row["name"] for row in evaluation["attributes"]}
+    assert "| Smiling |" in (run / "evaluation.md").read_text()
     shown = capsys.readouterr().out
     for word in ("Growth", "8x8", "parameters", "t2f generate", "checkpoints"):
         assert word in shown
@@ -173,9 +174,12 @@ def test_every_model_trains_on_words_and_on_labels(
 
 
 def test_labels_that_are_asked_for_are_measured(tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train(tiny(*LABELS, "evaluation=attributes", "evaluation.count=30", base=TINY_DCGAN))
-    evaluation = json.loads((tmp_path / "run/evaluation.json").read_text())["attributes"]
-    assert {name for name, row in evaluation.items() if row["asked"]} == {"Male", "Eyeglasses", "Smiling"}
+    train(tiny(*LABELS, "evaluation=default", "metrics=none", "evaluation.count=30", base=TINY_DCGAN))
+    evaluation = json.loads((tmp_path / "run/evaluation.json").read_text())
+    assert {row["name"]: row["count"] for row in evaluation["attributes"]} == dict.fromkeys(
+        ["Male", "Eyeglasses", "Smiling"], 30
+    )
+    assert "compared" not in (tmp_path / "run/evaluation.md").read_text()
     assert "t2f generate" in (shown := capsys.readouterr().out)
     assert "Male, Eyeglasses" in shown
 

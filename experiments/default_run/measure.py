@@ -50,7 +50,7 @@ def main() -> None:
         runs = ROOT / "runs" / "default_run" / str(seed)
         shutil.rmtree(runs, ignore_errors=True)
         seconds = train(f"seed={seed}", f"hydra.run.dir={runs}")
-        figures = json.loads((runs / "evaluation.json").read_text())
+        figures = json.loads((runs / "evaluation.json").read_text())["figures"]
         results.append({"seed": seed, "minutes": seconds / 60, **figures})
         if seed == seeds[0]:
             sheet = max((runs / "samples").glob("*.png"))
@@ -64,7 +64,7 @@ def main() -> None:
 
 def report(results: list[dict]) -> str:
     """The table, one row a seed."""
-    keys = ("minutes", "attribute_accuracy", "attribute_accuracy_shuffled", "reader_accuracy")
+    keys = ("minutes", "attribute_accuracy", "attribute_accuracy_shuffled", "attribute_accuracy_real")
     lines = [
         f"Measured {date.today()} on {machine()}; Python {platform.python_version()}, torch {version('torch')}, "
         f"pytorch-lightning {version('pytorch-lightning')}.",

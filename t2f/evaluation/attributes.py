@@ -33,16 +33,13 @@ class AttributeFaithfulness(Faithfulness):
         drawn = F.interpolate(sitting.drawn, size=held_out.images.shape[2:], mode="nearest")
         read = self.reader.read(drawn)
 
-        matched, shuffled, real = (
-            accuracy(read, asked),
-            accuracy(read, asked[sitting.shuffled]),
-            accuracy(self.read_real, truth),
-        )
-        # All means are over the same attributes: those asked for, and held by real faces, both ways.
-        shown = ~(matched.isnan() | shuffled.isnan() | real.isnan())
+        matched, shuffled = accuracy(read, asked), accuracy(read, asked[sitting.shuffled])
+        real = accuracy(self.read_real, truth)
+        # What was asked for one way only has no balanced accuracy; all means are over the others.
+        shown = ~(matched.isnan() | shuffled.isnan())
         names = held_out.attribute_names
-        left_out = [name for name, here, ask in zip(names, shown, (asked >= 0).any(0), strict=True) if ask and not here]
-        notes = [f"Not measured, for they are asked for, or known, one way only: {', '.join(left_out)}."]
+        one_way = [name for name, ask, here in zip(names, (asked >= 0).any(0), shown, strict=True) if ask and not here]
+        notes = [f"Asked for one way only, and so not measured: {', '.join(one_way)}."] if one_way else []
         if not shown.any():
             return Findings(notes=notes)
         known = (truth >= 0) & shown
@@ -54,7 +51,7 @@ class AttributeFaithfulness(Faithfulness):
                 title=name,
                 drawn=matched[number].item(),
                 shuffled=shuffled[number].item(),
-                real=real[number].item(),
+                real=None if real[number].isnan() else real[number].item(),
                 count=int((asked[:, number] >= 0).sum()),
             )
             for number, name in enumerate(names)
@@ -65,9 +62,9 @@ class AttributeFaithfulness(Faithfulness):
             title="attribute accuracy, balanced (chance 0.5)",
             drawn=matched[shown].mean().item(),
             shuffled=shuffled[shown].mean().item(),
-            real=real[shown].mean().item(),
+            real=None if real[shown].isnan().all() else real[shown].nanmean().item(),
         )
-        return Findings([mean], rows, notes if left_out else notes[1:])
+        return Findings([mean], rows, notes)
 
 
 def accuracy(read: Tensor, asked: Tensor) -> Tensor:

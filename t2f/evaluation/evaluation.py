@@ -126,6 +126,7 @@ class Evaluation:
         figures = []
         for name, metric in self.metrics.items():
             metric.to(device).reset()
+            metric.distributed_available_fn = _alone  # the other processes do not measure
             metric.update(drawn, real=False)
             metric.update(real, real=True)
             value = metric.compute()
@@ -145,3 +146,7 @@ class Evaluation:
         images = self.reference_faces(source).images
         order = np.random.default_rng(self.seed).permutation(len(images))
         return images[np.sort(order[: self.real_count])]
+
+
+def _alone() -> bool:
+    return False

@@ -61,7 +61,7 @@ def test_examples_are_the_first_captions_of_the_first_described_faces(words: Wor
 def test_an_exam_asks_only_for_what_its_captions_say(words: Words) -> None:
     faces = make_faces()
     exam = words.exam(faces, 12, seed=3)
-    assert exam is not None
+    assert exam.faces.tolist() == [row % 5 for row in range(12)]
     assert exam.asked.dtype == torch.int8
     for row in range(12):
         truth = dict(zip(NAMES, map(int, faces.attributes[row % 5]), strict=True))
@@ -76,13 +76,28 @@ def test_an_exam_asks_only_for_what_its_captions_say(words: Words) -> None:
 
 def test_an_exam_of_another_seed_has_other_captions(words: Words) -> None:
     one, other = words.exam(make_faces(), 12, seed=0), words.exam(make_faces(), 12, seed=1)
-    assert one is not None
-    assert other is not None
     assert one.descriptions != other.descriptions
 
 
-def test_without_attributes_there_is_no_exam(words: Words) -> None:
-    assert words.exam(make_faces(names=[]), 12, seed=0) is None
+def test_without_attributes_an_exam_is_of_the_faces_own_captions(words: Words) -> None:
+    faces = make_faces([["a man", "someone"], [], ["a woman"]], names=[])
+    exam = words.exam(faces, 40, seed=0)
+    assert exam.asked.shape == (40, 0)
+    assert set(exam.faces.tolist()) == {0, 2}
+    assert all(text in faces.captions[face] for text, face in zip(exam.descriptions, exam.faces, strict=True))
+    assert set(exam.descriptions) == {"a man", "someone", "a woman"}
+    assert exam.descriptions == words.exam(faces, 40, seed=0).descriptions
+
+
+def test_attributes_that_no_sentence_speaks_of_leave_the_faces_own_captions(words: Words) -> None:
+    exam = words.exam(make_faces([["a man"], ["a woman"], ["a man"]], names=["Dimples"]), 6, seed=0)
+    assert set(exam.descriptions) == {"a man", "a woman"}
+    assert (exam.asked == -1).all()
+
+
+def test_an_exam_needs_words(words: Words) -> None:
+    with pytest.raises(UserError, match="None of the faces held out is described"):
+        words.exam(make_faces([[], []], names=[]), 6, seed=0)
 
 
 def test_faces_that_nobody_described_cannot_be_learnt_from() -> None:

@@ -1,0 +1,104 @@
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT
+from made_up import MadeUp, TinyFeatures
+from rich.console import Console
+
+from t2f.errors import UserError
+from t2f.evaluation.evaluation import Evaluation
+from t2f.evaluation.figure import Figure, Findings
+from t2f.evaluation.provenance import git_commit, provenance
+from t2f.evaluation.report import as_markdown, number, show, write_report
+from t2f.metrics.distances import FrechetDistance
+
+FINDINGS = Findings(
+    [Figure("fid", "FID", 12.3456, real=None, better="lower"), Figure("acc", "accuracy", 0.9, 0.5, 0.95)],
+    [Figure("Smiling", "Smiling", 0.8, 0.5, None, count=1234)],
+    ["Mind this."],
+)
+ABOUT = {"count": 1000, "images_seen": 68000, "features": "Inception", "versions": {"torch": "2.0"}, "git_commit": None}
+
+
+def test_a_report_is_for_people_and_for_machines(tmp_path: Path) -> None:
+    write_report(FINDINGS, ABOUT, tmp_path / "new", "report")
+    whole = json.loads((tmp_path / "new/report.json").read_text())
+    assert whole["figures"] == {"fid": 12.3456, "acc": 0.9, "acc_shuffled": 0.5, "acc_real": 0.95}
+    assert whole["table"][0] == {
+        "name": "fid", "title": "FID", "drawn": 12.3456, "shuffled": None, "real": None, "count": None,
+        "better": "lower",
+    }  # fmt: skip
+    assert whole["attributes"][0]["count"] == 1234
+    assert whole["features"] == "Inception"
+    page = (tmp_path / "new/report.md").read_text()
+    assert "| FID | 12.35 |  |  | lower |" in page
+    assert "| accuracy | 0.900 | 0.500 | 0.950 | higher |" in page
+    assert "| Smiling | 1,234 | 0.800 | 0.500 |  |" in page
+    assert "- Mind this." in page
+    assert "- versions: torch 2.0" in page
+    assert "git commit" not in page
+
+
+def test_the_terminal_shows_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    show(FINDINGS, Console(width=120))
+    shown = capsys.readouterr().out
+    for word in ("FID", "12.35", "0.950", "Smiling", "1,234", "Mind this."):
+        assert word in shown
+
+
+def test_without_attributes_there_is_no_table_of_them() -> None:
+    assert "By attribute" not in as_markdown(Findings(FINDINGS.figures), ABOUT)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, ""), (float("nan"), ""), (0.12345, "0.123"), (12.345, "12.35"), (-1234.56, "-1,234.6"), (1.0, "1.000")],
+)
+def test_numbers_are_short(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="report"):
+        write_report(FINDINGS, ABOUT, tmp_path / "file" / "below", "report")
+
+
+def about(source: MadeUp, config: str = "seed: 0") -> dict[str, object]:
+    metrics = {"frechet_distance": FrechetDistance()}
+    evaluation = Evaluation(10, 250, "train", 7, "unused", TinyFeatures, metrics, {})
+    return provenance(evaluation, source, config, 42, torch.device("cpu"))
+
+
+def test_provenance_tells_all_that_figures_depend_on() -> None:
+    told = about(MadeUp())
+    assert (told["count"], told["seed"], told["reference"], told["images_seen"]) == (10, 7, "train", 42)
+    assert told["real_count"] == 250
+    assert about(MadeUp(train=20))["real_count"] == 20
+    assert (told["features"], told["resize"], told["device"]) == ("tiny", "none", "cpu")
+    assert told["versions"]["torch"] == torch.__version__.partition("+")[0] or torch.__version__  # type: ignore[index]
+    assert told == about(MadeUp())
+
+
+def test_other_data_or_another_config_are_told_apart() -> None:
+    other = MadeUp()
+    other.train.images[0, 0, 0, 0] ^= 1
+    assert about(other)["data_fingerprint"] != about(MadeUp())["data_fingerprint"]
+    assert about(MadeUp(), "seed: 1")["config_hash"] != about(MadeUp())["config_hash"]
+
+
+def test_the_commit_is_that_of_the_clone(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if inside.returncode:
+        assert git_commit() is None
+    else:
+        commit = git_commit()
+        assert commit is not None
+        assert re.fullmatch(r"[0-9a-f]{12}\+?", commit)
+        assert inside.stdout.startswith(commit.rstrip("+"))
+    monkeypatch.setenv("PATH", "")
+    assert git_commit() is None
