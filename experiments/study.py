@@ -5,12 +5,13 @@ A study is a folder with a `study.yaml`:
     common: [overrides of train.py, for all its runs]
     runs:
       name: [further overrides]
+    evaluate: [optional: overrides of t2f evaluate]
     descriptions: [optional: what to draw for the sheets, where the held-out captions are not ours to publish]
 
-Each run is a `python train.py`, timed from start to end, in runs/STUDY/NAME; one that was stopped goes on, one that is
-finished is not run again. The folder then gets results.json, results.md, curves.png, and of each run its last sheet
-(without photographs), its evaluation and its config. `--seconds` stops the study between two runs once so much time is
-spent.
+Each run is a `python train.py`, timed from start to end, in runs/STUDY/NAME, and a `t2f evaluate` of what it trained;
+one that was stopped goes on, one that is finished is not run again. The folder then gets results.json, results.md,
+curves.png, and of each run its last sheet (without photographs), its report and its config; experiments/figures.md gets
+the figures of all studies. `--seconds` stops the study between two runs once so much time is spent.
 """
 
 import argparse
@@ -18,7 +19,6 @@ import csv
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import time
@@ -33,9 +33,11 @@ from PIL import Image
 
 from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from t2f.commands.generate import generate
+from t2f.evaluation.report import number
 from t2f.pictures import CAPTION_WIDTH, GAP
 
-ROOT = Path(__file__).parent.parent
+HERE = Path(__file__).parent
+ROOT = HERE.parent
 CURVES = ("loss/discriminator", "loss/generator", "accuracy/real", "accuracy/fake")
 
 
@@ -75,6 +77,13 @@ def run(name: str, overrides: list[str], folder: Path) -> None:
         spent_file.write_text(json.dumps(spent))
 
 
+def evaluate(overrides: list[str], folder: Path) -> None:
+    """Measure a finished run, once."""
+    if not (folder / "report.json").exists():
+        command = ["t2f", "evaluate", str(folder), *overrides]
+        subprocess.run([sys.executable, "-m", "t2f", *command[1:]], cwd=ROOT, check=True)
+
+
 def was_stopped(folder: Path) -> bool:
     """Whether a run that ended well was ended by Ctrl-C, which saves first."""
     images = yaml.safe_load((folder / "config.yaml").read_text())["growth"]["images"]
@@ -86,23 +95,23 @@ def figures(name: str, overrides: list[str], folder: Path) -> dict[str, Any]:
     """What a finished run measured."""
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    evaluation = folder / "evaluation.json"
-    measured = json.loads(evaluation.read_text())["figures"] if evaluation.exists() else {}
+    report = json.loads((folder / "report.json").read_text())
     last = [row for row in rows if row["loss/discriminator"]][-1]
     return {
         "name": name,
         "command": " ".join(["python", "train.py", *overrides]),
         **json.loads((folder / "spent.json").read_text()),
         "images": int(rows[-1]["images_seen"]),
-        **measured,
+        "table": report["table"],
+        **{key: report[key] for key in ("count", "real_count", "reference", "features")},
         **{key: float(last[key]) for key in CURVES},
     }
 
 
 def collect(study: Path, name: str, folder: Path, descriptions: list[str] | None) -> None:
-    """Copy a run's last sheet, evaluation and config; without the folders of the machine that ran it."""
-    if (folder / "evaluation.md").exists():
-        shutil.copy(folder / "evaluation.md", study / f"{name}.evaluation.md")
+    """Copy a run's last sheet, report and config; without the folders of the machine that ran it."""
+    here = f"runs/{study.name}/{name}"
+    (study / f"{name}.report.md").write_text((folder / "report.md").read_text().replace(str(folder), here))
     config = yaml.safe_load((folder / "config.yaml").read_text())
     if descriptions:
         generate(folder, descriptions, count=4, seed=0, out=study / f"{name}.png")
@@ -112,7 +121,7 @@ def collect(study: Path, name: str, folder: Path, descriptions: list[str] | None
             sheet = without_real_faces(sheet, config["callbacks"]["sheets"]["face_size"])
         sheet.save(study / f"{name}.png", optimize=True)
     cache = config["paths"]["cache"]
-    text = yaml.safe_dump(config, sort_keys=False).replace(str(folder), f"runs/{study.name}/{name}")
+    text = yaml.safe_dump(config, sort_keys=False).replace(str(folder), here)
     (study / f"{name}.yaml").write_text(text.replace(cache, "~/.cache/t2f"))
 
 
@@ -143,27 +152,75 @@ def draw_curves(study: Path, folders: dict[str, Path]) -> None:
     figure.savefig(study / "curves.png", dpi=80)
 
 
+def cell(figure: dict[str, Any]) -> str:
+    """Drawn, and beside it what shuffled words and real faces give."""
+    others = [number(figure[key]) for key in ("shuffled", "real") if figure[key] is not None]
+    return number(figure["drawn"]) + (f" ({' / '.join(others)})" if others else "")
+
+
+def measured(results: list[dict[str, Any]]) -> list[str]:
+    """The titles of all figures that any of the runs has, in order."""
+    return list(dict.fromkeys(figure["title"] for result in results for figure in result["table"]))
+
+
+def cells(result: dict[str, Any], titles: list[str]) -> list[str]:
+    """A run's cells under these titles."""
+    figures = {figure["title"]: cell(figure) for figure in result["table"]}
+    return [figures.get(title, "") for title in titles]
+
+
 def table(results: list[dict[str, Any]]) -> str:
     """The figures as a page."""
-    columns = {
-        "run": lambda r: r["name"],
-        "images": lambda r: f"{r['images']:,}",
-        "minutes": lambda r: f"{r['minutes']:.1f}",
-        "attribute accuracy": lambda r: f"{r['attribute_accuracy']:.3f}" if "attribute_accuracy" in r else "",
-        "shuffled": lambda r: f"{r['attribute_accuracy_shuffled']:.3f}" if "attribute_accuracy" in r else "",
-        "reader on real faces": lambda r: f"{r['attribute_accuracy_real']:.3f}" if "attribute_accuracy" in r else "",
-        "discriminator right on real / drawn": lambda r: f"{r['accuracy/real']:.2f} / {r['accuracy/fake']:.2f}",
-    }
+    titles = measured(results)
+    headings = ["run", "images", "minutes", *titles, "discriminator right on real / drawn"]
+    rows = [
+        [
+            result["name"],
+            f"{result['images']:,}",
+            f"{result['minutes']:.1f}",
+            *cells(result, titles),
+            f"{result['accuracy/real']:.2f} / {result['accuracy/fake']:.2f}",
+        ]
+        for result in results
+    ]
     lines = [
         f"Written by `experiments/study.py` on {results[0]['date']}; {results[0]['machine']}; Python "
         f"{platform.python_version()}, torch {results[0]['versions']['torch']}, pytorch-lightning "
-        f"{results[0]['versions']['pytorch-lightning']}. Balanced accuracies, chance 0.5.",
+        f"{results[0]['versions']['pytorch-lightning']}. Of drawn faces; in brackets of shuffled words, if they matter "
+        "to the figure, and of real held-out faces. The numbers of faces are in the reports.",
         "",
-        "| " + " | ".join(columns) + " |",
-        "|---|" + "---:|" * (len(columns) - 1),
-        *("| " + " | ".join(cell(result) for cell in columns.values()) + " |" for result in results),
+        *markdown(headings, rows),
         "",
         *(f"- {result['name']}: `{result['command']}`" for result in results),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def markdown(headings: list[str], rows: list[list[str]]) -> list[str]:
+    return [
+        "| " + " | ".join(headings) + " |",
+        "|---|" + "---:|" * (len(headings) - 1),
+        *("| " + " | ".join(row) + " |" for row in rows),
+    ]
+
+
+def all_figures() -> str:
+    """Every run of every study that has been measured, side by side."""
+    studies = {path.parent.name: json.loads(path.read_text()) for path in sorted(HERE.glob("*/results.json"))}
+    results = [(name, run) for name, runs in studies.items() for run in runs if "table" in run]
+    titles = measured([run for _, run in results])
+    rows = [
+        [f"[{name}]({name}): {run['name']}", f"{run['count']:,} / {run['real_count']:,}", *cells(run, titles)]
+        for name, run in results
+    ]
+    lines = [
+        "# All figures",
+        "",
+        "Written by `experiments/study.py`, measured by `t2f evaluate`. Of drawn faces; in brackets of shuffled words, "
+        "if they matter to the figure, and of real held-out faces. Distances compare within a study only: data differ.",
+        "",
+        *markdown(["run", "faces drawn / real", *titles], rows),
         "",
     ]
     return "\n".join(lines)
@@ -184,7 +241,9 @@ def main() -> None:
             continue
         if time.monotonic() - started < arguments.seconds:
             run(name, [*plan.get("common", []), *plan["runs"][name]], folder)
-    finished = {name: folder for name, folder in folders.items() if (folder / "finished").exists()}
+        if (folder / "finished").exists():
+            evaluate(plan.get("evaluate", []), folder)
+    finished = {name: folder for name, folder in folders.items() if (folder / "report.json").exists()}
     if not finished:
         return
     results = [
@@ -195,6 +254,7 @@ def main() -> None:
     draw_curves(study, finished)
     for name, folder in finished.items():
         collect(study, name, folder, plan.get("descriptions"))
+    (HERE / "figures.md").write_text(all_figures())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,5 @@
+"""python -m t2f: the `t2f` command line."""
+
+from t2f.commands.cli import run
+
+run()
