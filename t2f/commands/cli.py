@@ -36,6 +36,18 @@ def generate(
     draw(checkpoint, descriptions, count, seed, out)
 
 
+@app.command()
+def sweep(
+    folder: Annotated[Path, typer.Argument(help="A sweep's folder, or a folder of several sweeps.")],
+) -> None:
+    """Show all jobs of a sweep, finished or not, and write their table and plot."""
+    from rich.console import Console
+
+    from t2f.sweeps.report import report
+
+    report(folder, Console())
+
+
 def run() -> None:
     """The entry point: errors that the user can mend end in one sentence."""
     with one_sentence_errors():

@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -59,7 +58,7 @@ def run_job(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig) ->
     )
     if job.status != "finished":
         if (folder / "checkpoints" / "last.ckpt").exists():
-            cfg.resume = True
+            cfg.resume, cfg.ckpt_path = True, None
         attempt(train, cfg, job, folder)
     return job.figures.get(cfg.objective) if cfg.objective and job.status == "finished" else None
 
@@ -90,8 +89,9 @@ def attempt(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig, jo
 def jobs_in(folder: Path) -> dict[str, Job]:
     """All jobs somewhere in a folder, by their own folders' paths in it, in the order of their numbers."""
 
-    def order(path: Path) -> list[tuple[bool, int, str]]:
-        return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in path.parts]
+    def order(place: Path) -> list[tuple[bool, int, str]]:
+        return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in place.parts]
 
-    records: dict[Path, Any] = {file.parent.relative_to(folder): Job.read(file.parent) for file in folder.rglob(RECORD)}
-    return {str(path): records[path] for path in sorted(records, key=order)}
+    places = sorted((file.parent.relative_to(folder) for file in folder.rglob(RECORD)), key=order)
+    jobs = {str(place): Job.read(folder / place) for place in places}
+    return {place: job for place, job in jobs.items() if job is not None}

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from t2f.errors import disk_errors, require
+from t2f.loggers import CLOCK, CSVLogger
 from t2f.sweeps.job import Job, jobs_in
 
-MOST_FIGURES = 4
+MOST_FIGURES = 3
 """How many figures the terminal shows; the CSV file has all."""
 
 
@@ -27,7 +30,7 @@ def report(folder: Path, console: Console) -> dict[str, Job]:
         {
             "job": name,
             **{key: settings[key][name] for key in settings},
-            "images": int(job.figures["images_seen"]) if "images_seen" in job.figures else "",
+            "images": images_of(folder / name, job),
             "minutes": round(job.minutes, 2),
             "status": "cut off" if job.status == "running" else job.status,
             **{key: value for key, value in job.figures.items() if not key.startswith("images_")},
@@ -47,6 +50,14 @@ def report(folder: Path, console: Console) -> dict[str, Job]:
     console.print(f"{written} in {folder}", markup=False, highlight=False, soft_wrap=True)
     show_failures(folder, jobs, console)
     return jobs
+
+
+def images_of(folder: Path, job: Job) -> int:
+    """The images that a job has seen; of one that did not end well, those of its last metrics."""
+    if "images_seen" in job.figures:
+        return int(job.figures["images_seen"])
+    rows = CSVLogger(str(folder / "metrics.csv")).rows
+    return int(rows[-1][CLOCK]) if rows else 0
 
 
 def parts_of(override: str) -> tuple[str, str]:
@@ -90,12 +101,28 @@ def show(rows: list[dict[str, Any]], settings: Sequence[str], figures: Sequence[
     """The rows as a table in the terminal."""
     table = Table(title=f"Sweep of {len(rows)} jobs")
     columns = ["job", *settings, *figures, "images", "minutes", "status"]
+    headings = short_names(settings)
     for column in columns:
         number = column in figures or column in ("images", "minutes")
-        table.add_column(column, justify="right" if number else "left", overflow="fold")
+        heading = headings.get(column, column).replace("_", " ")  # which breaks into lines
+        table.add_column(heading, justify="right" if number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(cell(row.get(column, "")) for column in columns), style=COLOURS.get(row["status"], ""))
-    console.print(table, markup=False)
+        values = (cell(row.get(column, "")) for column in columns)
+        table.add_row(*map(escape, values), style=COLOURS.get(row["status"], ""))
+    console.print(table)
+
+
+def short_names(keys: Sequence[str]) -> dict[str, str]:
+    """Each dotted key's shortest end that no other of them has.
+
+    >>> short_names(["model.generator_optimizer.lr", "model.discriminator_optimizer.lr", "seed"])["seed"]
+    'seed'
+    >>> list(short_names(["model.a.lr", "model.b.lr", "model.kl_weight"]).values())
+    ['a.lr', 'b.lr', 'kl_weight']
+    """
+    ends = {key: [".".join(key.split(".")[start:]) for start in range(key.count("."), -1, -1)] for key in keys}
+    taken = Counter(end for each in ends.values() for end in each)
+    return {key: next(end for end in each if taken[end] == 1 or end == key) for key, each in ends.items()}
 
 
 COLOURS = {"failed": "red", "cut off": "yellow", "stopped": "yellow"}
@@ -103,9 +130,11 @@ COLOURS = {"failed": "red", "cut off": "yellow", "stopped": "yellow"}
 
 def cell(value: Any) -> str:
     """A value as the terminal's table shows it."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float) or ("." in value and is_number(value)):
+        return f"{float(value):.4g}"
+    return str(value)
 
 
 def show_failures(folder: Path, jobs: dict[str, Job], console: Console) -> None:
@@ -123,10 +152,11 @@ def show_failures(folder: Path, jobs: dict[str, Job], console: Console) -> None:
 
 
 def plot(rows: list[dict[str, Any]], settings: dict[str, dict[str, str]], figure: str, file: Path) -> None:
-    """The figure of every job against each setting that differs; jobs that have none are crosses below."""
+    """The figure of every job against each setting that differs; jobs that did not finish are crosses below."""
     from matplotlib.figure import Figure
 
-    panels = {**settings} or {"job": {row["job"]: row["job"] for row in rows}}
+    names = short_names([*settings])
+    panels = settings or {"job": {row["job"]: row["job"] for row in rows}}
     picture = Figure(figsize=(max(4, 3.2 * len(panels)), 3.2), layout="constrained")
     known = [row for row in rows if isinstance(row.get(figure), int | float) and row["status"] == "finished"]
     missing = [row for row in rows if row not in known]
@@ -139,7 +169,7 @@ def plot(rows: list[dict[str, Any]], settings: dict[str, dict[str, str]], figure
         axes.scatter([places[row["job"]] for row in missing], [floor] * len(missing), marker="x", color="tab:red", s=18)
         if not all(map(is_number, values.values())):
             axes.set_xticks(sorted(set(places.values())), list(dict.fromkeys(values.values())), fontsize=7)
-        axes.set_xlabel(setting, fontsize=8)
+        axes.set_xlabel(names.get(setting, setting), fontsize=8)
     picture.axes[0].set_ylabel(figure, fontsize=8)
     side = file.with_name(f".{file.stem}.part.png")
     with disk_errors(f"the sweep's plot {file}"):
