@@ -2,12 +2,10 @@
 
 import csv
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY
+from conftest import ROOT, sweep
 from hydra import compose, initialize_config_dir
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
@@ -30,18 +28,6 @@ class FailOnce(Callback):
         if pl_module.seed == self.seed and pl_module.images_seen >= 72 and not self.file.exists():
             self.file.touch()
             raise RuntimeError("the lights went out")
-
-
-def sweep(folder: Path, *overrides: str) -> int:
-    """`python train.py -m` in this process, runs in `folder`; its exit status."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["train.py", "-m", *TINY, f"paths.runs={folder}", *overrides])
-        patch.setenv("COLUMNS", "200")
-        try:
-            runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
-        except SystemExit as ended:
-            return int(ended.code)
-    return 0
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
