@@ -48,6 +48,16 @@ def sweep(
     report(folder, Console())
 
 
+@app.command()
+def dashboard(
+    project: Annotated[str, typer.Argument(help="ENTITY/PROJECT on Weights & Biases.")],
+) -> None:
+    """Lay out the panels of a project on Weights & Biases."""
+    from t2f.commands.dashboard import dashboard as lay_out
+
+    lay_out(project)
+
+
 def run() -> None:
     """The entry point: errors that the user can mend end in one sentence."""
     with one_sentence_errors():

@@ -7,8 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, read_write
 from rich.console import Console
 
 from t2f.errors import one_sentence_errors
@@ -23,7 +24,11 @@ EXTRAS = {
 
 
 class Sweep(Callback):
-    """Say which extra a missing plugin comes with; show all jobs at the end, with status 1 if any is unfinished."""
+    """Say which extra a missing plugin comes with; show all jobs at the end, with status 1 if any is unfinished.
+
+    The sweep's folder is settled before it starts: a job may have a `name` of its own, from its experiment, but it is
+    still one of this sweep's.
+    """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         for part in (config.hydra.launcher, config.hydra.sweeper):
@@ -32,6 +37,10 @@ class Sweep(Callback):
                 # Hydra turns a callback's exceptions into warnings, but not this one.
                 extra = EXTRAS[package]
                 raise SystemExit(f"error: {part._target_} is not installed: pip install -e '.[{extra}]' brings it.")
+        folder = str(config.hydra.sweep.dir)
+        with read_write(config.hydra):
+            config.hydra.sweep.dir = folder
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={QuotedString(folder, Quote.double).with_quotes()}")
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         folder, console = Path(config.hydra.sweep.dir), Console()
