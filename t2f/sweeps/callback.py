@@ -10,6 +10,7 @@ from typing import Any
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, read_write
+from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
 from t2f.errors import one_sentence_errors
@@ -42,6 +43,7 @@ class Sweep(Callback):
             config.hydra.sweep.dir = folder
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir={QuotedString(folder, Quote.double).with_quotes()}")
 
+    @rank_zero_only
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         folder, console = Path(config.hydra.sweep.dir), Console()
         with one_sentence_errors():

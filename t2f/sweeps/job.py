@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
+from pytorch_lightning.utilities import rank_zero_only
 
 from t2f.errors import disk_errors, require, sentence_of
 
@@ -34,8 +35,9 @@ class Job:
         file = folder / RECORD
         return cls(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
 
+    @rank_zero_only
     def write(self, folder: Path) -> None:
-        """Replace the record, so that it is whole at any moment."""
+        """Replace the record, so that it is whole at any moment; of several processes, the first one's counts."""
         side = folder / f".{RECORD}.part"
         with disk_errors(f"the job's record in {folder}"):
             side.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
@@ -83,7 +85,8 @@ def attempt(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig, jo
     job.minutes = before + (time.perf_counter() - start) / 60
     job.write(folder)
     if job.status == "stopped":  # by Ctrl-C, which is meant for the whole sweep
-        raise KeyboardInterrupt
+        print(f"The sweep goes on by its command with hydra.sweep.dir={folder.parent}", file=sys.stderr)
+        raise SystemExit(130)
 
 
 def jobs_in(folder: Path) -> dict[str, Job]:

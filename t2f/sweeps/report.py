@@ -32,7 +32,7 @@ def report(folder: Path, console: Console) -> dict[str, Job]:
             **{key: settings[key][name] for key in settings},
             "images": images_of(folder / name, job),
             "minutes": round(job.minutes, 2),
-            "status": "cut off" if job.status == "running" else job.status,
+            "status": "unfinished" if job.status == "running" else job.status,
             **{key: value for key, value in job.figures.items() if not key.startswith("images_")},
             "error": job.error,
         }
@@ -125,7 +125,7 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
     return {key: next(end for end in each if taken[end] == 1 or end == key) for key, each in ends.items()}
 
 
-COLOURS = {"failed": "red", "cut off": "yellow", "stopped": "yellow"}
+COLOURS = {"failed": "red", "unfinished": "yellow", "stopped": "yellow"}
 
 
 def cell(value: Any) -> str:

@@ -37,7 +37,7 @@ def test_one_row_a_job_with_what_differs_and_every_figure(folder: Path) -> None:
     assert list(rows[4].values()) == ["4", "hinge", "0.04", "96", "1.0", "finished", "0.54", "30.0", ""]
     assert list(rows[8].values()) == ["8", "logistic", "0.02", "0", "2.0", "failed", "", "", rows[8]["error"]]
     assert rows[8]["error"] == "It broke, [of course], at 8."
-    assert rows[9]["status"] == "cut off"
+    assert rows[9]["status"] == "unfinished"
 
 
 def test_the_terminal_shows_what_failed_and_how_to_run_it_again(folder: Path) -> None:
