@@ -5,6 +5,7 @@ from pathlib import Path
 import hydra
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -14,17 +15,16 @@ from t2f.callbacks.progress import show_where_it_is
 from t2f.conditions.base import fit_conditioner, save_conditioner
 from t2f.config import quiet_libraries, register_resolvers
 from t2f.errors import disk_errors, hydra_errors, require
-from t2f.evaluation.figure import Findings
-from t2f.evaluation.provenance import provenance
-from t2f.evaluation.report import show, write_report
+from t2f.evaluation.of_run import evaluate_run
 from t2f.loggers import finish_wandb
 from t2f.resume import SafeCheckpointIO, checkpoint_to_resume
+from t2f.sweeps.job import run_job
 
 register_resolvers()
 
 
 def train(cfg: DictConfig) -> dict[str, float]:
-    """Run one training as configured; the figures of its evaluation."""
+    """Run one training as configured; the images seen and planned, and the figures of its evaluation."""
     pl.seed_everything(cfg.seed, verbose=False)
     folder = Path(cfg.paths.run)
     checkpoint = checkpoint_to_resume(cfg)
@@ -55,28 +55,30 @@ def train(cfg: DictConfig) -> dict[str, float]:
         plugins=[SafeCheckpointIO()],
     )
     trainer.fit(system, data, ckpt_path=checkpoint, weights_only=True)
-    findings = Findings()
+    figures = {"images_seen": float(system.images_seen), "images_planned": float(schedule.total_images)}
     if system.images_seen >= schedule.total_images and cfg.evaluation:
-        evaluation = instantiate(cfg.evaluation)
-        findings = evaluation(system, source, conditioner)
-        if trainer.is_global_zero:
-            about = provenance(evaluation, source, config, system.images_seen, system.device)
-            write_report(findings, about, folder, "evaluation")
-            show(findings, Console())
-            for logger in trainer.loggers:
-                values = {f"evaluation/{name}": value for name, value in findings.flat().items()}
-                logger.log_metrics(values, step=system.images_seen)
+        figures |= evaluate_run(instantiate(cfg.evaluation), system, data, config, folder)
     if trainer.is_global_zero:
         overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
         show_where_it_is(folder, overrides, system.images_seen, schedule.total_images, conditioner.example, Console())
-    return findings.flat()
+    return figures
+
+
+def train_and_finish(cfg: DictConfig) -> dict[str, float]:
+    """Train, and end wandb's run however the training ends."""
+    with finish_wandb():
+        return train(cfg)
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
-def main(cfg: DictConfig) -> None:
+def main(cfg: DictConfig) -> float | None:
+    register_resolvers()  # the processes of a sweep's launcher have not read this file
     quiet_libraries()
-    with hydra_errors(), finish_wandb():
-        train(cfg)
+    with hydra_errors():
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            return run_job(train_and_finish, cfg)
+        train_and_finish(cfg)
+    return None
 
 
 if __name__ == "__main__":

@@ -39,7 +39,8 @@ class GrowthSchedule:
 
     Each stage lasts a number of `images` or of `epochs` (passes over `dataset_size` images), and
     fades its new layers in over the first `fade_in` of it: alpha = seen in this stage / (fade_in * length).
-    The first stage has nothing to fade. `batch_sizes` are global: summed over all processes.
+    The first stage has nothing to fade; one number for `fade_in` stands for all stages. `batch_sizes` are global:
+    summed over all processes.
 
     Raises `UserError` when the lists differ in length or a value makes no sense.
     """
@@ -48,7 +49,7 @@ class GrowthSchedule:
         self,
         resolutions: Sequence[int],
         batch_sizes: Sequence[int],
-        fade_in: Sequence[float],
+        fade_in: Sequence[float] | float,
         images: Sequence[int] | None = None,
         epochs: Sequence[float] | None = None,
         dataset_size: int | None = None,
@@ -64,6 +65,7 @@ class GrowthSchedule:
             length_key = "epochs"
         else:
             length_key = "images"
+        fade_in = [fade_in] * len(resolutions) if isinstance(fade_in, int | float) else fade_in
         lengths = {
             "growth.resolutions": len(resolutions),
             f"growth.{length_key}": len(images),

@@ -1,4 +1,6 @@
 import os
+import runpy
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,3 +82,15 @@ def tiny(tmp_path: Path) -> Callable[..., DictConfig]:
         return cfg
 
     return compose_tiny
+
+
+def sweep(folder: Path, *overrides: str) -> int:
+    """`python train.py -m` in this process, tiny, runs in `folder`; its exit status."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["train.py", "-m", *TINY, f"paths.runs={folder}", *overrides])
+        patch.setenv("COLUMNS", "200")
+        try:
+            runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+        except SystemExit as ended:
+            return int(ended.code or 0)
+    return 0

@@ -80,6 +80,13 @@ def test_a_stage_may_fade_through_its_whole_length_or_not_at_all() -> None:
     assert [none.at(seen).alpha for seen in (10, 15, 19)] == [1, 1, 1]
 
 
+def test_one_number_to_fade_in_stands_for_all_stages() -> None:
+    one = GrowthSchedule([4, 8, 16], [1, 1, 1], fade_in=0.25, images=[40, 40, 40])
+    each = GrowthSchedule([4, 8, 16], [1, 1, 1], fade_in=[0.25, 0.25, 0.25], images=[40, 40, 40])
+    assert [one.at(seen) for seen in (0, 45, 85)] == [each.at(seen) for seen in (0, 45, 85)]
+    assert one.at(45).alpha == 0.5
+
+
 def test_growth_may_start_above_four_pixels_without_fading() -> None:
     assert GrowthSchedule([8, 16], [4, 4], [0.5, 0.5], images=[10, 10], dataset_size=5).at(0) == Position(
         stage=0, resolution=8, alpha=1.0, batch_size=4, progress=0.0, epoch=0.0

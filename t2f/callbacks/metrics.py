@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 import time
 
 import pytorch_lightning as pl
+import torch
 
 from t2f.callbacks.cadence import ClockCallback
 from t2f.systems.base import GANSystem
@@ -27,8 +30,18 @@ class LogMetrics(ClockCallback):
             **system.read_averages(),
             "growth/resolution": system.position.resolution,
             "growth/alpha": system.position.alpha,
+            **{f"gradient_norm/{name}": norm for name, norm in system.gradient_norms().items()},
             "speed/images_per_second": (system.images_seen - self.seen) / (now - self.since),
+            "memory/peak_gib": peak_memory(system.device) / 2**30,
         }
         self.since, self.seen = now, system.images_seen
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step=system.images_seen)
+
+
+def peak_memory(device: torch.device) -> int:
+    """The most bytes held so far: of the GPU by tensors, else by the whole process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -8,12 +8,13 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from PIL import Image
-from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import TensorBoardLogger
 from torchvision.transforms.functional import pil_to_tensor
 
 from t2f.callbacks.cadence import ClockCallback, data_of
-from t2f.pictures import captioned_sheet, save_png, save_time_lapse, to_uint8
+from t2f.pictures import captioned_sheet, save_png, save_time_lapse, to_pil, to_uint8
 from t2f.systems.base import GANSystem
+from t2f.wandb_logger import WandbLogger
 
 
 class SampleSheets(ClockCallback):
@@ -46,9 +47,14 @@ class SampleSheets(ClockCallback):
             self.act(trainer, system)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, GANSystem)
         frames = sorted(self.folder.glob("[0-9]*.png"))
         if trainer.is_global_zero and frames:
-            save_time_lapse(frames, self.folder.parent / "growth.gif")
+            growth = self.folder.parent / "growth.gif"
+            save_time_lapse(frames, growth)
+            for logger in trainer.loggers:
+                if isinstance(logger, WandbLogger):
+                    logger.log_time_lapse(growth, pl_module.images_seen)
 
     def act(self, trainer: pl.Trainer, system: GANSystem) -> None:
         if not trainer.is_global_zero:
@@ -68,6 +74,7 @@ class SampleSheets(ClockCallback):
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image("samples", pil_to_tensor(sheet), system.images_seen)
             elif isinstance(logger, WandbLogger):
-                faces = list(drawn[:: self.faces])
-                pictures = [Image.fromarray(face.permute(1, 2, 0).numpy()).resize((128, 128), 0) for face in faces]
-                logger.log_image("samples", pictures, step=system.images_seen, caption=self.captions)
+                captions = [caption for caption in self.captions for _ in range(self.faces)]
+                scores = system.score(self.conditions.to(system.device), drawn.to(system.device)).tolist()
+                faces = [to_pil(face, self.face_size) for face in drawn]
+                logger.log_faces(sheet, captions, faces, scores, system.images_seen)

@@ -55,6 +55,28 @@ def evaluate(
     measure(checkpoint, [*(overrides or []), *settings], out)
 
 
+@app.command()
+def sweep(
+    folder: Annotated[Path, typer.Argument(help="A sweep's folder, or a folder of several sweeps.")],
+) -> None:
+    """Show all jobs of a sweep, finished or not, and write their table and plot."""
+    from rich.console import Console
+
+    from t2f.sweeps.report import report
+
+    report(folder, Console())
+
+
+@app.command()
+def dashboard(
+    project: Annotated[str, typer.Argument(help="ENTITY/PROJECT on Weights & Biases.")],
+) -> None:
+    """Lay out the panels of a project on Weights & Biases."""
+    from t2f.commands.dashboard import dashboard as lay_out
+
+    lay_out(project)
+
+
 def run() -> None:
     """The entry point: errors that the user can mend end in one sentence."""
     with one_sentence_errors():

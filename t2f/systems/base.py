@@ -58,6 +58,11 @@ class GANSystem(pl.LightningModule):
     def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """Conditions (B, ...), noise (B, noise_dim) -> images (B, 3, r, r) of the averaged generator as it stands."""
 
+    @torch.no_grad()
+    @abstractmethod
+    def score(self, conditions: Tensor, images: Tensor) -> Tensor:
+        """Conditions (B, ...), uint8 images (B, 3, R, R) -> how real and fitting the discriminator finds them: (B,)."""
+
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         torch.manual_seed(step_seed(self.seed, self.global_rank, self.images_seen))
         self.set_learning_rates()
@@ -86,6 +91,15 @@ class GANSystem(pl.LightningModule):
         self._sums.clear()
         self._counts.clear()
         return averages
+
+    def gradient_norms(self) -> dict[str, float]:
+        """The Euclidean norm of all gradients that each network's optimiser has, as the last step left them."""
+        norms = {}
+        for name, optimizer in zip(("generator", "discriminator"), self.both_optimizers(), strict=True):
+            parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
+            gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+            norms[name] = float(nn.utils.get_total_norm(gradients))
+        return norms
 
     def assert_finite(self) -> None:
         """Raise `UserError`, in all processes, when a loss since the last reading or a weight is not finite."""

@@ -214,6 +214,15 @@ class ConditionalGAN(GANSystem):
         images: Tensor = self.ema(conditions, noise, self.position.resolution, self.position.alpha)
         return images
 
+    @torch.no_grad()
+    def score(self, conditions: Tensor, images: Tensor) -> Tensor:
+        resolution, alpha = self.position.resolution, self.position.alpha
+        self.discriminator.eval()  # batch norm would learn from them
+        picture = self.discriminator.picture(to_float(images), resolution, alpha)
+        scores: Tensor = self.discriminator(picture, self.networks.encoder(conditions), resolution, alpha)
+        self.discriminator.train()
+        return scores
+
 
 def nearest_different(conditions: Tensor) -> Tensor:
     """Conditions (B, ...) -> for each, the number of the nearest one before it, around the start, that differs: (B,).

@@ -1,0 +1,32 @@
+"""The evaluation at the end of a training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from t2f.batches.datamodule import FaceDataModule
+from t2f.evaluation.evaluation import Evaluation
+from t2f.evaluation.provenance import provenance
+from t2f.evaluation.report import show, write_report
+from t2f.systems.base import GANSystem
+
+
+def evaluate_run(
+    evaluation: Evaluation, system: GANSystem, data: FaceDataModule, config: str, folder: Path
+) -> dict[str, float]:
+    """Measure what was trained; evaluation.md and .json in `folder`, the table in the terminal, figures to the loggers.
+
+    All processes must call it; figures are given in the first one.
+    """
+    findings = evaluation(system, data.source, data.conditioner)
+    figures = findings.flat()
+    if system.trainer.is_global_zero:
+        about = provenance(evaluation, data.source, config, system.images_seen, system.device)
+        write_report(findings, about, folder, "evaluation")
+        show(findings, Console())
+        for logger in system.trainer.loggers:
+            values = {f"evaluation/{name}": value for name, value in figures.items()}
+            logger.log_metrics(values, step=system.images_seen)
+    return figures

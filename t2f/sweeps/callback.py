@@ -1,0 +1,66 @@
+"""What Hydra calls around a sweep: a check before, a report after."""
+
+from __future__ import annotations
+
+import shlex
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, read_write
+from pytorch_lightning.utilities import rank_zero_only
+from rich.console import Console
+
+from t2f.errors import one_sentence_errors
+from t2f.sweeps.report import report
+
+EXTRAS = {
+    "hydra_plugins.hydra_optuna_sweeper": "optuna",
+    "hydra_plugins.hydra_joblib_launcher": "joblib",
+    "hydra_plugins.hydra_ray_launcher": "ray",
+    "hydra_plugins.hydra_submitit_launcher": "slurm",
+}
+
+
+class Sweep(Callback):
+    """Say which extra a missing plugin comes with; show all jobs at the end, with status 1 if any is unfinished.
+
+    The sweep's folder is settled before it starts: a job may have a `name` of its own, from its experiment, but it is
+    still one of this sweep's.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        for part in (config.hydra.launcher, config.hydra.sweeper):
+            package = part._target_.rsplit(".", 2)[0]
+            if package in EXTRAS and not installed(package):
+                # Hydra turns a callback's exceptions into warnings, but not this one.
+                extra = EXTRAS[package]
+                raise SystemExit(f"error: {part._target_} is not installed: pip install -e '.[{extra}]' brings it.")
+        folder = str(config.hydra.sweep.dir)
+        with read_write(config.hydra):
+            config.hydra.sweep.dir = folder
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={QuotedString(folder, Quote.double).with_quotes()}")
+
+    @rank_zero_only
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        folder, console = Path(config.hydra.sweep.dir), Console()
+        with one_sentence_errors():
+            jobs = report(folder, console)
+        if all(job.status == "finished" for job in jobs.values()):
+            return
+        if config.hydra.sweeper._target_.endswith(".BasicSweeper"):
+            asked = [*config.hydra.overrides.task, *config.hydra.overrides.hydra]
+            kept = [each for each in asked if not each.startswith(("hydra.mode=", "hydra.sweep.dir="))]
+            again = shlex.join(["python", "train.py", "-m", *kept, f"hydra.sweep.dir={folder}"])
+            console.print(f"To run all that is missing: {again}", markup=False, highlight=False, soft_wrap=True)
+        raise SystemExit(1)
+
+
+def installed(package: str) -> bool:
+    """Whether a package in a namespace that may itself be missing is there."""
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False

@@ -1,0 +1,100 @@
+"""One job of a sweep: run unless it is finished, and recorded however it ends."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from pytorch_lightning.utilities import rank_zero_only
+
+from t2f.errors import disk_errors, require, sentence_of
+
+RECORD = "job.json"
+
+
+@dataclass
+class Job:
+    """What is known of one job; `status` is running (also of one that was killed), stopped, failed or finished."""
+
+    overrides: list[str]
+    status: str = "running"
+    minutes: float = 0.0
+    figures: dict[str, float] = field(default_factory=dict)
+    error: str = ""
+
+    @classmethod
+    def read(cls, folder: Path) -> Job | None:
+        """The record in a job's folder, None where there is none."""
+        file = folder / RECORD
+        return cls(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
+
+    @rank_zero_only
+    def write(self, folder: Path) -> None:
+        """Replace the record, so that it is whole at any moment; of several processes, the first one's counts."""
+        side = folder / f".{RECORD}.part"
+        with disk_errors(f"the job's record in {folder}"):
+            side.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
+            side.replace(folder / RECORD)
+
+
+def run_job(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig) -> float | None:
+    """Train, or go on where an earlier attempt stopped, or leave it where one finished; the objective's figure.
+
+    An error is written down in `job.json`, with its stack trace in `error.txt`, and goes no further: the other jobs
+    of the sweep are worth having. The objective is then None.
+    """
+    folder = Path(cfg.paths.run)
+    overrides = list(HydraConfig.get().overrides.task)
+    job = Job.read(folder) or Job(overrides)
+    require(
+        job.overrides == overrides,
+        f"{folder} holds another job ({' '.join(job.overrides)}): go on with a sweep by the command that it was "
+        "started with, or give a new one another hydra.sweep.dir.",
+    )
+    if job.status != "finished":
+        if (folder / "checkpoints" / "last.ckpt").exists():
+            cfg.resume, cfg.ckpt_path = True, None
+        attempt(train, cfg, job, folder)
+    return job.figures.get(cfg.objective) if cfg.objective and job.status == "finished" else None
+
+
+def attempt(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig, job: Job, folder: Path) -> None:
+    """Train once and record how it went."""
+    job.status, job.error = "running", ""
+    job.write(folder)
+    before, start = job.minutes, time.perf_counter()
+    try:
+        job.figures = train(cfg)
+        job.status = "finished" if job.figures["images_seen"] >= job.figures["images_planned"] else "stopped"
+        require(
+            job.status == "stopped" or cfg.objective in (None, *job.figures),
+            f"objective={cfg.objective} is none of this run's figures, which are {', '.join(job.figures)}.",
+        )
+    except Exception as error:
+        job.status = "failed"
+        job.error = sentence_of(error) or f"{type(error).__name__}: {error}"
+        (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        print(f"error: {job.error} (the sweep goes on; {folder / 'error.txt'})", file=sys.stderr)
+    job.minutes = before + (time.perf_counter() - start) / 60
+    job.write(folder)
+    if job.status == "stopped":  # by Ctrl-C, which is meant for the whole sweep
+        print(f"The sweep goes on by its command with hydra.sweep.dir={folder.parent}", file=sys.stderr)
+        raise SystemExit(130)
+
+
+def jobs_in(folder: Path) -> dict[str, Job]:
+    """All jobs somewhere in a folder, by their own folders' paths in it, in the order of their numbers."""
+
+    def order(place: Path) -> list[tuple[bool, int, str]]:
+        return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in place.parts]
+
+    places = sorted((file.parent.relative_to(folder) for file in folder.rglob(RECORD)), key=order)
+    jobs = {str(place): Job.read(folder / place) for place in places}
+    return {place: job for place, job in jobs.items() if job is not None}

@@ -1,0 +1,136 @@
+"""Whole sweeps, through train.py as it is typed, on tiny faces and networks."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, sweep
+from hydra import compose, initialize_config_dir
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext
+from omegaconf import OmegaConf
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from t2f.checkpoint import read_checkpoint
+from t2f.sweeps import callback
+from t2f.sweeps.job import jobs_in
+
+
+class FailOnce(Callback):
+    """An error of one seed's run at 72 images, in mid-fade, until `file` says that it has happened."""
+
+    def __init__(self, file: str, seed: int) -> None:
+        self.file = Path(file)
+        self.seed = seed
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: object) -> None:
+        if pl_module.seed == self.seed and pl_module.images_seen >= 72 and not self.file.exists():
+            self.file.touch()
+            raise RuntimeError("the lights went out")
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "sweep.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_failed_job_stops_no_other_and_the_same_command_goes_on_where_it_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = tmp_path / "sweep"
+    trap = f"+callbacks.trap={{_target_: sweeps.test_sweep.FailOnce, file: {tmp_path}/happened, seed: 2}}"
+    command = ["seed=range(1,4)", trap, f"hydra.sweep.dir={there}"]
+    assert sweep(tmp_path, *command) == 1
+    said = capsys.readouterr().out
+    assert [(row["job"], row["seed"], row["status"], row["images"]) for row in rows(there)] == [
+        ("0", "1", "finished", "96"),
+        ("1", "2", "failed", "64"),
+        ("2", "3", "finished", "96"),
+    ]
+    assert rows(there)[1]["error"] == "RuntimeError: the lights went out"
+    assert "in on_train_batch_end" in (there / "1/error.txt").read_text()
+    assert "1 of 3 jobs failed:" in said
+    assert f"hydra.sweep.dir={there} hydra.sweep.subdir=1" in said
+    assert (there / "sweep.png").stat().st_size > 1000
+
+    before = {job: (there / job / "checkpoints/last.ckpt").stat().st_mtime_ns for job in ("0", "2")}
+    assert sweep(tmp_path, *command) == 0
+    assert "Going on after 64 images." in capsys.readouterr().out
+    assert [row["status"] for row in rows(there)] == ["finished"] * 3
+    assert {row["error"] for row in rows(there)} == {""}
+    assert before == {job: (there / job / "checkpoints/last.ckpt").stat().st_mtime_ns for job in ("0", "2")}
+
+    assert sweep(tmp_path, "seed=2", f"hydra.sweep.dir={tmp_path}/undisturbed") == 0
+    ends = [read_checkpoint(tmp_path / f"{job}/checkpoints/last.ckpt") for job in ("sweep/1", "undisturbed/0")]
+    weights, expected = (end["state_dict"] for end in ends)
+    assert all((weights[name] == value).all() for name, value in expected.items())
+
+    assert sweep(tmp_path, "seed=7", f"hydra.sweep.dir={there}") == 1
+    assert "0 holds another job (" in capsys.readouterr().err
+    assert jobs_in(there)["0"].status == "finished"
+
+
+def test_jobs_through_a_launcher_have_folders_of_their_own(tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    # With one process, joblib runs the jobs in this one; experiments/sweep has more.
+    assert sweep(tmp_path, "seed=1,2", "name=many", "hydra/launcher=joblib", "hydra.launcher.n_jobs=1") == 0
+    (there,) = (tmp_path / "many-sweep").iterdir()
+    assert [(there / job / "checkpoints/last.ckpt").exists() for job in ("0", "1")] == [True, True]
+
+
+def test_a_search_keeps_its_study_and_outlives_failed_trials(tmp_path: Path) -> None:
+    optuna = pytest.importorskip("optuna")
+    search = ["hydra/sweeper=search", "name=search", "growth.images=[16,16]", "loss=logistic,hinge"]
+    search += ["evaluation=attributes", "evaluation.count=20"]
+    assert sweep(tmp_path, *search, "hydra.sweeper.n_trials=2") == 0
+    # Another worker: it goes on with the study; what is asked of its trial is not measured.
+    assert sweep(tmp_path, *search, "hydra.sweeper.n_trials=1", "objective=beauty") == 1
+    trials = optuna.load_study("search", f"sqlite:///{tmp_path}/search.optuna.db").trials
+    assert [trial.state.name for trial in trials] == ["COMPLETE", "COMPLETE", "FAIL"]
+    jobs = jobs_in(tmp_path / "search-sweep")
+    assert [job.status for job in jobs.values()] == ["finished", "finished", "failed"]
+    assert "objective=beauty is none of this run's figures" in [*jobs.values()][2].error
+    for trial, job in zip(trials, jobs.values(), strict=True):
+        assert trial.value in (job.figures["attribute_accuracy"], None)
+        assert 0.0005 <= trial.params["model.generator_optimizer.lr"] <= 0.01
+        assert f"model.ema_half_life={trial.params['model.ema_half_life']}" in job.overrides
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "ray", "submitit_local", "submitit_slurm"])
+def test_the_presets_are_what_their_launchers_take(launcher: str) -> None:
+    if not callback.installed({"joblib": "joblib", "ray": "ray"}.get(launcher, "submitit")):
+        pytest.skip(f"{launcher} is not installed")
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose("train", [f"hydra/launcher={launcher}", "hydra.job.num=0"], return_hydra_config=True)
+    context = HydraContext(config_loader=None, callbacks=None)
+    made = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=len, config=cfg)
+    assert made.task_function is len
+
+
+@pytest.mark.parametrize(
+    ("choice", "extra"),
+    [
+        ("launcher=joblib", "joblib"),
+        ("launcher=ray", "ray"),
+        ("launcher=submitit_slurm", "slurm"),
+        ("sweeper=search", "optuna"),
+    ],
+)
+def test_a_missing_plugin_is_named_with_the_extra_that_brings_it(
+    choice: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callback, "installed", lambda package: False)
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose("train", [f"hydra/{choice}"], return_hydra_config=True)
+    with pytest.raises(SystemExit, match=rf"is not installed: pip install -e '\.\[{extra}\]' brings it\."):
+        callback.Sweep().on_multirun_start(cfg)
+    assert extra in (ROOT / "pyproject.toml").read_text()
+
+
+def test_a_record_is_plain_json(tmp_path: Path) -> None:
+    assert sweep(tmp_path, "seed=5", f"hydra.sweep.dir={tmp_path}/one") == 0
+    record = json.loads((tmp_path / "one/0/job.json").read_text())
+    assert record["status"] == "finished"
+    assert "seed=5" in record["overrides"]
+    assert record["figures"]["images_seen"] == 96 == sum(OmegaConf.load(tmp_path / "one/0/config.yaml").growth.images)
