@@ -26,7 +26,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_panel_is_laid_out_and_shows_what_a_run_logs(tiny: Callable[..., DictConfig], tmp_path: Path) -> None:
-    train(tiny("evaluation=attributes", "evaluation.count=20"))
+    train(tiny("evaluation=default", "metrics=none", "evaluation.count=20"))
     with (tmp_path / "run/metrics.csv").open(newline="") as file:
         logged = next(csv.reader(file))
     made = workspace("us", "t2f")

@@ -82,7 +82,7 @@ def test_jobs_through_a_launcher_have_folders_of_their_own(tmp_path: Path) -> No
 def test_a_search_keeps_its_study_and_outlives_failed_trials(tmp_path: Path) -> None:
     optuna = pytest.importorskip("optuna")
     search = ["hydra/sweeper=search", "name=search", "growth.images=[16,16]", "loss=logistic,hinge"]
-    search += ["evaluation=attributes", "evaluation.count=20"]
+    search += ["evaluation=default", "metrics=none", "evaluation.count=20"]
     assert sweep(tmp_path, *search, "hydra.sweeper.n_trials=2") == 0
     # Another worker: it goes on with the study; what is asked of its trial is not measured.
     assert sweep(tmp_path, *search, "hydra.sweeper.n_trials=1", "objective=beauty") == 1
