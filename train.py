@@ -10,18 +10,20 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from t2f.batches.datamodule import FaceDataModule
+from t2f.callbacks.checkpoints import Checkpoints
 from t2f.callbacks.progress import show_where_it_is
 from t2f.conditions.base import fit_conditioner, save_conditioner
 from t2f.config import quiet_libraries, register_resolvers
 from t2f.errors import disk_errors, hydra_errors, require
 from t2f.loggers import finish_wandb
 from t2f.resume import SafeCheckpointIO, checkpoint_to_resume
+from t2f.stopping import exit_on_signals, stop_as_told
 
 register_resolvers()
 
 
 def train(cfg: DictConfig) -> dict[str, float]:
-    """Run one training as configured; the figures of its evaluation."""
+    """Run one training as configured; the figures of its evaluation. A signal that stopped it is raised again."""
     pl.seed_everything(cfg.seed, verbose=False)
     folder = Path(cfg.paths.run)
     checkpoint = checkpoint_to_resume(cfg)
@@ -45,26 +47,30 @@ def train(cfg: DictConfig) -> dict[str, float]:
     with disk_errors(f"the config in {folder}"):
         (folder / "config.yaml").write_text(config)
 
+    callbacks = [instantiate(callback) for callback in cfg.callbacks.values()]
     trainer = instantiate(
         cfg.trainer,
-        callbacks=[instantiate(callback) for callback in cfg.callbacks.values()],
+        callbacks=callbacks,
         logger=[instantiate(logger) for logger in cfg.logger.values()],
         plugins=[SafeCheckpointIO()],
     )
     trainer.fit(system, data, ckpt_path=checkpoint, weights_only=True)
+    stopped_by = next((each.stopped_by for each in callbacks if isinstance(each, Checkpoints)), None)
     figures: dict[str, float] = {}
-    if system.images_seen >= schedule.total_images and cfg.evaluation:
+    if system.images_seen >= schedule.total_images and cfg.evaluation and not stopped_by:
         figures = instantiate(cfg.evaluation)(system, data, folder)
     if trainer.is_global_zero:
         overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
         show_where_it_is(folder, overrides, system.images_seen, schedule.total_images, conditioner.example, Console())
+    if stopped_by:
+        stop_as_told(stopped_by, trainer.is_global_zero)
     return figures
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> None:
     quiet_libraries()
-    with hydra_errors(), finish_wandb():
+    with exit_on_signals(), hydra_errors(), finish_wandb():
         train(cfg)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import torch
 from omegaconf import OmegaConf
 
+from t2f.resume import AUTO, run_to_resume
+
 
 def fast_precision(accelerator: str) -> str:
     """Lightning's precision for the device that will train: bf16 where its arithmetic is fast, else float32."""
@@ -23,16 +25,13 @@ def fast_precision(accelerator: str) -> str:
 
 
 def run_folder(runs: str, name: str, resume: bool | str) -> str:
-    """A new folder, named by the time to the microsecond; with `resume`, the newest one of this name that has a
-    checkpoint, or the given one."""
-    if isinstance(resume, str):
+    """A new folder, named by the time to the microsecond; with `resume` true or auto, the newest one of this name
+    that has a whole checkpoint, if any; otherwise the one that `resume` names."""
+    if isinstance(resume, str) and resume != AUTO:
         return resume
     parent = Path(runs) / str(name)
-    if resume:
-        stopped = sorted(folder.parent.parent for folder in parent.glob("*/checkpoints/last.ckpt"))
-        if stopped:
-            return str(stopped[-1])
-    return str(parent / datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f"))
+    stopped = run_to_resume(parent) if resume else None
+    return str(stopped or parent / datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f"))
 
 
 def quiet_libraries() -> None:

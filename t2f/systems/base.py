@@ -80,8 +80,23 @@ class GANSystem(pl.LightningModule):
             for group in optimizer.param_groups:
                 group["lr"] = optimizer.defaults["lr"] * factor
 
+    def on_train_start(self) -> None:
+        # Those of a checkpoint are on the CPU.
+        self._sums = {name: value.to(self.device) for name, value in self._sums.items()}
+
+    def share_sums(self) -> None:
+        """Make what the processes have summed up the mean of all."""
+        if self._sums and self.trainer.world_size > 1:
+            mean = self.trainer.strategy.reduce(torch.stack(list(self._sums.values())), reduce_op="mean")
+            assert isinstance(mean, Tensor)
+            self._sums = dict(zip(self._sums, mean, strict=True))
+
     def read_averages(self) -> dict[str, float]:
-        """The averages of what `train_on` reported since the last reading, each over the steps that reported it."""
+        """The averages of what `train_on` reported since the last reading, in all processes.
+
+        Each is over the steps that reported it. To be called in all processes at once.
+        """
+        self.share_sums()
         averages = {name: float(value) / self._counts[name] for name, value in self._sums.items()}
         self._sums.clear()
         self._counts.clear()
@@ -99,11 +114,13 @@ class GANSystem(pl.LightningModule):
             )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.share_sums()
         checkpoint[CHECKPOINT_KEY] = {
             **self.card,
             "images_seen": self.images_seen,
             "resolution": self.position.resolution,
             "alpha": self.position.alpha,
+            "not_yet_logged": {name: (value, self._counts[name]) for name, value in self._sums.items()},
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -122,6 +139,9 @@ class GANSystem(pl.LightningModule):
                 "resume with the model settings it had."
             )
         self.images_seen = saved["images_seen"]
+        not_yet_logged = saved.get("not_yet_logged", {})  # what older checkpoints lack
+        self._sums = {name: value for name, (value, _) in not_yet_logged.items()}
+        self._counts = Counter({name: count for name, (_, count) in not_yet_logged.items()})
 
 
 def step_seed(seed: int, rank: int, images_seen: int) -> int:
