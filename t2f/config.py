@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import torch
 from omegaconf import OmegaConf
 
+from t2f.errors import require
 from t2f.resume import AUTO, run_to_resume
 
 
@@ -26,10 +28,18 @@ def fast_precision(accelerator: str) -> str:
 
 def run_folder(runs: str, name: str, resume: bool | str) -> str:
     """A new folder, named by the time to the microsecond; with `resume` true or auto, the newest one of this name
-    that has a whole checkpoint, if any; otherwise the one that `resume` names."""
+    that has a whole checkpoint, if any; otherwise the one that `resume` names.
+
+    Raises `UserError` where none can be made.
+    """
     if isinstance(resume, str) and resume != AUTO:
         return resume
     parent = Path(runs) / str(name)
+    there = next(folder for folder in (parent, *parent.absolute().parents) if folder.exists())
+    require(
+        there.is_dir() and os.access(there, os.W_OK | os.X_OK),
+        f"No run can be kept in {parent}, since {there} is no folder that you may write to: set paths.runs=FOLDER.",
+    )
     stopped = run_to_resume(parent) if resume else None
     return str(stopped or parent / datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f"))
 

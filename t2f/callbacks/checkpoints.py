@@ -66,7 +66,11 @@ class Checkpoints(ClockCallback):
         # Only now: what is saved once Lightning has left its loop counts as finished, and would not go on.
         trainer.should_stop = trainer.should_stop or self.stopped_by is not None
 
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+    # Before Lightning puts back the handlers that it replaced itself.
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.stop.ignore()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         self.stop.ignore()
 
 
