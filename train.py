@@ -10,12 +10,13 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from t2f.batches.datamodule import FaceDataModule
-from t2f.callbacks.checkpoints import Checkpoints
 from t2f.callbacks.progress import show_where_it_is
 from t2f.conditions.base import fit_conditioner, save_conditioner
 from t2f.config import quiet_libraries, register_resolvers
 from t2f.errors import disk_errors, hydra_errors, require
+from t2f.fitting import fit
 from t2f.loggers import finish_wandb
+from t2f.processes import one_at_a_time
 from t2f.resume import SafeCheckpointIO, checkpoint_to_resume
 from t2f.stopping import exit_on_signals, stop_as_told
 
@@ -35,8 +36,9 @@ def train(cfg: DictConfig) -> dict[str, float]:
     )
 
     source = instantiate(cfg.data)
-    source.prepare()
-    conditioner = fit_conditioner(instantiate(cfg.conditioning.conditioner), source.train)
+    with one_at_a_time(Path(cfg.paths.cache)):
+        source.prepare()
+        conditioner = fit_conditioner(instantiate(cfg.conditioning.conditioner), source.train)
     cfg.conditioning.size = conditioner.size
     schedule = instantiate(cfg.growth, dataset_size=len(source.train))
     data = FaceDataModule(source, conditioner, schedule, cfg.labelled_share, cfg.seed, cfg.workers)
@@ -44,18 +46,17 @@ def train(cfg: DictConfig) -> dict[str, float]:
     config = OmegaConf.to_yaml(cfg, resolve=True)
     card = {"config": config, "conditioner": save_conditioner(conditioner)}
     system = instantiate(cfg.model, card=card, _convert_="all")
-    with disk_errors(f"the config in {folder}"):
-        (folder / "config.yaml").write_text(config)
 
-    callbacks = [instantiate(callback) for callback in cfg.callbacks.values()]
     trainer = instantiate(
         cfg.trainer,
-        callbacks=callbacks,
+        callbacks=[instantiate(callback) for callback in cfg.callbacks.values()],
         logger=[instantiate(logger) for logger in cfg.logger.values()],
         plugins=[SafeCheckpointIO()],
     )
-    trainer.fit(system, data, ckpt_path=checkpoint, weights_only=True)
-    stopped_by = next((each.stopped_by for each in callbacks if isinstance(each, Checkpoints)), None)
+    if trainer.is_global_zero:
+        with disk_errors(f"the config in {folder}"):
+            (folder / "config.yaml").write_text(config)
+    stopped_by = fit(trainer, system, data, checkpoint)
     figures: dict[str, float] = {}
     if system.images_seen >= schedule.total_images and cfg.evaluation and not stopped_by:
         figures = instantiate(cfg.evaluation)(system, data, folder)

@@ -14,6 +14,9 @@ class UserError(Exception):
     """Something that the user can mend. The message says what is wrong, where, and what to do."""
 
 
+USER_ERROR = f"{UserError.__module__}.{UserError.__name__}: "
+
+
 def require(condition: bool, message: str) -> None:
     """Raise `UserError` unless the condition holds."""
     if not condition:
@@ -43,6 +46,7 @@ def sentence_of(error: BaseException) -> str | None:
     from hydra.errors import InstantiationException
     from lightning_fabric.utilities.exceptions import MisconfigurationException
     from omegaconf.errors import OmegaConfBaseException
+    from torch.multiprocessing.spawn import ProcessRaisedException
 
     cause: BaseException | None = error
     while cause is not None:
@@ -58,6 +62,8 @@ def sentence_of(error: BaseException) -> str | None:
         sentence = f"Weights & Biases: {error}; set WANDB_MODE=offline to go on without an account."
     elif isinstance(error, torch.OutOfMemoryError):
         sentence = "The device's memory is full: lower growth.batch_sizes or model.networks.generator.channels."
+    elif isinstance(error, ProcessRaisedException) and USER_ERROR in str(error):  # what the process would have printed
+        sentence = str(error).rpartition(USER_ERROR)[2].strip()
     elif isinstance(error, OSError) and error.errno in FULL:
         sentence = f"The disk is full ({error.filename or error.strerror}): free some space and run again."
     elif isinstance(error, RuntimeError) and "DataLoader worker" in str(error):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,22 +14,35 @@ from pytorch_lightning.utilities import rank_zero_only
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
 
+SECONDS_OF_ONE_SIGNAL = 2.0
+
 
 class StopRequest:
-    """From `listen` to `ignore`, the first signal is only noted in `number`; a second one acts as it did before."""
+    """From `listen` to `ignore`, the first signal is only noted in `number`; a later one acts as it did before.
+
+    Launchers send their processes what the terminal has sent them already: that is no second signal.
+    """
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self.noted_at = 0.0
         self.before: dict[int, Any] = {}
+        self.pass_on: Callable[[int], None] | None = None
 
-    def listen(self) -> None:
-        """Python tells signals to its main thread only: elsewhere none is heard."""
+    def listen(self, pass_on: Callable[[int], None] | None = None) -> None:
+        """Python tells signals to its main thread only: elsewhere none is heard. `pass_on` is told the first, too."""
+        self.pass_on = pass_on
         if threading.current_thread() is threading.main_thread():
             self.before = {number: signal.signal(number, self.note) for number in SIGNALS}
 
     def note(self, number: int, frame: Any) -> None:
-        self.number = number
-        self.ignore()
+        if self.number is None:
+            self.number, self.noted_at = number, time.monotonic()
+            if self.pass_on is not None:
+                self.pass_on(number)
+        elif time.monotonic() - self.noted_at > SECONDS_OF_ONE_SIGNAL:
+            self.ignore()
+            signal.raise_signal(number)
 
     def ignore(self) -> None:
         for number, handler in self.before.items():

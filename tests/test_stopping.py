@@ -26,18 +26,22 @@ def test_who_listens_already_is_left_to_it() -> None:
             request.listen()
             signal.raise_signal(signal.SIGUSR2)
             assert (request.number, heard) == (signal.SIGUSR2, [])
+            request.ignore()
             stop_as_told(request.number, is_global_zero=True)
         assert heard == [signal.SIGUSR2]
     finally:
         signal.signal(signal.SIGUSR2, before)
 
 
-def test_the_first_signal_is_noted_and_the_second_acts() -> None:
+def test_the_first_signal_is_noted_and_the_second_acts(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed_on: list[int] = []
     with exit_on_signals():
         request = StopRequest()
-        request.listen()
+        request.listen(passed_on.append)
         signal.raise_signal(signal.SIGTERM)
-        assert request.number == signal.SIGTERM
+        signal.raise_signal(signal.SIGTERM)  # at once: a launcher has sent on what the terminal sent
+        assert (request.number, passed_on) == (signal.SIGTERM, [signal.SIGTERM])
+        monkeypatch.setattr("t2f.stopping.SECONDS_OF_ONE_SIGNAL", 0.0)
         with pytest.raises(SystemExit) as ended:
             signal.raise_signal(signal.SIGINT)
         assert ended.value.code == 130

@@ -22,8 +22,8 @@ from t2f.systems.learning_rate import LearningRateSchedule
 class GANSystem(pl.LightningModule):
     """A GAN on the clock of images seen: real images shown to the discriminator, summed over processes.
 
-    `position` is set before each step by the growth callback. All randomness of a step follows from (seed, rank,
-    images seen), so a run that resumes needs no random state.
+    `position` is set before each step by the growth callback. All randomness of a step follows from (seed, images
+    seen, place in the batch), so a run that resumes needs no random state, nor does the number of processes matter.
     """
 
     position: Position
@@ -59,7 +59,7 @@ class GANSystem(pl.LightningModule):
         """Conditions (B, ...), noise (B, noise_dim) -> images (B, 3, r, r) of the averaged generator as it stands."""
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        torch.manual_seed(step_seed(self.seed, self.global_rank, self.images_seen))
+        torch.manual_seed(step_seed(self.seed, self.images_seen))
         self.set_learning_rates()
         report = self.train_on(batch, self.images_seen // self.position.batch_size)
         for name, value in report.items():
@@ -144,9 +144,9 @@ class GANSystem(pl.LightningModule):
         self._counts = Counter({name: count for name, (_, count) in not_yet_logged.items()})
 
 
-def step_seed(seed: int, rank: int, images_seen: int) -> int:
-    """A 64-bit seed for one process and step; a stream of its own for each."""
-    return int.from_bytes(hashlib.blake2b(f"{seed} {rank} {images_seen}".encode(), digest_size=8).digest(), "big")
+def step_seed(seed: int, images_seen: int) -> int:
+    """A 64-bit seed for one step; a stream of its own for each."""
+    return int.from_bytes(hashlib.blake2b(f"{seed} {images_seen}".encode(), digest_size=8).digest(), "big")
 
 
 @torch.no_grad()
