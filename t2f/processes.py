@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from filelock import FileLock
-from torch.distributed import TCPStore
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # its types do not export it
 
 from t2f.errors import require
 

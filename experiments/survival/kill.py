@@ -215,21 +215,25 @@ def main() -> None:
         most = max(most, killed_of_run)
         shutil.rmtree(folder / name)
         runs, killed_of_run = runs + 1, 0
+        results = {
+            "seed": arguments.seed,
+            "kills": kills.total(),
+            "moments": {moment: kills[moment] for moment in MOMENTS},
+            "runs": runs,
+            "most_kills_of_a_run": most,
+            "rows_of_metrics": len(undisturbed["metrics"]),
+            "runs_that_differ": {part: differing[part] for part in undisturbed},
+        }
+        write(arguments.out, results)  # after each run: what was measured so far is not lost, whatever happens
 
-    results = {
-        "seed": arguments.seed,
-        "kills": kills.total(),
-        "moments": {moment: kills[moment] for moment in MOMENTS},
-        "runs": runs,
-        "most_kills_of_a_run": most,
-        "rows_of_metrics": len(undisturbed["metrics"]),
-        "runs_that_differ": {part: differing[part] for part in undisturbed},
-    }
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    (arguments.out / "results.md").write_text(report(results))
-    print((arguments.out / "results.md").read_text())
     shutil.rmtree(folder)
+    print((arguments.out / "results.md").read_text())
+
+
+def write(out: Path, results: dict[str, Any]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    (out / "results.md").write_text(report(results))
 
 
 def report(results: dict[str, Any]) -> str:

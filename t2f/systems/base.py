@@ -84,6 +84,12 @@ class GANSystem(pl.LightningModule):
         # Those of a checkpoint are on the CPU.
         self._sums = {name: value.to(self.device) for name, value in self._sums.items()}
 
+    def on_train_end(self) -> None:
+        # Batch norm's statistics are each process's own from one step's end to the next one's beginning.
+        if self.trainer.world_size > 1:
+            for buffer in self.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+
     def share_sums(self) -> None:
         """Make what the processes have summed up the mean of all."""
         if self._sums and self.trainer.world_size > 1:
