@@ -61,8 +61,10 @@ class Checkpoints(ClockCallback):
             names = ["last", f"{system.position.resolution}px"] if self.stage_is_over(system) else ["last"]
             for name in names:
                 name_too(newest, self.folder / f"{name}.ckpt")
-            for old in sorted(self.folder.glob("[0-9]" * 9 + "*.ckpt"))[: -self.keep]:
-                old.unlink()
+            clocks = sorted(int(path.stem) for path in self.folder.glob("*.ckpt") if path.stem.isdigit())
+            # What is newer was damaged, and passed over: it is no reason to drop a whole one.
+            for clock in [clock for clock in clocks if clock <= system.images_seen][: -self.keep]:
+                (self.folder / f"{clock:09d}.ckpt").unlink()
         # Only now: what is saved once Lightning has left its loop counts as finished, and would not go on.
         trainer.should_stop = trainer.should_stop or self.stopped_by is not None
 
