@@ -65,6 +65,7 @@ class Checkpoints(ClockCallback):
             # What is newer was damaged, and passed over: it is no reason to drop a whole one.
             for clock in [clock for clock in clocks if clock <= system.images_seen][: -self.keep]:
                 (self.folder / f"{clock:09d}.ckpt").unlink()
+        trainer.strategy.barrier("checkpoint named")
         # Only now: what is saved once Lightning has left its loop counts as finished, and would not go on.
         trainer.should_stop = trainer.should_stop or self.stopped_by is not None
 
