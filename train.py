@@ -16,15 +16,21 @@ from t2f.conditions.base import fit_conditioner, save_conditioner
 from t2f.config import quiet_libraries, register_resolvers
 from t2f.errors import disk_errors, hydra_errors, require
 from t2f.evaluation.of_run import evaluate_run
+from t2f.fitting import fit
 from t2f.loggers import finish_wandb
+from t2f.processes import one_at_a_time
 from t2f.resume import SafeCheckpointIO, checkpoint_to_resume
+from t2f.stopping import exit_on_signals, stop_as_told
 from t2f.sweeps.job import run_job
 
 register_resolvers()
 
 
 def train(cfg: DictConfig) -> dict[str, float]:
-    """Run one training as configured; the images seen and planned, and the figures of its evaluation."""
+    """Run one training as configured; the images seen and planned, and the figures of its evaluation.
+
+    A signal that stopped it is raised again.
+    """
     pl.seed_everything(cfg.seed, verbose=False)
     folder = Path(cfg.paths.run)
     checkpoint = checkpoint_to_resume(cfg)
@@ -36,8 +42,9 @@ def train(cfg: DictConfig) -> dict[str, float]:
     )
 
     source = instantiate(cfg.data)
-    source.prepare()
-    conditioner = fit_conditioner(instantiate(cfg.conditioning.conditioner), source.train)
+    with one_at_a_time(Path(cfg.paths.cache)):
+        source.prepare()
+        conditioner = fit_conditioner(instantiate(cfg.conditioning.conditioner), source.train)
     cfg.conditioning.size = conditioner.size
     schedule = instantiate(cfg.growth, dataset_size=len(source.train))
     data = FaceDataModule(source, conditioner, schedule, cfg.labelled_share, cfg.seed, cfg.workers)
@@ -45,8 +52,6 @@ def train(cfg: DictConfig) -> dict[str, float]:
     config = OmegaConf.to_yaml(cfg, resolve=True)
     card = {"config": config, "conditioner": save_conditioner(conditioner)}
     system = instantiate(cfg.model, card=card, _convert_="all")
-    with disk_errors(f"the config in {folder}"):
-        (folder / "config.yaml").write_text(config)
 
     trainer = instantiate(
         cfg.trainer,
@@ -54,13 +59,18 @@ def train(cfg: DictConfig) -> dict[str, float]:
         logger=[instantiate(logger) for logger in cfg.logger.values()],
         plugins=[SafeCheckpointIO()],
     )
-    trainer.fit(system, data, ckpt_path=checkpoint, weights_only=True)
+    if trainer.is_global_zero:
+        with disk_errors(f"the config in {folder}"):
+            (folder / "config.yaml").write_text(config)
+    stopped_by = fit(trainer, system, data, checkpoint)
     figures = {"images_seen": float(system.images_seen), "images_planned": float(schedule.total_images)}
-    if system.images_seen >= schedule.total_images and cfg.evaluation:
+    if system.images_seen >= schedule.total_images and cfg.evaluation and not stopped_by:
         figures |= evaluate_run(instantiate(cfg.evaluation), system, data, config, folder)
     if trainer.is_global_zero:
         overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
         show_where_it_is(folder, overrides, system.images_seen, schedule.total_images, conditioner.example, Console())
+    if stopped_by:
+        stop_as_told(stopped_by, trainer.is_global_zero)
     return figures
 
 
@@ -74,7 +84,7 @@ def train_and_finish(cfg: DictConfig) -> dict[str, float]:
 def main(cfg: DictConfig) -> float | None:
     register_resolvers()  # the processes of a sweep's launcher have not read this file
     quiet_libraries()
-    with hydra_errors():
+    with exit_on_signals(), hydra_errors():
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             return run_job(train_and_finish, cfg)
         train_and_finish(cfg)

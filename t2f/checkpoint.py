@@ -14,21 +14,29 @@ CHECKPOINT_KEY = "t2f"
 """Where a Lightning checkpoint holds what is ours: config, conditioner, clock and growth."""
 
 
-def read_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """A checkpoint of ours as a dictionary. Raises `UserError` for anything else."""
+def read_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
+    """A checkpoint of ours as a dictionary; with `mmap`, its weights are read when they are used.
+
+    Raises `UserError` for anything else.
+    """
+    checkpoint = read_file(path, "cpu", mmap)
+    if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
+        raise UserError(f"{path} is a checkpoint, but not one that t2f made: train with train.py to get one.")
+    return checkpoint
+
+
+def read_file(path: Path, map_location: Any, mmap: bool = False) -> Any:
+    """What torch saved in a file, tensors and plain values only. Raises `UserError` where that cannot be read."""
     if not path.is_file():
         raise UserError(f"There is no checkpoint {path}: give the path of a .ckpt file in a run's checkpoints folder.")
     try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+        return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
     except PermissionError as error:
         raise UserError(f"There is no permission to read the checkpoint {path}.") from error
     except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError, OSError) as error:
         raise UserError(
             f"{path} is no whole checkpoint (truncated, or not made by t2f): use another of the run's checkpoints."
         ) from error
-    if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
-        raise UserError(f"{path} is a checkpoint, but not one that t2f made: train with train.py to get one.")
-    return checkpoint
 
 
 def find_checkpoint(path: Path) -> Path:

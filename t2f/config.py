@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
-from datetime import datetime
 from pathlib import Path
 
 import torch
 from omegaconf import OmegaConf
+
+from t2f.errors import require
+from t2f.processes import launch_name
+from t2f.resume import AUTO, run_to_resume
 
 
 def fast_precision(accelerator: str) -> str:
@@ -23,27 +27,36 @@ def fast_precision(accelerator: str) -> str:
 
 
 def run_folder(runs: str, name: str, resume: bool | str) -> str:
-    """A new folder, named by the time to the microsecond; with `resume`, the newest one of this name that has a
-    checkpoint, or the given one."""
-    if isinstance(resume, str):
+    """A new folder, named by the time, the same in all processes of a run.
+
+    With `resume` true or auto, the newest one of this name that has a whole checkpoint, if any; otherwise the one that
+    `resume` names.
+
+    Raises `UserError` where none can be made.
+    """
+    if isinstance(resume, str) and resume != AUTO:
         return resume
     parent = Path(runs) / str(name)
-    if resume:
-        stopped = sorted(folder.parent.parent for folder in parent.glob("*/checkpoints/last.ckpt"))
-        if stopped:
-            return str(stopped[-1])
-    return str(parent / datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f"))
+    there = next(folder for folder in (parent, *parent.absolute().parents) if folder.exists())
+    require(
+        there.is_dir() and os.access(there, os.W_OK | os.X_OK),
+        f"No run can be kept in {parent}, since {there} is no folder that you may write to: set paths.runs=FOLDER.",
+    )
+    stopped = run_to_resume(parent) if resume else None
+    return str(stopped or parent / launch_name())
 
 
 def quiet_libraries() -> None:
     """Leave out what Lightning says of itself: advertisements, and warnings of what is meant to be so."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for library in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode at the start of training.*")  # the EMA
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")  # Lightning's own call
     warnings.filterwarnings("ignore", message=r".*does not have many workers.*")  # batches are read from memory
 
 
 def register_resolvers() -> None:
-    """Make `${t2f.precision:...}` and `${t2f.run_folder:...}` known to OmegaConf."""
+    """Make `${t2f.precision:...}`, `${t2f.run_folder:...}` and `${t2f.launch:}` known to OmegaConf."""
     OmegaConf.register_new_resolver("t2f.precision", fast_precision, replace=True)
     OmegaConf.register_new_resolver("t2f.run_folder", run_folder, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("t2f.launch", launch_name, use_cache=True, replace=True)

@@ -7,9 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 class UserError(Exception):
     """Something that the user can mend. The message says what is wrong, where, and what to do."""
+
+
+USER_ERROR = f"{UserError.__module__}.{UserError.__name__}: "
 
 
 def require(condition: bool, message: str) -> None:
@@ -24,7 +29,7 @@ def disk_errors(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise UserError(
                 f"The disk is full, so {what} could not be written: free some space and run again."
             ) from error
@@ -41,21 +46,32 @@ def sentence_of(error: BaseException) -> str | None:
     from hydra.errors import InstantiationException
     from lightning_fabric.utilities.exceptions import MisconfigurationException
     from omegaconf.errors import OmegaConfBaseException
+    from torch.multiprocessing.spawn import ProcessRaisedException
 
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, UserError):
             return str(cause)
         cause = cause.__cause__ or cause.__context__
+    sentence = None
     if isinstance(error, InstantiationException):
-        return " ".join(str(error).split())
-    if isinstance(error, MisconfigurationException | OmegaConfBaseException):
-        return str(error).strip().partition("\n")[0]
-    if type(error).__module__.startswith("wandb."):
-        return f"Weights & Biases: {error}; set WANDB_MODE=offline to go on without an account."
-    if isinstance(error, torch.OutOfMemoryError):
-        return "The device's memory is full: lower growth.batch_sizes or model.networks.generator.channels."
-    return None
+        sentence = " ".join(str(error).split())
+    elif isinstance(error, MisconfigurationException | OmegaConfBaseException):
+        sentence = str(error).strip().partition("\n")[0]
+    elif type(error).__module__.startswith("wandb."):
+        sentence = f"Weights & Biases: {error}; set WANDB_MODE=offline to go on without an account."
+    elif isinstance(error, torch.OutOfMemoryError):
+        sentence = "The device's memory is full: lower growth.batch_sizes or model.networks.generator.channels."
+    elif isinstance(error, ProcessRaisedException) and USER_ERROR in str(error):  # what the process would have printed
+        sentence = str(error).rpartition(USER_ERROR)[2].strip()
+    elif isinstance(error, OSError) and error.errno in FULL:
+        sentence = f"The disk is full ({error.filename or error.strerror}): free some space and run again."
+    elif isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
+        sentence = (
+            "A process that reads the data has died, as the system ends some where memory is short: lower workers, "
+            "and go on with resume=true."
+        )
+    return sentence
 
 
 @contextmanager
@@ -70,9 +86,6 @@ def hydra_errors() -> Iterator[None]:
         if sentence is None:
             raise
         raise CompactHydraException(f"error: {sentence}") from None
-    except KeyboardInterrupt:
-        print("Stopped before the training had begun, or while it was being saved.", file=sys.stderr)
-        raise SystemExit(130) from None
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.loggers import Logger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from t2f.errors import disk_errors
@@ -21,7 +21,7 @@ class CSVLogger(Logger):
     """One row a moment, `images_seen` first; a metric that appears later adds a column.
 
     Lightning's own deletes the file of an earlier part of the run; this one keeps its rows, except those
-    that the resumed run is about to write again.
+    that the resumed run is about to write again. Killed at any moment, it leaves a whole file.
     """
 
     def __init__(self, path: str) -> None:
@@ -49,6 +49,17 @@ class CSVLogger(Logger):
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """The run's config is already in its folder."""
 
+    def go_back(self, clock: int) -> None:
+        """Drop the rows of an earlier part of the run after `clock` images; what is next logged at it adds to its row.
+
+        Raises `UserError` when the disk is full.
+        """
+        kept = [row for row in self.rows if int(row[CLOCK]) <= clock]
+        if len(kept) < len(self.rows):
+            self.rows = kept
+            self.write_anew()
+        self.clock = int(kept[-1][CLOCK]) if kept else None
+
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         row: dict[str, Any] = {CLOCK: step, **{name: f"{value:.6g}" for name, value in metrics.items()}}
@@ -57,15 +68,37 @@ class CSVLogger(Logger):
         kept = [old for old in self.rows if int(old[CLOCK]) < (step or 0)]
         new_columns = [name for name in row if name not in self.columns]
         append = self.append and len(kept) == len(self.rows) and not new_columns
-        self.rows, self.columns, self.clock, self.append = [*kept, row], self.columns + new_columns, step, True
+        self.rows, self.columns, self.clock = [*kept, row], self.columns + new_columns, step
+        if not append:
+            self.write_anew()
+            return
+        with disk_errors(f"the metrics {self.path}"), self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, self.columns).writerow(row)
+
+    def write_anew(self) -> None:
+        """All rows, to the side, then renamed."""
+        side = self.path.with_name(f".{self.path.name}.part")
         with disk_errors(f"the metrics {self.path}"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a" if append else "w", newline="", encoding="utf-8") as file:
+            with side.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(file, self.columns)
-                if not append:
-                    writer.writeheader()
-                    writer.writerows(kept)
-                writer.writerow(row)
+                writer.writeheader()
+                writer.writerows(self.rows)
+            side.replace(self.path)
+        self.append = True
+
+
+@rank_zero_only
+def go_back(logger: Logger, clock: int) -> None:
+    """Let a logger forget what an earlier part of the run logged after `clock` images, where it can."""
+    if isinstance(logger, CSVLogger):
+        logger.go_back(clock)
+    elif isinstance(logger, TensorBoardLogger) and clock:
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+
+        # TensorBoard hides what earlier files of the folder hold from this step on.
+        start = Event(session_log=SessionLog(status=SessionLog.START))
+        logger.experiment.file_writer.add_event(start, step=clock + 1)
 
 
 @contextmanager

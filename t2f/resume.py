@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,14 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
-from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint
+from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint, read_file
 from t2f.errors import UserError, disk_errors
+
+AUTO = "auto"
+"""The `resume` that goes on where there is something to go on from, and starts anew where there is not."""
 
 # What must be as it was for a run to go on as if it had never stopped.
 GROUPS = ("seed", "data", "labelled_share", "conditioning", "text", "augment", "model", "loss", "growth", "lr_schedule")
@@ -40,7 +45,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
                 side.unlink(missing_ok=True)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        return read_checkpoint(Path(path), map_location or "cpu")
+        return read_file(Path(path), map_location or "cpu")
 
 
 def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
@@ -48,24 +53,57 @@ def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
 
     Says on the terminal which settings are not those that the checkpoint was trained with.
     """
+    path: Path | None = None
     if cfg.ckpt_path is not None:
         path = Path(cfg.ckpt_path)
     elif cfg.resume:
-        path = Path(cfg.paths.run) / "checkpoints" / "last.ckpt"
-    else:
+        folder = Path(cfg.paths.run) / "checkpoints"
+        path = newest_whole(folder)
+        if path is None and cfg.resume != AUTO:
+            raise UserError(
+                f"There is no checkpoint in {folder} to resume from: give a resume or ckpt_path that exists, "
+                f"resume={AUTO} to start anew where there is none, or neither to start anew."
+            )
+    if path is None:
         return None
-    if not path.is_file():
-        raise UserError(
-            f"There is no checkpoint {path} to resume from: give ckpt_path or resume one that exists, or neither to "
-            "start anew."
-        )
-    saved = OmegaConf.create(read_checkpoint(path)[CHECKPOINT_KEY]["config"])
+    saved = OmegaConf.create(read_checkpoint(path, mmap=True)[CHECKPOINT_KEY]["config"])
     for group in GROUPS:
         before, now = OmegaConf.select(saved, group), OmegaConf.select(cfg, group)
         for key, old, new in differences(before, now, group):
-            note = f"note: resuming with {key}={new}, trained so far with {old}"
-            Console(stderr=True).print(note, style="yellow", markup=False, soft_wrap=True)
+            warn(f"resuming with {key}={new}, trained so far with {old}")
     return path
+
+
+def newest_whole(folder: Path) -> Path | None:
+    """The checkpoint of `folder` with the most images seen that is whole, or None; says which ones it passed over."""
+    clocks, damaged = {}, []
+    for path in folder.glob("*.ckpt"):
+        try:
+            clocks[path] = read_checkpoint(path, mmap=True)[CHECKPOINT_KEY]["images_seen"]
+        except UserError:
+            damaged.append(path)
+    newest = None
+    for path in sorted(clocks, key=lambda path: (clocks[path], path.name), reverse=True):
+        with zipfile.ZipFile(path) as file:  # torch does not look at the checksums that it wrote
+            if file.testzip() is None:
+                newest = path
+                break
+        damaged.append(path)
+    for path in damaged:
+        warn(f"passing over {path}, which is damaged; the newest whole checkpoint beside it is {newest}")
+    return newest
+
+
+def run_to_resume(parent: Path) -> Path | None:
+    """The newest run in `parent` that has a whole checkpoint, or None."""
+    runs = sorted({path.parent.parent for path in parent.glob("*/checkpoints/*.ckpt")}, reverse=True)
+    return next((run for run in runs if newest_whole(run / "checkpoints")), None)
+
+
+@rank_zero_only
+def warn(what: str) -> None:
+    """A note on the terminal, by one process of all."""
+    Console(stderr=True).print(f"note: {what}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def differences(before: Any, now: Any, key: str) -> list[tuple[str, Any, Any]]:

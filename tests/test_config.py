@@ -34,18 +34,3 @@ def test_bf16_on_gpus_from_ampere_on(
 
 def test_each_run_has_a_folder_of_its_own(tmp_path: Path) -> None:
     assert run_folder(str(tmp_path), "t2f", False) != run_folder(str(tmp_path), "t2f", False)
-
-
-def test_resume_takes_the_newest_run_of_the_name_that_has_a_checkpoint(tmp_path: Path) -> None:
-    for name, run, has_checkpoint in (
-        ("t2f", "2026-01-01", True),
-        ("t2f", "2026-01-02", True),
-        ("t2f", "2026-01-03", False),
-        ("other", "2026-01-04", True),
-    ):
-        folder = tmp_path / name / run / "checkpoints"
-        folder.mkdir(parents=True)
-        if has_checkpoint:
-            (folder / "last.ckpt").touch()
-    assert run_folder(str(tmp_path), "t2f", True) == str(tmp_path / "t2f" / "2026-01-02")
-    assert run_folder(str(tmp_path), "t2f", "elsewhere/run") == "elsewhere/run"

@@ -121,6 +121,20 @@ def test_commands_that_need_an_account_are_there() -> None:
     assert (ROOT / sweep[2]).exists()
 
 
+@pytest.mark.parametrize("command", commands("processes"))
+def test_every_command_for_several_processes_composes(command: str) -> None:
+    """tests/test_processes.py runs some."""
+    words = shlex.split(command)
+    overrides = words[words.index("train.py") + 1 :]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose("train", overrides=[each.split(",")[0] for each in overrides if each != "-m"])
+    assert cfg.trainer.strategy.startswith("ddp")
+    launched = {word.split("=")[0]: word.split("=")[1] for word in words if word.startswith("--n")}
+    assert cfg.trainer.devices == int(launched.get("--nproc-per-node", 2))
+    assert cfg.trainer.num_nodes == int(launched.get("--nnodes", 1))
+
+
 @pytest.mark.parametrize(
     ("mark", "write", "place"),
     [

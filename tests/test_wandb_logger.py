@@ -95,7 +95,9 @@ def offline_runs(folder: Path) -> list[Offline]:
 
 
 def test_an_offline_run_has_everything_a_dashboard_wants(tiny: Tiny, tmp_path: Path) -> None:
-    train_and_finish(tiny("logger=wandb", "logger.wandb.tags=[mine]", "evaluation=default", "metrics=none", "evaluation.count=30"))
+    train_and_finish(
+        tiny("logger=wandb", "logger.wandb.tags=[mine]", "evaluation=default", "metrics=none", "evaluation.count=30")
+    )
     assert wandb.run is None
     (there,) = offline_runs(tmp_path / "run")
     assert there.exit_code == 0

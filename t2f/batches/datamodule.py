@@ -15,6 +15,7 @@ from t2f.conditions.base import Conditioner
 from t2f.data.faces import Faces
 from t2f.errors import UserError, require
 from t2f.growth import GrowthSchedule
+from t2f.stopping import leave_signals_to_the_parent
 
 
 class FaceSource(Protocol):
@@ -136,6 +137,7 @@ class FaceDataModule(pl.LightningDataModule):
             sampler=sampler,
             batch_size=None,
             num_workers=self.workers,
+            worker_init_fn=leave_signals_to_the_parent,
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
         )

@@ -2,55 +2,88 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 
 from t2f.callbacks.cadence import ClockCallback
+from t2f.errors import disk_errors, require
+from t2f.stopping import StopRequest
 from t2f.systems.base import GANSystem
 
 
 class Checkpoints(ClockCallback):
-    """Write `last.ckpt` every `every` images, and one named for its resolution after each stage.
+    """Write a checkpoint named for the images seen, `000020000.ckpt`, every `every` images; the newest `keep` stay.
 
-    Ctrl-C ends training after the step, with a checkpoint; pressed again, at once and without. Checkpoints are
-    only taken while losses and weights are finite, so the last one is always good.
+    `last.ckpt` is another name of the newest, and each stage's last one is kept under its resolution, `8px.ckpt`.
+
+    A signal ends training after the step, in all processes, with a checkpoint; a second one at once and without.
+    Checkpoints are only taken while losses and weights are finite, so the last one is always good.
     """
 
-    def __init__(self, folder: str, every: int) -> None:
+    def __init__(self, folder: str, every: int, keep: int) -> None:
         super().__init__(every)
+        require(keep >= 1, f"callbacks.checkpoints.keep is {keep}: it must be at least 1.")
         self.folder = Path(folder)
+        self.keep = keep
+        self.stop = StopRequest()
+        self.stopped_by: int | None = None
 
     def begin(self, trainer: pl.Trainer, system: GANSystem) -> None:
-        self.stopping = False
-        self.handler: Any = None
-        # With several processes the signal could stop them at different steps.
-        if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
+        self.stop.listen()
+        if trainer.is_global_zero:
+            for left_by_a_crash in self.folder.glob(".*.part"):
+                left_by_a_crash.unlink()
 
-            def stop(number: int, frame: Any) -> None:
-                signal.signal(signal.SIGINT, self.handler)
-                self.stopping = True
-
-            self.handler = signal.getsignal(signal.SIGINT)
-            signal.signal(signal.SIGINT, stop)
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        # All processes must stop after the same step, whichever of them was told to.
+        if trainer.strategy.reduce_boolean_decision(self.stop.number is not None, all=False):
+            self.stopped_by = self.stop.number or signal.SIGTERM
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def stage_is_over(self, system: GANSystem) -> bool:
         return system.images_seen >= self.schedule.stage_end(system.position.stage)
 
     def is_milestone(self, system: GANSystem) -> bool:
-        return self.stage_is_over(system) or self.stopping
+        return self.stage_is_over(system) or self.stopped_by is not None
 
     def act(self, trainer: pl.Trainer, system: GANSystem) -> None:
         system.assert_finite()
-        if self.stage_is_over(system):
-            trainer.save_checkpoint(self.folder / f"{system.position.resolution}px.ckpt", weights_only=False)
-        trainer.save_checkpoint(self.folder / "last.ckpt", weights_only=False)
+        newest = self.folder / f"{system.images_seen:09d}.ckpt"
+        trainer.save_checkpoint(newest, weights_only=False)
+        if trainer.is_global_zero:
+            names = ["last", f"{system.position.resolution}px"] if self.stage_is_over(system) else ["last"]
+            for name in names:
+                name_too(newest, self.folder / f"{name}.ckpt")
+            clocks = sorted(int(path.stem) for path in self.folder.glob("*.ckpt") if path.stem.isdigit())
+            # What is newer was damaged, and passed over: it is no reason to drop a whole one.
+            for clock in [clock for clock in clocks if clock <= system.images_seen][: -self.keep]:
+                (self.folder / f"{clock:09d}.ckpt").unlink()
+        trainer.strategy.barrier("checkpoint named")
         # Only now: what is saved once Lightning has left its loop counts as finished, and would not go on.
-        trainer.should_stop = trainer.should_stop or self.stopping
+        trainer.should_stop = trainer.should_stop or self.stopped_by is not None
 
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        if getattr(self, "handler", None) is not None:
-            signal.signal(signal.SIGINT, self.handler)
+    # Before Lightning puts back the handlers that it replaced itself.
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.stop.ignore()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self.stop.ignore()
+
+
+def name_too(file: Path, name: Path) -> None:
+    """Give a file a second name, in place of what had it, at once; a copy where the disk knows no hard links."""
+    side = name.with_name(f".{name.name}.part")
+    with disk_errors(f"the checkpoint {name}"):
+        side.unlink(missing_ok=True)
+        try:
+            os.link(file, side)
+        except OSError:
+            shutil.copyfile(file, side)
+        side.replace(name)

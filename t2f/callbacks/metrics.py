@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 
 from t2f.callbacks.cadence import ClockCallback
+from t2f.loggers import go_back
 from t2f.systems.base import GANSystem
 
 
@@ -21,6 +22,8 @@ class LogMetrics(ClockCallback):
     """
 
     def begin(self, trainer: pl.Trainer, system: GANSystem) -> None:
+        for logger in trainer.loggers:
+            go_back(logger, system.images_seen)
         self.since, self.seen = time.perf_counter(), system.images_seen
 
     def act(self, trainer: pl.Trainer, system: GANSystem) -> None:

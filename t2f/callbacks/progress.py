@@ -16,6 +16,7 @@ from rich.table import Table
 
 from t2f.batches.datamodule import FaceDataModule
 from t2f.callbacks.cadence import data_of
+from t2f.config import quiet_libraries
 from t2f.systems.base import GANSystem
 
 SECONDS_BETWEEN_LINES = 20.0
@@ -25,13 +26,12 @@ SECONDS_BEFORE_ESTIMATE = 15.0  # the first steps are slow
 class TerminalReport(pl.Callback):
     """Data, networks and schedule at the start; a progress bar (plain lines where there is no terminal)."""
 
-    def __init__(self) -> None:
-        self.console = Console()
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        quiet_libraries()  # in processes that Lightning spawned, too
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GANSystem)
-        if not trainer.is_global_zero:
-            self.console.quiet = True
+        self.console = Console(quiet=not trainer.is_global_zero)
         data = data_of(trainer)
         self.schedule = data.schedule
         self.describe(trainer, pl_module, data)

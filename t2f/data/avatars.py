@@ -252,6 +252,10 @@ class Avatars:
             drawn = pool.map(partial(_draw_faces, **self.drawing), chunks)
             yield from track(zip(chunks, drawn, strict=True), f"Drawing {self.total:,} faces", total=len(chunks))
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process opens the cache itself: a memory map would be sent whole.
+        return {name: value for name, value in self.__dict__.items() if name != "faces"}
+
     @cached_property
     def faces(self) -> Faces:
         """All faces of the cache, the training faces first."""

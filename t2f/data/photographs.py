@@ -189,6 +189,10 @@ class Photographs(ABC):
             about = json.loads((self.folder / "about.json").read_text(encoding="utf-8"))
             return dict(about["left_out"])
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process opens the cache itself: a memory map would be sent whole.
+        return {name: value for name, value in self.__dict__.items() if name != "_split"}
+
     @cached_property
     def _split(self) -> tuple[Faces, int]:
         """All faces of the cache, and how many of them are to train on."""

@@ -20,6 +20,7 @@ def evaluate_run(
 
     All processes must call it; figures are given in the first one.
     """
+    system.to(system.trainer.strategy.root_device)  # Lightning has brought it back to the CPU
     findings = evaluation(system, data.source, data.conditioner)
     figures = findings.flat()
     if system.trainer.is_global_zero:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from t2f.errors import require
+from t2f.networks.sharing import drawn
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -60,7 +61,7 @@ class Interpolated(GradientPenalty):
     """WGAN-GP: weight * E (||grad D(x)|| - 1)^2, x between real and fake (Gulrajani et al. 2017, arXiv:1704.00028)."""
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
-        share = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)
+        share = drawn(torch.rand, len(real), *[1] * (real.ndim - 1), device=real.device).to(real.dtype)
         between = torch.lerp(real, fake.detach(), share)
         norm = (squared_gradient_norm(critic, between) + 1e-12).sqrt()
         return self.weight * self.every * (norm - 1).square().mean()

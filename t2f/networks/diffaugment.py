@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2f.errors import require
+from t2f.networks.sharing import drawn
 
 
 class DiffAugment(nn.Module):
@@ -31,7 +32,7 @@ class DiffAugment(nn.Module):
 
     def draw(self, count: int, device: torch.device) -> Tensor:
         """Seven numbers in [0, 1) an image: (count, 7); no randomness is used up where nothing changes."""
-        return torch.rand(count, 7, device=device) if self.policy else torch.empty(count, 7, device=device)
+        return drawn(torch.rand, count, 7, device=device) if self.policy else torch.empty(count, 7, device=device)
 
     def change(self, images: Tensor, numbers: Tensor) -> Tensor:
         """The images (B, 3, r, r), changed as `numbers` (B, 7) say."""

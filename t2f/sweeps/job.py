@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 
 from t2f.errors import disk_errors, require, sentence_of
+from t2f.resume import AUTO
 
 RECORD = "job.json"
 
@@ -59,8 +60,8 @@ def run_job(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig) ->
         "started with, or give a new one another hydra.sweep.dir.",
     )
     if job.status != "finished":
-        if (folder / "checkpoints" / "last.ckpt").exists():
-            cfg.resume, cfg.ckpt_path = True, None
+        if any((folder / "checkpoints").glob("*.ckpt")):
+            cfg.resume, cfg.ckpt_path = AUTO, None
         attempt(train, cfg, job, folder)
     return job.figures.get(cfg.objective) if cfg.objective and job.status == "finished" else None
 
@@ -72,21 +73,23 @@ def attempt(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig, jo
     before, start = job.minutes, time.perf_counter()
     try:
         job.figures = train(cfg)
-        job.status = "finished" if job.figures["images_seen"] >= job.figures["images_planned"] else "stopped"
+        job.status = "finished"
         require(
-            job.status == "stopped" or cfg.objective in (None, *job.figures),
+            cfg.objective in (None, *job.figures),
             f"objective={cfg.objective} is none of this run's figures, which are {', '.join(job.figures)}.",
         )
+    except (SystemExit, KeyboardInterrupt):  # by Ctrl-C or another signal, which is meant for the whole sweep
+        job.status = "stopped"
+        print(f"The sweep goes on by its command with hydra.sweep.dir={folder.parent}", file=sys.stderr)
+        raise
     except Exception as error:
         job.status = "failed"
         job.error = sentence_of(error) or f"{type(error).__name__}: {error}"
         (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
         print(f"error: {job.error} (the sweep goes on; {folder / 'error.txt'})", file=sys.stderr)
-    job.minutes = before + (time.perf_counter() - start) / 60
-    job.write(folder)
-    if job.status == "stopped":  # by Ctrl-C, which is meant for the whole sweep
-        print(f"The sweep goes on by its command with hydra.sweep.dir={folder.parent}", file=sys.stderr)
-        raise SystemExit(130)
+    finally:
+        job.minutes = before + (time.perf_counter() - start) / 60
+        job.write(folder)
 
 
 def jobs_in(folder: Path) -> dict[str, Job]:

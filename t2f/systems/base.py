@@ -22,8 +22,8 @@ from t2f.systems.learning_rate import LearningRateSchedule
 class GANSystem(pl.LightningModule):
     """A GAN on the clock of images seen: real images shown to the discriminator, summed over processes.
 
-    `position` is set before each step by the growth callback. All randomness of a step follows from (seed, rank,
-    images seen), so a run that resumes needs no random state.
+    `position` is set before each step by the growth callback. All randomness of a step follows from (seed, images
+    seen, place in the batch), so a run that resumes needs no random state, nor does the number of processes matter.
     """
 
     position: Position
@@ -64,7 +64,7 @@ class GANSystem(pl.LightningModule):
         """Conditions (B, ...), uint8 images (B, 3, R, R) -> how real and fitting the discriminator finds them: (B,)."""
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        torch.manual_seed(step_seed(self.seed, self.global_rank, self.images_seen))
+        torch.manual_seed(step_seed(self.seed, self.images_seen))
         self.set_learning_rates()
         report = self.train_on(batch, self.images_seen // self.position.batch_size)
         for name, value in report.items():
@@ -85,8 +85,29 @@ class GANSystem(pl.LightningModule):
             for group in optimizer.param_groups:
                 group["lr"] = optimizer.defaults["lr"] * factor
 
+    def on_train_start(self) -> None:
+        # Those of a checkpoint are on the CPU.
+        self._sums = {name: value.to(self.device) for name, value in self._sums.items()}
+
+    def on_train_end(self) -> None:
+        # Batch norm's statistics are each process's own from one step's end to the next one's beginning.
+        if self.trainer.world_size > 1:
+            for buffer in self.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+
+    def share_sums(self) -> None:
+        """Make what the processes have summed up the mean of all."""
+        if self._sums and self.trainer.world_size > 1:
+            mean = self.trainer.strategy.reduce(torch.stack(list(self._sums.values())), reduce_op="mean")
+            assert isinstance(mean, Tensor)
+            self._sums = dict(zip(self._sums, mean, strict=True))
+
     def read_averages(self) -> dict[str, float]:
-        """The averages of what `train_on` reported since the last reading, each over the steps that reported it."""
+        """The averages of what `train_on` reported since the last reading, in all processes.
+
+        Each is over the steps that reported it. To be called in all processes at once.
+        """
+        self.share_sums()
         averages = {name: float(value) / self._counts[name] for name, value in self._sums.items()}
         self._sums.clear()
         self._counts.clear()
@@ -113,11 +134,13 @@ class GANSystem(pl.LightningModule):
             )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.share_sums()
         checkpoint[CHECKPOINT_KEY] = {
             **self.card,
             "images_seen": self.images_seen,
             "resolution": self.position.resolution,
             "alpha": self.position.alpha,
+            "not_yet_logged": {name: (value, self._counts[name]) for name, value in self._sums.items()},
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -136,11 +159,14 @@ class GANSystem(pl.LightningModule):
                 "resume with the model settings it had."
             )
         self.images_seen = saved["images_seen"]
+        not_yet_logged = saved.get("not_yet_logged", {})  # what older checkpoints lack
+        self._sums = {name: value for name, (value, _) in not_yet_logged.items()}
+        self._counts = Counter({name: count for name, (_, count) in not_yet_logged.items()})
 
 
-def step_seed(seed: int, rank: int, images_seen: int) -> int:
-    """A 64-bit seed for one process and step; a stream of its own for each."""
-    return int.from_bytes(hashlib.blake2b(f"{seed} {rank} {images_seen}".encode(), digest_size=8).digest(), "big")
+def step_seed(seed: int, images_seen: int) -> int:
+    """A 64-bit seed for one step; a stream of its own for each."""
+    return int.from_bytes(hashlib.blake2b(f"{seed} {images_seen}".encode(), digest_size=8).digest(), "big")
 
 
 @torch.no_grad()

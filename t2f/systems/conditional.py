@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from t2f.losses import AdversarialLoss, GradientPenalty
 from t2f.networks.conditional import ConditionalGenerator
 from t2f.networks.conditioning import kl_to_standard_normal
 from t2f.networks.interfaces import Discriminator
+from t2f.networks.sharing import drawn, gathered
 from t2f.pictures import to_float
 from t2f.systems.base import GANSystem, update_average
 from t2f.systems.learning_rate import LearningRateSchedule
@@ -104,15 +105,25 @@ class ConditionalGAN(GANSystem):
         else:
             for_drawing, for_judging = embedding.detach(), embedding
         # Both steps use this one drawing: the generator changes only after its gradient has been taken.
-        noise = torch.randn(len(real), self.noise_dim, device=self.device)
+        noise = drawn(torch.randn, len(real), self.noise_dim, device=self.device)
         fake, moments = self.networks.draw(for_drawing, noise, resolution, alpha)
 
-        wrong = for_judging[nearest_different(batch["conditions"][:labelled])] if self.matching_aware else None
+        wrong = self.wrong_words(batch, for_judging) if self.matching_aware else None
         report = self.discriminator_step(real, fake.detach(), for_judging, wrong, labelled, step)
         if step % self.n_critic == 0:
             report |= self.generator_step(real, fake, moments, for_drawing, labelled)
             self.update_ema(len(real) * self.trainer.world_size * self.n_critic)
         return report
+
+    def wrong_words(self, batch: Batch, embedding: Tensor) -> Tensor:
+        """Embeddings of words that do not fit the labelled faces: those of others in the batch of all processes."""
+        labelled = batch["labelled"]
+        if self.trainer.world_size == 1:
+            return embedding[nearest_different(batch["conditions"][:labelled])]
+        others = gathered(batch["conditions"])[: int(gathered(torch.tensor([labelled], device=self.device)).sum())]
+        wrong = others[nearest_different(others)][self.global_rank :: self.trainer.world_size]
+        with torch.set_grad_enabled(embedding.requires_grad):
+            return cast(Tensor, self.networks.encoder(wrong))
 
     def discriminator_step(
         self, real: Tensor, fake: Tensor, embedding: Tensor, wrong: Tensor | None, labelled: int, step: int

@@ -1,0 +1,70 @@
+"""One `fit`, in one process or in several, that tells which signal ended it."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher, _SubprocessScriptLauncher
+
+from t2f.batches.datamodule import FaceDataModule
+from t2f.callbacks.checkpoints import Checkpoints
+from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint
+from t2f.errors import UserError, require
+from t2f.stopping import StopRequest
+from t2f.systems.base import GANSystem
+
+
+def fit(trainer: pl.Trainer, system: GANSystem, data: FaceDataModule, checkpoint: Path | None) -> int | None:
+    """Train, from a checkpoint if there is one; the number of the signal that ended it, or None."""
+    launcher = trainer.strategy.launcher
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]  # missing from Lightning's types
+    checkpoints = next((each for each in callbacks if isinstance(each, Checkpoints)), None)
+    if isinstance(launcher, _MultiProcessingLauncher):
+        if checkpoints is None:
+            raise UserError("trainer=ddp_spawn needs callbacks.checkpoints: its processes hand the model back in one.")
+        return fit_in_children(trainer, launcher, system, data, checkpoint, checkpoints.folder)
+    if isinstance(launcher, _SubprocessScriptLauncher):
+        require_single_job(trainer, launcher)
+    try:
+        trainer.fit(system, data, ckpt_path=checkpoint, weights_only=True)
+    except BaseException:
+        if isinstance(launcher, _SubprocessScriptLauncher):
+            launcher.kill(signal.SIGKILL)  # they may wait for this process without end
+        raise
+    return checkpoints.stopped_by if checkpoints else None
+
+
+def require_single_job(trainer: pl.Trainer, launcher: _SubprocessScriptLauncher) -> None:
+    """Raise `UserError` in a sweep: Lightning starts its processes by the command line, which is the whole sweep's."""
+    require(
+        launcher.cluster_environment.creates_processes_externally
+        or trainer.world_size == 1
+        or not HydraConfig.initialized()
+        or HydraConfig.get().mode != RunMode.MULTIRUN,
+        "In a sweep, trainer=ddp would start the whole sweep again in each process: use trainer=ddp_spawn, or start "
+        "the sweep with torchrun.",
+    )
+
+
+def fit_in_children(
+    trainer: pl.Trainer,
+    launcher: _MultiProcessingLauncher,
+    system: GANSystem,
+    data: FaceDataModule,
+    checkpoint: Path | None,
+    folder: Path,
+) -> int | None:
+    """Train in processes of Lightning's, which bring back the weights and nothing of where the training stands."""
+    request = StopRequest()
+    request.listen(pass_on=launcher.kill)
+    try:
+        trainer.fit(system, data, ckpt_path=checkpoint, weights_only=True)
+    finally:
+        request.ignore()
+    system.images_seen = read_checkpoint(folder / "last.ckpt", mmap=True)[CHECKPOINT_KEY]["images_seen"]
+    system.position = data.schedule.at(system.images_seen)
+    return request.number

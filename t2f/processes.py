@@ -1,0 +1,67 @@
+"""What the processes of one run must agree on before Lightning connects them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+from filelock import FileLock
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # its types do not export it
+
+from t2f.errors import require
+
+FORMAT = "%Y-%m-%d_%H-%M-%S-%f"
+
+
+def launch_name() -> str:
+    """The time, to the microsecond; where torchrun or SLURM's srun started several processes, the same for all."""
+    if "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ["WORLD_SIZE"]) > 1:
+        return torchrun_name()
+    if int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in os.environ:
+        return slurm_name()
+    return datetime.now().strftime(FORMAT)
+
+
+@cache
+def torchrun_name() -> str:
+    """The time when the first of torchrun's processes asked, told to the others through torchrun's own store."""
+    store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
+    key = f"t2f/launch/{os.environ['TORCHELASTIC_RESTART_COUNT']}"
+    if os.environ["RANK"] == "0":
+        store.set(key, datetime.now().strftime(FORMAT))
+    return store.get(key).decode()
+
+
+def slurm_name() -> str:
+    """When SLURM started the job, and the numbers of the job and of its step."""
+    start = os.environ.get("SLURM_JOB_START_TIME")
+    require(
+        start is not None,
+        "This SLURM does not tell its jobs when they started, so the processes cannot agree on a folder: set "
+        "hydra.run.dir=FOLDER.",
+    )
+    time = datetime.fromtimestamp(int(start or 0)).strftime(FORMAT)
+    return f"{time}-{os.environ['SLURM_JOB_ID']}.{os.environ.get('SLURM_STEP_ID', '0')}"
+
+
+@contextmanager
+def one_at_a_time(cache: Path) -> Iterator[None]:
+    """Let one process into the block, of all that use this cache: the others then find what it has prepared.
+
+    Where the cache cannot be written to, there is nothing to wait for.
+    """
+    lock = FileLock(cache / ".lock")
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()

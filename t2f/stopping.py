@@ -1,0 +1,85 @@
+"""The signals that ask a run to stop: Ctrl-C, `kill`, and what clusters send before they end a job."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pytorch_lightning.utilities import rank_zero_only
+
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
+
+SECONDS_OF_ONE_SIGNAL = 2.0
+
+
+class StopRequest:
+    """From `listen` to `ignore`, the first signal is only noted in `number`; a later one acts as it did before.
+
+    Launchers send their processes what the terminal has sent them already: that is no second signal.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self.noted_at = 0.0
+        self.before: dict[int, Any] = {}
+        self.pass_on: Callable[[int], None] | None = None
+
+    def listen(self, pass_on: Callable[[int], None] | None = None) -> None:
+        """Python tells signals to its main thread only: elsewhere none is heard. `pass_on` is told the first, too."""
+        self.pass_on = pass_on
+        if threading.current_thread() is threading.main_thread():
+            self.before = {number: signal.signal(number, self.note) for number in SIGNALS}
+
+    def note(self, number: int, frame: Any) -> None:
+        if self.number is None:
+            self.number, self.noted_at = number, time.monotonic()
+            if self.pass_on is not None:
+                self.pass_on(number)
+        elif time.monotonic() - self.noted_at > SECONDS_OF_ONE_SIGNAL:
+            self.ignore()
+            signal.raise_signal(number)
+
+    def ignore(self) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+        self.before = {}
+
+
+@contextmanager
+def exit_on_signals() -> Iterator[None]:
+    """Where nobody else listens to a signal, let it end the block, with the exit status that shells know: 128 + number.
+
+    By an exception, so that what is half written is cleaned up and the loggers are finished.
+    """
+
+    def leave(number: int, frame: Any) -> None:
+        rank_zero_only(print)(f"Stopped by {signal.Signals(number).name}.", file=sys.stderr)
+        raise SystemExit(128 + number)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        free = [n for n in SIGNALS if signal.getsignal(n) in (signal.SIG_DFL, signal.default_int_handler)]
+        before = {number: signal.signal(number, leave) for number in free}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def stop_as_told(number: int, is_global_zero: bool) -> None:
+    """Do at last what the signal asks for. One process tells the outside; a second failure would alarm launchers."""
+    if not is_global_zero:
+        raise SystemExit(0)
+    signal.raise_signal(number)
+
+
+def leave_signals_to_the_parent(worker: int) -> None:
+    """For processes that read data: Ctrl-C and a cluster's signals reach them too, and their parent needs them yet."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,101 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from t2f.checkpoint import read_checkpoint
+from t2f.config import run_folder
+from t2f.errors import UserError
+from t2f.resume import SafeCheckpointIO, checkpoint_to_resume, newest_whole
+
+
+def write(path: Path, images_seen: int) -> Path:
+    """A small checkpoint."""
+    card = {"images_seen": images_seen, "config": "seed: 0"}
+    SafeCheckpointIO().save_checkpoint({"t2f": card, "state_dict": {"weight": torch.ones(1000)}}, path)
+    return path
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def flip_a_bit(path: Path) -> None:
+    """In the middle of the weights: the file still opens."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_the_newest_checkpoint_is_that_of_most_images_whatever_the_files_dates(tmp_path: Path) -> None:
+    """Copying a run gives all its files new dates."""
+    for name, images in (("000000200", 200), ("last", 300), ("4px", 100)):
+        path = write(tmp_path / f"{name}.ckpt", images)
+        os.utime(path, (1000 - images, 1000 - images))
+    assert newest_whole(tmp_path) == tmp_path / "last.ckpt"
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit, lambda path: path.write_bytes(b"")])
+def test_a_damaged_checkpoint_is_passed_over_with_a_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: object
+) -> None:
+    write(tmp_path / "4px.ckpt", 100)
+    older = write(tmp_path / "000000200.ckpt", 200)
+    newest = write(tmp_path / "last.ckpt", 300)
+    assert callable(damage)
+    damage(newest)
+    assert newest_whole(tmp_path) == older
+    assert f"note: passing over {newest}, which is damaged" in capsys.readouterr().err
+    damage(older)
+    assert newest_whole(tmp_path) == tmp_path / "4px.ckpt"
+    damage(tmp_path / "4px.ckpt")
+    assert newest_whole(tmp_path) is None
+
+
+def test_resume_takes_the_newest_run_of_the_name_that_has_a_whole_checkpoint(tmp_path: Path) -> None:
+    for name, run in (("t2f", "2026-01-01"), ("t2f", "2026-01-02"), ("t2f", "2026-01-03"), ("other", "2026-01-04")):
+        write(tmp_path / name / run / "checkpoints/last.ckpt", 100)
+    truncate(tmp_path / "t2f/2026-01-03/checkpoints/last.ckpt")
+    (tmp_path / "t2f/2026-01-05").mkdir()
+    for resume in (True, "auto"):
+        assert run_folder(str(tmp_path), "t2f", resume) == str(tmp_path / "t2f" / "2026-01-02")
+    assert run_folder(str(tmp_path), "t2f", "elsewhere/run") == "elsewhere/run"
+    assert not Path(run_folder(str(tmp_path), "t2f", False)).exists()
+    assert Path(run_folder(str(tmp_path), "new", "auto")).parent == tmp_path / "new"
+
+
+def test_where_there_is_nothing_to_resume_auto_starts_and_true_says_so(tmp_path: Path) -> None:
+    settings = {"ckpt_path": None, "paths": {"run": str(tmp_path)}}
+    assert checkpoint_to_resume(OmegaConf.create({**settings, "resume": "auto"})) is None
+    for resume in (True, str(tmp_path)):
+        with pytest.raises(UserError, match=r"no checkpoint in .* resume=auto to start anew"):
+            checkpoint_to_resume(OmegaConf.create({**settings, "resume": resume}))
+    write(tmp_path / "checkpoints/last.ckpt", 100)
+    found = {
+        resume: checkpoint_to_resume(OmegaConf.create({**settings, "resume": resume})) for resume in (True, "auto")
+    }
+    assert set(found.values()) == {tmp_path / "checkpoints/last.ckpt"}
+
+
+def test_a_place_that_cannot_hold_runs_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"since .*file is no folder that you may write to: set paths\.runs"):
+        run_folder(str(tmp_path / "file" / "runs"), "t2f", False)
+
+
+def test_a_crash_while_writing_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "last.ckpt", 100)
+
+    def crash(*args: object) -> None:
+        os._exit(0)
+
+    process = os.fork()
+    if not process:
+        monkeypatch.setattr(os, "fsync", crash)
+        write(path, 200)
+    os.waitpid(process, 0)
+    assert read_checkpoint(path)["t2f"]["images_seen"] == 100
+    assert (tmp_path / ".last.ckpt.part").exists()  # and is not taken for a checkpoint
+    assert newest_whole(tmp_path) == path

@@ -1,0 +1,150 @@
+"""Runs that are killed, stopped, and starved of disk and workers. The longer study is experiments/survival."""
+
+import errno
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from conftest import ROOT
+from omegaconf import DictConfig
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from test_train import StopAt, assert_equal, rows
+
+from t2f.checkpoint import read_checkpoint
+from t2f.errors import UserError, sentence_of
+from t2f.resume import newest_whole
+from t2f.stopping import exit_on_signals
+from train import train
+
+Tiny = Callable[..., DictConfig]
+sys.modules["test_survival"] = sys.modules[__name__]  # for configs to name the callbacks below
+
+
+def test_killed_twenty_times_a_run_comes_to_the_same_end(tmp_path: Path) -> None:
+    seed = random.SystemRandom().randrange(10**6)
+    command = [sys.executable, "experiments/survival/kill.py", "--kills=20", f"--seed={seed}", f"--out={tmp_path}"]
+    process = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert process.returncode == 0, f"seed {seed}: {process.stdout}{process.stderr}"
+    results = json.loads((tmp_path / "results.json").read_text())
+    print(results)
+    assert results["kills"] == 20
+    assert results["runs"] >= 1
+    assert not any(results["runs_that_differ"].values()), process.stdout
+
+
+class SignalAt(StopAt):
+    """Send this process a signal after so many images, in the middle of what follows a step."""
+
+    def __init__(self, images: int, number: int) -> None:
+        super().__init__(images)
+        self.number = number
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+        if pl_module.images_seen == self.images:
+            signal.raise_signal(self.number)
+
+
+def timeless(run: Path) -> list[dict[str, str]]:
+    return [{k: v for k, v in row.items() if not k.startswith("speed/")} for row in rows(run)]
+
+
+def seen_in_tensorboard(run: Path) -> dict[str, list[tuple[int, float]]]:
+    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    tags = [tag for tag in events.Tags()["scalars"] if not tag.startswith("speed/")]
+    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
+
+
+def test_signals_save_first_and_a_damaged_checkpoint_is_passed_over(
+    tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stopped three times, its newest checkpoint truncated once, and crashed, a run comes to the same end."""
+    train(tiny(f"paths.run={tmp_path}/whole", "logger=default"))
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]
+    checkpoints = tmp_path / "run/checkpoints"
+    for images, name in ((24, "SIGINT"), (56, "SIGTERM"), (72, "SIGUSR1")):
+        number = signal.Signals[name]
+        more = f"+callbacks.signal={{_target_: test_survival.SignalAt, images: {images}, number: {int(number)}}}"
+        with pytest.raises(SystemExit) as ended, exit_on_signals():
+            train(tiny("resume=auto", "logger=default", more))
+        assert ended.value.code == 128 + number
+        shown = capsys.readouterr()
+        assert f"Stopped after {images + 8} of 96 images." in shown.out  # the step after
+        assert f"Stopped by {name}." in shown.err
+        assert newest_whole(checkpoints) == checkpoints / "last.ckpt"
+        assert read_checkpoint(checkpoints / "last.ckpt")["t2f"]["images_seen"] == images + 8
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)] == before
+
+    os.truncate(checkpoints / "last.ckpt", 1000)  # a second name of the newest one, which is damaged with it
+    with pytest.raises(RuntimeError, match="crash"):
+        train(tiny("resume=auto", "logger=default", "+callbacks.crash={_target_: test_train.StopAt, images: 88}"))
+    shown = capsys.readouterr()
+    assert "passing over" in shown.err
+    assert "Going on after 64 images" in shown.out
+    train(tiny("resume=auto", "logger=default"))
+    assert_same_end(tmp_path / "whole", tmp_path / "run")
+    assert seen_in_tensorboard(tmp_path / "whole") == seen_in_tensorboard(tmp_path / "run")
+
+
+def assert_same_end(one: Path, other: Path) -> None:
+    ends = [read_checkpoint(run / "checkpoints/last.ckpt") for run in (one, other)]
+    for part in ("state_dict", "optimizer_states"):
+        assert_equal(ends[0][part], ends[1][part], part)
+    assert timeless(one) == timeless(other)
+    names = [{path.name for path in (run / "checkpoints").iterdir()} for run in (one, other)]
+    assert names[0] == names[1]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one megabyte."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_ends_the_run_in_one_sentence_and_leaves_a_whole_checkpoint(tiny: Tiny, small_disk: Path) -> None:
+    with pytest.raises(UserError, match=r"[Dd]isk (is )?full"):
+        train(tiny(f"paths.run={small_disk}/run", "callbacks.checkpoints.keep=100", "callbacks.checkpoints.every=8"))
+    newest = newest_whole(small_disk / "run/checkpoints")
+    assert newest is not None
+    assert not list((small_disk / "run/checkpoints").glob(".*"))
+    weights = read_checkpoint(newest)["state_dict"].values()
+    assert all(torch.isfinite(weight).all() for weight in weights)
+
+
+class KillWorkerAt(StopAt):
+    """End the process that reads data, as a system does where memory is short."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+        if pl_module.images_seen == self.images:
+            (worker,) = multiprocessing.active_children()
+            worker.kill()
+            worker.join()
+
+
+def test_a_dead_worker_ends_the_run_in_one_sentence_and_it_goes_on_to_the_same_end(tiny: Tiny, tmp_path: Path) -> None:
+    train(tiny(f"paths.run={tmp_path}/whole"))
+    with pytest.raises(RuntimeError) as caught:
+        train(tiny("workers=1", "+callbacks.kill={_target_: test_survival.KillWorkerAt, images: 56}"))
+    assert "A process that reads the data has died" in str(sentence_of(caught.value))
+    train(tiny("workers=1", "resume=true"))
+    assert_same_end(tmp_path / "whole", tmp_path / "run")
+
+
+def test_a_full_disk_is_told_whoever_finds_it() -> None:
+    error = OSError(errno.ENOSPC, "No space left on device", "events.out")
+    assert "disk is full (events.out)" in str(sentence_of(error))
