@@ -51,10 +51,11 @@ def test_a_reader_still_in_training_reads_the_same(classifier: AttributeClassifi
     assert torch.equal(classifier.train().read(images), expected)
 
 
-def test_training_leaves_the_global_random_state_alone() -> None:
+def test_training_and_reading_the_cache_leave_the_global_random_state_alone(tmp_path: Path) -> None:
     faces = make_faces(0, 32)
     state = torch.get_rng_state()
-    train_classifier(faces)
+    for _ in range(2):
+        cached_classifier(faces, tmp_path)
     assert torch.equal(torch.get_rng_state(), state)
 
 
