@@ -100,7 +100,8 @@ def cached_classifier(faces: Faces, cache: Path) -> AttributeClassifier:
             "recipe": RECIPE,
         }
     )
-    classifier = AttributeClassifier(len(faces.attribute_names))
+    with torch.random.fork_rng(devices=[]):
+        classifier = AttributeClassifier(len(faces.attribute_names))
     weights = kept(cache / f"attribute-reader-{key}.safetensors", lambda: train_classifier(faces).state_dict())
     classifier.load_state_dict(weights)
     return classifier.eval()

@@ -6,10 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics.image import InceptionScore
 
 from t2f.errors import require
-from t2f.metrics.comparison import OfFeatures, on_features, require_finite
+from t2f.metrics.comparison import OfFeatures, require_finite, together
 from t2f.metrics.features import Reading
 
 
@@ -25,6 +24,7 @@ class ClassScore(OfFeatures):
 
     def __init__(self, splits: int = 10, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        require(splits >= 1, f"ClassScore's splits is {splits}: it must be at least 1.")
         self.splits = splits
         self.seed = seed
         self.add_state("logits", [], dist_reduce_fx="cat")
@@ -35,11 +35,13 @@ class ClassScore(OfFeatures):
             self.logits.append(reading.logits)
 
     def compute(self) -> Tensor:
-        logits = torch.cat(list(self.logits)).double() if len(self.logits) else torch.empty(0, 0)
+        logits = together(self.logits).double()
         require(len(logits) > 0, "ClassScore needs at least one drawn face, but was given none.")
-        score = on_features(InceptionScore, logits.shape[1], splits=min(self.splits, len(logits)))
-        score.update(logits)
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.seed)  # it shuffles
-            mean, _ = score.compute()
-        return mean
+        order = torch.randperm(len(logits), generator=torch.Generator().manual_seed(self.seed))
+        parts = logits[order.to(logits.device)].softmax(dim=1).tensor_split(min(self.splits, len(logits)))
+        return torch.stack([self._score(part) for part in parts]).mean()
+
+    @staticmethod
+    def _score(classes: Tensor) -> Tensor:
+        """Of probabilities (N, C): the mean divergence from their mean is its entropy less their mean entropy."""
+        return (torch.special.entr(classes.mean(dim=0)).sum() - torch.special.entr(classes).sum(dim=1).mean()).exp()

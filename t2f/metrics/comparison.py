@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
 from t2f.errors import require
 from t2f.metrics.features import Reading
@@ -32,6 +33,11 @@ def on_features(kind: Callable[..., M], size: int, **settings: Any) -> M:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the memory for features, which is taken already
         return kind(AsTheyAre(size), sync_on_compute=False, **settings)
+
+
+def together(state: list[Tensor] | Tensor) -> Tensor:
+    """All rows of a metric's state. torchmetrics makes one tensor of the list where processes share it."""
+    return dim_zero_cat(state) if len(state) else torch.empty(0, 0)
 
 
 def require_finite(values: Tensor) -> None:
@@ -71,7 +77,7 @@ class Comparison(OfFeatures):
         """All features of drawn faces (N, D) and of real ones (M, D), float64."""
         sets = []
         for what, parts in (("drawn", self.drawn), ("real", self.real)):
-            features = torch.cat(list(parts)).double() if len(parts) else torch.empty(0, 0)
+            features = together(parts).double()
             require(
                 len(features) >= self.least,
                 f"{type(self).__name__} needs {self.least} {what} faces or more, but was given {len(features)}.",

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torchmetrics.image import FrechetInceptionDistance, KernelInceptionDistance
 
+from t2f.errors import require
 from t2f.metrics.comparison import Comparison, on_features
 
 
@@ -48,6 +49,8 @@ class KernelDistance(Comparison):
 
     def __init__(self, subsets: int = 100, subset_size: int = 1000, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        require(subsets >= 1, f"KernelDistance's subsets is {subsets}: it must be at least 1.")
+        require(subset_size >= 2, f"KernelDistance's subset_size is {subset_size}: it must be at least 2.")
         self.subsets = subsets
         self.subset_size = subset_size
         self.seed = seed

@@ -104,6 +104,7 @@ def cached_matcher(faces: Faces, conditioner: Conditioner, cache: Path) -> Match
         tokens = tokenizer(pairs.descriptions)
         return train_encoder(faces, torch.from_numpy(np.array(pairs.faces)), tokens, len(tokenizer)).state_dict()
 
-    encoder = DualEncoder(len(tokenizer))
+    with torch.random.fork_rng(devices=[]):
+        encoder = DualEncoder(len(tokenizer))
     encoder.load_state_dict(kept(cache / f"dual-encoder-{key}.safetensors", train))
     return Matcher(encoder, tokenizer)

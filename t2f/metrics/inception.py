@@ -55,9 +55,10 @@ class Inception(FeatureExtractor):
                     "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=path
                 )
         except Exception as error:  # urllib's, torch's or pickle's
-            what = "could not be downloaded" if path is None else f"cannot be read from {path}"
-            reason = str(error).strip().partition("\n")[0].rstrip(".")
-            raise UserError(f"Inception's weights {what} ({reason}): {instead}.") from error
+            if path is None:
+                raise UserError(f"Inception's weights could not be downloaded ({error}): {instead}.") from error
+            # torch's own reasons go on for pages, and advise to run whatever is in the file.
+            raise UserError(f"{path} is damaged, or holds no weights of this Inception: {instead}.") from error
         self.network = network.eval().requires_grad_(False)
 
     def read(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pickle import UnpicklingError
 from typing import Any, Literal
 
 import torch
@@ -11,6 +12,7 @@ from torchmetrics import Metric
 from torchmetrics.image import LearnedPerceptualImagePatchSimilarity
 
 from t2f.errors import UserError, require
+from t2f.metrics.comparison import together
 from t2f.metrics.features import BLOCK, Reading
 from t2f.pictures import to_float
 
@@ -30,16 +32,17 @@ class PerceptualVariety(Metric):
         self, net: Literal["alex", "vgg", "squeeze"] = "alex", pairs: int = 1000, seed: int = 0, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
+        require(pairs >= 1, f"PerceptualVariety's pairs is {pairs}: it must be at least 1.")
         self.pairs = pairs
         self.seed = seed
         try:
             with torch.random.fork_rng(devices=[]):
-                self.distance = LearnedPerceptualImagePatchSimilarity(net, reduction="none")
-        except OSError as error:
+                self.network = LearnedPerceptualImagePatchSimilarity(net).net
+        except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
             raise UserError(
-                f"The weights of LPIPS's {net} could not be downloaded ({error}): run where there is a network, put "
-                f"torchvision's file of them into {torch.hub.get_dir()}/checkpoints, or leave LPIPS out with "
-                "metrics=default."
+                f"The weights of LPIPS's {net} could not be downloaded, or are damaged "
+                f"({str(error).partition(chr(10))[0]}): run where there is a network, put torchvision's file of them "
+                f"into {torch.hub.get_dir()}/checkpoints, or leave LPIPS out with metrics=default."
             ) from error
         self.add_state("images", [], dist_reduce_fx="cat")
 
@@ -47,18 +50,19 @@ class PerceptualVariety(Metric):
         if not real:
             self.images.append(reading.images)
 
+    @torch.inference_mode()
     def compute(self) -> Tensor:
-        images = torch.cat(list(self.images)) if len(self.images) else torch.empty(0, 3, SIZE, SIZE)
+        images = together(self.images)
         require(len(images) >= 2, f"PerceptualVariety needs 2 drawn faces or more, but was given {len(images)}.")
         chance = torch.Generator().manual_seed(self.seed)
         first = torch.randint(len(images), (self.pairs,), generator=chance)
         second = (first + torch.randint(1, len(images), (self.pairs,), generator=chance)) % len(images)
         distances = [
-            self.distance(self._shown(images[a]), self._shown(images[b])).detach()
+            self.network(self._shown(images[a]), self._shown(images[b])).flatten()
             for a, b in zip(first.split(BLOCK), second.split(BLOCK), strict=True)
         ]
         return torch.cat(distances).double().mean()
 
     def _shown(self, images: Tensor) -> Tensor:
         shown = F.interpolate(to_float(images), size=(SIZE, SIZE), mode="bilinear", antialias=True)
-        return shown.clamp(-1, 1).to(self.distance.device)
+        return shown.clamp(-1, 1).to(self.device)

@@ -36,7 +36,7 @@ class RPrecision(Metric):
         near = (faces * own).sum(dim=1, keepdim=True)
         rivals = torch.einsum("bd,bcd->bc", faces, others)
         ties = rivals.isclose(near).sum(dim=1)
-        beaten = ((rivals > near) & ~rivals.isclose(near)).any(dim=1)
+        beaten = (~(rivals < near) & ~rivals.isclose(near)).any(dim=1)  # also by what is no number
         self.found += torch.where(beaten, 0, 1 / (1 + ties.double())).sum()
         self.asked += len(faces)
 

@@ -1,0 +1,67 @@
+from typing import Any
+
+import pytest
+from torch import nn
+
+from t2f.errors import UserError
+from t2f.trust import require_ours, targets_of, values_of
+
+OURS = {"_target_": "t2f.text.lstm.LSTMEncoder", "vocabulary": 5, "layers": [1, 2]}
+
+
+def test_our_own_classes_are_trusted_however_deep() -> None:
+    require_ours({"a": [OURS, {"b": OURS}], "c": None, "d": 3, "e": (OURS,)}, "t2f", nn.Module)
+    require_ours({"_target_": "t2f.data.celeba.CelebA", "folder": "/data/$HOME"}, "t2f.data", object)
+    require_ours({}, "t2f", nn.Module)
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("os.system", "which is not ours"),
+        ("torch.nn.Linear", "which is not ours"),
+        ("t2f_evil.Thing", "which is not ours"),
+        ("t2f", "which is not ours"),
+        ("", "which is not ours"),
+        (["t2f.text.lstm.LSTMEncoder"], "which is not ours"),
+        ("t2f.text.lstm.Missing", "which this version of t2f does not have"),
+        ("t2f.nowhere.Thing", "which this version of t2f does not have"),
+        ("t2f.errors.require", "which this version of t2f does not have"),
+        ("t2f.pictures.torch.hub.load", "which this version of t2f does not have"),
+        ("t2f.pictures..to_pil", "which this version of t2f does not have"),
+        ("t2f.text.lstm.nn.Linear", "which is not what belongs there"),
+        ("t2f.data.celeba.CelebA", "which is not what belongs there"),
+        ("t2f.errors.UserError", "which is not what belongs there"),
+    ],
+)
+@pytest.mark.parametrize("nest", [lambda config: config, lambda config: {"a": [OURS, {"b": (config,)}]}])
+def test_what_else_a_config_calls_is_refused(target: Any, reason: str, nest: Any) -> None:
+    with pytest.raises(UserError, match=rf"^The checkpoint asks .*{reason}"):
+        require_ours(nest({"_target_": target}), "t2f", nn.Module)
+
+
+def test_a_class_from_another_part_of_ours_is_refused() -> None:
+    with pytest.raises(UserError, match="which is not ours"):
+        require_ours(OURS, "t2f.data", object)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"_target_": "${oc.env:HOME}"},
+        {"a": {**OURS, "layers": ["${other}"]}},
+        {"a": 1, "${b}": 2},
+        {"a": ("text", "and ${oc.env:SECRET} in it")},
+    ],
+)
+def test_what_would_be_looked_up_later_is_refused(config: Any) -> None:
+    with pytest.raises(
+        UserError, match=r"^The checkpoint's config has an unresolved value .*\$\{.*: do not trust it\.$"
+    ):
+        require_ours(config, "t2f", nn.Module)
+
+
+def test_walks_find_every_leaf_and_every_target() -> None:
+    config = {"_target_": "a", "b": [{"_target_": "c", "d": 1}, (2, "e")], "f": {}}
+    assert targets_of(config) == ["a", "c"]
+    assert values_of(config) == ["_target_", "a", "b", "_target_", "c", "d", 1, 2, "e", "f"]
