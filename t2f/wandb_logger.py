@@ -27,7 +27,7 @@ class WandbLogger(Logger):
 
     A run that goes on in its folder goes on as the same run there. In a sweep, the runs are grouped by the sweep's
     folder. `checkpoints`: whether those of the run's folder become versions of an artifact when training ends, with
-    the aliases 4px, 8px, ... and latest.
+    the aliases 4px, 8px, ..., best and latest.
     """
 
     def __init__(
@@ -125,8 +125,9 @@ class WandbLogger(Logger):
             return
         import wandb
 
-        files = sorted((self.folder / "checkpoints").glob("*.ckpt"), key=lambda file: file.stat().st_mtime)
-        for file in files:
+        # Those named for the images seen are last.ckpt by another name, or older than it.
+        named = [file for file in (self.folder / "checkpoints").glob("*.ckpt") if not file.stem.isdigit()]
+        for file in sorted(named, key=lambda file: (file.stat().st_mtime, file.stem == "last")):
             artifact = wandb.Artifact(f"checkpoints-{self.run.id}", type="model")
             artifact.add_file(str(file))
             self.run.log_artifact(artifact, aliases=["latest"] if file.stem == "last" else [file.stem])

@@ -49,7 +49,7 @@ def numbers(run: Path) -> list[dict[str, float]]:
     """The rows of a run's metrics."""
     with (run / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    return [{k: float(v) for k, v in row.items() if v and not k.startswith("speed/")} for row in rows]
+    return [{k: float(v) for k, v in row.items() if v and not k.startswith(("speed/", "memory/"))} for row in rows]
 
 
 @pytest.mark.parametrize("name", RUNS)

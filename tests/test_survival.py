@@ -55,12 +55,12 @@ class SignalAt(StopAt):
 
 
 def timeless(run: Path) -> list[dict[str, str]]:
-    return [{k: v for k, v in row.items() if not k.startswith("speed/")} for row in rows(run)]
+    return [{k: v for k, v in row.items() if not k.startswith(("speed/", "memory/"))} for row in rows(run)]
 
 
 def seen_in_tensorboard(run: Path) -> dict[str, list[tuple[int, float]]]:
     events = EventAccumulator(str(run / "tensorboard")).Reload()
-    tags = [tag for tag in events.Tags()["scalars"] if not tag.startswith("speed/")]
+    tags = [tag for tag in events.Tags()["scalars"] if not tag.startswith(("speed/", "memory/"))]
     return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
 
 
