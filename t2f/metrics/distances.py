@@ -58,7 +58,8 @@ class KernelDistance(Comparison):
     def compute(self) -> Tensor:
         drawn, real = self.both()
         size = min(self.subset_size, len(drawn), len(real))
-        distance = on_features(KernelInceptionDistance, drawn.shape[1], subsets=self.subsets, subset_size=size)
+        subsets = 1 if size == len(drawn) == len(real) else self.subsets  # of all faces there is one
+        distance = on_features(KernelInceptionDistance, drawn.shape[1], subsets=subsets, subset_size=size)
         distance.update(drawn, real=False)
         distance.update(real, real=True)
         with torch.random.fork_rng(devices=[]):

@@ -101,8 +101,9 @@ def read_all(extractor: FeatureExtractor, images: Tensor, progress: str = "") ->
 
 
 def read_once(extractor: FeatureExtractor, images: Images, cache: Path) -> Reading:
-    """Read a data set's images; what was read is kept in `cache`, by the images' every byte and the extractor."""
-    key = fingerprint({"images": checksum(images), "extractor": extractor.checksum()})
+    """Read a data set's images; what was read is kept in `cache`, by every pixel, the extractor and its device."""
+    settings = {"images": checksum(images), "extractor": extractor.checksum(), "device": extractor.device.type}
+    key = fingerprint(settings)
     pictures = torch.from_numpy(np.array(images))
 
     def read() -> dict[str, Tensor]:
