@@ -113,7 +113,8 @@ def read_run(folder: Path, checkpoint: Path | None) -> Run:
         )
     except Exception as error:  # yaml's or OmegaConf's
         notes.append(f"The config of {folder} cannot be read, so its settings are left out ({first_line(error)}).")
-    report, figures = {}, {}
+    report: dict[str, Any] = {}
+    figures: dict[str, Figure] = {}
     for name in REPORTS:
         if not report and (folder / name).exists():
             try:
@@ -131,12 +132,11 @@ def first_line(error: Exception) -> str:
 
 
 def names_of(runs: Sequence[Run]) -> list[str]:
-    """Their own names where these tell them apart, else their folders, from the one that holds them all."""
+    """Their own names where these tell them apart, else the ends of their folders that do."""
     names = [str(run.config.get("name", run.folder.name)) for run in runs]
     if len(set(names)) == len(runs):
         return names
-    above = Path(os.path.commonpath([run.folder for run in runs]))
-    return [run.folder.relative_to(above).as_posix() for run in runs]
+    return ["/".join(ending(run.folder.parts, [other.folder.parts for other in runs], 1)) for run in runs]
 
 
 def differing(runs: Sequence[Run]) -> dict[str, list[Any]]:
@@ -167,19 +167,26 @@ def told(settings: dict[str, list[Any]]) -> dict[str, list[Any]]:
 
 
 def short(name: str, among: Sequence[str]) -> str:
-    """The last parts of a dotted name, as many as it takes."""
-    parts, others = parts_of(name), [parts_of(each) for each in among if each != name]
-    for count in range(1, len(parts) + 1):
-        if not any(other[-count:] == parts[-count:] for other in others):
-            return ".".join(parts[-count:])
-    return name
+    """The end of a dotted name: of a class its last part, of a value two; more where others end so, too."""
+    least = 1 if name.endswith("._target_") else 2
+    return ".".join(ending(parts_of(name), [parts_of(each) for each in among], least))
 
 
-def parts_of(name: str) -> list[str]:
+def ending(parts: Sequence[str], among: Sequence[Sequence[str]], least: int) -> Sequence[str]:
+    """The last parts, at least so many, that no other ends with."""
+    for count in range(least, len(parts)):
+        if not any(list(other[-count:]) == list(parts[-count:]) and other != parts for other in among):
+            return parts[-count:]
+    return parts
+
+
+def parts_of(name: str) -> Sequence[str]:
     return name.removesuffix("._target_").split(".")
 
 
 def plain(value: Any) -> str:
-    """A value for people: of a class, its name."""
+    """A value for people: of a class, its name; of a number, four digits that count."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
     text = "" if value is None else str(value)
     return text.rpartition(".")[2] if text.startswith("t2f.") else text

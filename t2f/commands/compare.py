@@ -28,6 +28,7 @@ ALIKE = ("count", "real_count", "reference", "features", "extractor", "data_fing
 """What must be the same for figures to be compared."""
 ASIDE_OF_DATA = ("cache", "resolution", "mirror", "workers", "on_error")
 """What two may differ in, and yet hold out the same faces with the same words."""
+CELL = 13  # letters that a cell needs
 ROWS = 6
 FACE_SIZE = 96
 BETWEEN = 16  # pixels between two runs
@@ -84,7 +85,10 @@ def _short(value: Any) -> str:
 
 def show_table(names: list[str], runs: list[Run], settings: dict[str, list[Any]], mark: bool, console: Console) -> None:
     """A row a run, or a column a run where that is too wide; with `mark`, a star at the best of each figure."""
-    columns = {"run": names, "images": [f"{run.images_seen:,}" if run.images_seen is not None else "" for run in runs]}
+    columns = {
+        "run": names,
+        "images seen": [f"{run.images_seen:,}" if run.images_seen is not None else "" for run in runs],
+    }
     columns |= settings
     titles = {name: figure.title for run in runs for name, figure in run.figures.items()}
     for name, title in titles.items():
@@ -96,10 +100,14 @@ def show_table(names: list[str], runs: list[Run], settings: dict[str, list[Any]]
             cells = [number(figure.shuffled) if figure else "" for figure in figures]
             columns[f"{title}, shuffled words"] = cells
     lines = [list(columns), *(list(row) for row in zip(*columns.values(), strict=True))]
-    tables = [as_table(lines), as_table([list(column) for column in zip(*lines, strict=True)])]
-    fitting = [table for table in tables if console.measure(table).maximum <= console.width]
-    table = fitting[0] if fitting else min(tables, key=lambda each: console.measure(each).maximum)
-    console.print(table, width=max(console.width, console.measure(table).minimum), crop=False)
+    by_run, by_column = as_table(lines), as_table([list(column) for column in zip(*lines, strict=True)])
+    wide = Console(width=10_000)  # a console never measures more than its own width
+    if wide.measure(by_run).maximum <= console.width:
+        console.print(by_run)
+    elif CELL * (len(runs) + 2) <= console.width:  # cells may be folded so far
+        console.print(by_column)
+    else:  # to be read with a pager
+        wide.print(by_run)
     if not any(run.report for run in runs):
         console.print("None of these runs has been measured: t2f evaluate RUN does it.", style="dim")
 

@@ -187,3 +187,24 @@ def test_best_follows_the_direction() -> None:
     assert best(figures("lower", (1, 9), (3, 9), (float("nan"), 9), (1, 9))) == {1, 4}
     assert best(figures("as real", (0.2, 0.5), (0.9, 0.5), (0.6, 0.5), (0.5, None))) == {3}
     assert best(figures("higher", (1, None))) == set()
+
+
+def test_settings_bear_short_names(tmp_path: Path) -> None:
+    def written(name: str, **values: Any) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        paths = {"run": str(folder), "cache": f"/cache/of/{name}"}
+        config = {"name": "same", "paths": paths, "sheets": {"folder": f"{folder}/samples"}, "seed": 0, **values}
+        (folder / "config.yaml").write_text(json.dumps(config))
+        return folder
+
+    adam = {"_target_": "torch.optim.Adam", "lr": 0.001, "betas": [0.0, 0.99]}
+    one = {"_target_": "t2f.networks.One", "width": 1}
+    two = {"_target_": "t2f.networks.Two", "depth": [1, 2]}
+    written("a", g={"opt": adam, "net": one}, d={"opt": adam}, loss={"penalties": [{"weight": 1.0}]})
+    written("b", g={"opt": adam, "net": two}, d={"opt": adam | {"lr": 0.0025}}, loss={"penalties": [{"weight": 2.0}]})
+    runs = find_runs([tmp_path, tmp_path / "a"])
+    assert names_of(runs) == ["a", "b"]
+    settings = differing(runs)
+    assert settings["g.net.width"] == [1, None] and settings["d.opt.lr"] == [0.001, 0.0025]
+    assert told(settings) == {"net": ["One", "Two"], "opt.lr": ["0.001", "0.0025"], "0.weight": ["1", "2"]}
