@@ -154,7 +154,9 @@ def end_of(folder: Path) -> dict[str, Any]:
     (run,) = (path.parent.parent for path in folder.glob("*/checkpoints/last.ckpt"))
     checkpoint = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
     with (run / "metrics.csv").open(newline="") as file:
-        rows = [{k: v for k, v in row.items() if not k.startswith(("speed/", "memory/"))} for row in csv.DictReader(file)]
+        rows = [
+            {k: v for k, v in row.items() if not k.startswith(("speed/", "memory/"))} for row in csv.DictReader(file)
+        ]
     return {
         "weights": checkpoint["state_dict"],
         "optimisers": checkpoint["optimizer_states"],

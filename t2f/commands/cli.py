@@ -56,6 +56,22 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, or folders with runs below them: a sweep's.")],
+    captions: Annotated[
+        list[str] | None, typer.Option(help="A description to draw, repeated for more; else those of held-out faces.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, max=100, help="Faces for each description and run.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="All runs draw by the same noise, this seed's.")] = 0,
+    out: Annotated[Path, typer.Option(help="The folder for compare.csv and compare.png.")] = Path(),
+) -> None:
+    """Show several runs side by side: their settings, their figures, their faces."""
+    from t2f.commands.compare import compare as show
+
+    show(runs, captions or [], count, seed, out)
+
+
+@app.command()
 def sweep(
     folder: Annotated[Path, typer.Argument(help="A sweep's folder, or a folder of several sweeps.")],
 ) -> None:

@@ -122,10 +122,10 @@ class FrozenSentences(Sentences):
         return rows, np.array([numbers[caption] for caption in captions])
 
 
-def load_encoder(name: str) -> SentenceTransformer:
+def load_encoder(name: str, setting: str = "text.conditioner.name") -> SentenceTransformer:
     """The encoder of that name or folder: frozen, in eval mode, float32, on the CPU.
 
-    Raises `UserError` if the library is missing, or the model neither here nor on the hub.
+    Raises `UserError` if the library is missing, or the model neither here nor on the hub; `setting` is what names it.
     """
     with _quiet(), torch.random.fork_rng(devices=[]):
         try:
@@ -156,8 +156,7 @@ def load_encoder(name: str) -> SentenceTransformer:
                 ) from error
             raise UserError(
                 f"The sentence encoder {name} was found neither as a folder, nor on the Hugging Face hub or among what "
-                f"was downloaded from it ({reason}): text.conditioner.name takes the path of a folder with the model, "
-                f"too."
+                f"was downloaded from it ({reason}): {setting} takes the path of a folder with the model, too."
             ) from error
     return model
 
