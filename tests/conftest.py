@@ -67,7 +67,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quiet() -> None:
     quiet_libraries()
     register_resolvers()
-    torch.set_num_threads(min(2, torch.get_num_threads()))
+    torch.set_num_threads(1)  # tests run beside each other
 
 
 @pytest.fixture

@@ -103,10 +103,11 @@ class Evaluation:
                 notes.append(f"In the column of real faces, {count:,} held-out ones are in place of the drawn.")
             else:
                 notes.append(f"The {count} held-out faces are too few to be measured like drawn ones.")
-        if min(len(drawn), len(real)) <= self.extractor.size:
+        smallest = min(len(drawn), len(real), *([len(source.held_out)] if self.of_held_out else []))
+        if smallest <= self.extractor.size:
             notes.append(
-                f"These are few for {self.extractor.size:,} features: the Frechet distance is biased upwards, so "
-                "compare it at the same numbers of faces only."
+                f"{smallest:,} are few for {self.extractor.size:,} features: a Frechet distance of so few is biased "
+                "upwards, so compare it at the same numbers of faces only."
             )
         return Findings(figures, notes=notes)
 
