@@ -59,13 +59,14 @@ def train(cfg: DictConfig) -> dict[str, float]:
         logger=[instantiate(logger) for logger in cfg.logger.values()],
         plugins=[SafeCheckpointIO()],
     )
+    evaluation = instantiate(cfg.evaluation) if cfg.evaluation else None  # what it lacks is told before the training
     if trainer.is_global_zero:
         with disk_errors(f"the config in {folder}"):
             (folder / "config.yaml").write_text(config)
     stopped_by = fit(trainer, system, data, checkpoint)
     figures = {"images_seen": float(system.images_seen), "images_planned": float(schedule.total_images)}
-    if system.images_seen >= schedule.total_images and cfg.evaluation and not stopped_by:
-        figures |= evaluate_run(instantiate(cfg.evaluation), system, data, config, folder)
+    if system.images_seen >= schedule.total_images and evaluation and not stopped_by:
+        figures |= evaluate_run(evaluation, system, data, config, folder)
     if trainer.is_global_zero:
         overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
         show_where_it_is(folder, overrides, system.images_seen, schedule.total_images, conditioner.example, Console())

@@ -80,8 +80,7 @@ def run(name: str, overrides: list[str], folder: Path) -> None:
 def evaluate(overrides: list[str], folder: Path) -> None:
     """Measure a finished run, once."""
     if not (folder / "report.json").exists():
-        command = ["t2f", "evaluate", str(folder), *overrides]
-        subprocess.run([sys.executable, "-m", "t2f", *command[1:]], cwd=ROOT, check=True)
+        subprocess.run([sys.executable, "-m", "t2f", "evaluate", str(folder), *overrides], cwd=ROOT, check=True)
 
 
 def was_stopped(folder: Path) -> bool:
@@ -208,7 +207,9 @@ def markdown(headings: list[str], rows: list[list[str]]) -> list[str]:
 def all_figures() -> str:
     """Every run of every study that has been measured, side by side."""
     studies = {path.parent.name: json.loads(path.read_text()) for path in sorted(HERE.glob("*/results.json"))}
-    results = [(name, run) for name, runs in studies.items() for run in runs if "table" in run]
+    results = [
+        (name, run) for name, runs in studies.items() if isinstance(runs, list) for run in runs if "table" in run
+    ]
     titles = measured([run for _, run in results])
     rows = [
         [f"[{name}]({name}): {run['name']}", f"{run['count']:,} / {run['real_count']:,}", *cells(run, titles)]

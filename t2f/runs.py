@@ -116,11 +116,12 @@ def read_run(folder: Path, checkpoint: Path | None) -> Run:
     report: dict[str, Any] = {}
     figures: dict[str, Figure] = {}
     for name in REPORTS:
-        if not report and (folder / name).exists():
+        if (folder / name).exists():
             try:
                 read = json.loads((folder / name).read_text(encoding="utf-8"))
-                figures = {row["name"]: Figure(**row) for row in read["table"]}
-                report = read
+                if not report or read["images_seen"] > report["images_seen"]:  # it may have gone on since
+                    figures = {row["name"]: Figure(**row) for row in read["table"]}
+                    report = read
             except (OSError, ValueError, KeyError, TypeError) as error:
                 notes.append(f"{folder / name} is damaged or of an older t2f, so it is skipped ({first_line(error)}).")
     seen = report.get("images_seen", card.get("images_seen"))

@@ -10,7 +10,7 @@ from hydra.utils import get_class
 from t2f.errors import UserError, require
 
 
-def require_ours(config: Any, package: str, kind: type) -> None:
+def require_ours(config: Any, package: str, kind: type | tuple[type, ...]) -> None:
     """Raise `UserError` unless a plain config of a checkpoint calls nothing but classes of `kind` in `package`.
 
     No value may refer to another either, which would be looked up later.

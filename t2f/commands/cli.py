@@ -43,7 +43,7 @@ def evaluate(
         list[str] | None,
         typer.Argument(help="Settings of conf/evaluate.yaml, as features=inception or data.folder=/where/celeba/is."),
     ] = None,
-    count: Annotated[int | None, typer.Option(min=2, help="Faces to draw: evaluation.count.")] = None,
+    count: Annotated[int | None, typer.Option(min=4, help="Faces to draw: evaluation.count.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same figures.")] = None,
     out: Annotated[Path | None, typer.Option(help="The folder for report.md and .json; else the run's.")] = None,
 ) -> None:

@@ -17,6 +17,8 @@ from rich.console import Console
 import t2f
 from t2f.batches.datamodule import FaceSource
 from t2f.checkpoint import find_checkpoint
+from t2f.data.avatars import Avatars
+from t2f.data.photographs import Photographs
 from t2f.errors import UserError, require
 from t2f.evaluation.provenance import provenance
 from t2f.evaluation.report import show, write_report
@@ -29,8 +31,8 @@ CONF = Path(t2f.__file__).parent.parent / "conf"
 def evaluate(checkpoint: Path, overrides: list[str], out: Path | None) -> None:
     """Measure a checkpoint as conf/evaluate.yaml and `overrides` say, with the data that it was trained on.
 
-    Overrides of `data` change where these are: data.folder=/where/celeba/is. The report goes into `out`, or the run's
-    folder.
+    Overrides of `data` say where these are, data.folder=/where/celeba/is, or take others; the report tells them. It
+    goes into `out`, or the run's folder.
     """
     checkpoint = find_checkpoint(checkpoint)
     cfg = compose_evaluation([each for each in overrides if not each.startswith("data.")])
@@ -67,6 +69,7 @@ def compose_evaluation(overrides: list[str]) -> DictConfig:
 def source_of(painter: Painter, cache: str, overrides: list[str]) -> FaceSource:
     """The prepared data that a model was trained on, with overrides such as data.folder=..., and this cache."""
     config = OmegaConf.select(OmegaConf.create(painter.config), "data")
+    require(config is not None, "The checkpoint does not tell which data it was trained on, so it cannot be evaluated.")
     OmegaConf.set_struct(config, True)
     try:
         config.merge_with(OmegaConf.from_dotlist([each.removeprefix("data.") for each in overrides]))
@@ -75,7 +78,7 @@ def source_of(painter: Painter, cache: str, overrides: list[str]) -> FaceSource:
         raise UserError(f"{' '.join(overrides)} does not fit these data: they have {known}.") from error
     config.cache = cache
     plain: Any = OmegaConf.to_container(config)
-    require_ours(plain, "t2f.data", object)
+    require_ours(plain, "t2f.data", (Avatars, Photographs))
     source: FaceSource = instantiate(config)
     source.prepare()
     return source

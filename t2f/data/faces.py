@@ -61,6 +61,12 @@ def fingerprint(settings: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def labels_checksum(faces: Faces) -> str:
+    """12 hexadecimal digits that change with any caption or attribute."""
+    attributes = hashlib.sha256(faces.attributes.tobytes()).hexdigest()
+    return fingerprint({"captions": list(map(list, faces.captions)), "attributes": attributes})
+
+
 def checksum(images: Images) -> str:
     """12 hexadecimal digits that change with any pixel, and with the shape."""
     digest = hashlib.sha256(str(images.shape).encode())

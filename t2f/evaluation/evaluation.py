@@ -11,6 +11,8 @@ from typing import Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 from torchmetrics import Metric
 
 from t2f.batches.datamodule import FaceSource
@@ -22,7 +24,9 @@ from t2f.evaluation.faithfulness import Faithfulness, Sitting
 from t2f.evaluation.figure import Better, Figure, Findings
 from t2f.metrics.comparison import OfFeatures
 from t2f.metrics.features import FeatureExtractor, MissingPackage, Reading, read_once
+from t2f.metrics.neighbours import nearest
 
+NEAREST_ROWS, NEAREST_COLUMNS = 8, 4  # of the picture of drawn faces and the real ones nearest to them
 BETTER: dict[bool | None, Better] = {True: "higher", False: "lower", None: "as real"}
 
 
@@ -92,7 +96,12 @@ class Evaluation:
         assert self.extractor is not None
         real = read_once(self.extractor, self.real_images(source), self.cache)
         figures = self.measure(drawn, real)
-        notes = [f"{len(drawn):,} drawn faces are compared with {len(real):,} real ones ({self.reference})."]
+        among = len(self.reference_faces(source))
+        notes = [
+            f"{len(drawn):,} drawn faces are compared with {len(real):,} real ones of {among:,} ({self.reference})."
+        ]
+        if self.reference != "train" or len(real) < among:
+            notes.append("Copies of training faces that are not among these do not count as memorised.")
         if self.reference == "train":
             if self.of_held_out is None:  # they are the same for every model
                 self.of_held_out = self.measure_held_out(self.extractor, source, real)
@@ -109,7 +118,15 @@ class Evaluation:
                 f"{smallest:,} are few for {self.extractor.size:,} features: a Frechet distance of so few is biased "
                 "upwards, so compare it at the same numbers of faces only."
             )
-        return Findings(figures, notes=notes)
+        some = drawn.features[:NEAREST_ROWS].double()
+        numbers = nearest(some, real.features.double(), min(NEAREST_COLUMNS, len(real)))[1]
+        shown = [self.nearest_pictures(drawn.images[row], real.images[numbers[row]]) for row in range(len(some))]
+        return Findings(figures, notes=notes, nearest=torch.stack(shown))
+
+    @staticmethod
+    def nearest_pictures(drawn: Tensor, real: Tensor) -> Tensor:
+        """uint8 images (3, r, r) and (K, 3, R, R) -> (1 + K, 3, R, R)."""
+        return torch.cat([F.interpolate(drawn[None], size=real.shape[2:], mode="nearest"), real])
 
     def measure_held_out(self, extractor: FeatureExtractor, source: FaceSource, real: Reading) -> list[Figure]:
         """The metrics of as many held-out faces as are drawn; none where these are too few."""
@@ -133,9 +150,13 @@ class Evaluation:
             value = metric.compute()
             metric.reset()
             for part, number in value.items() if isinstance(value, dict) else [(name, value)]:
+                plain = f"{part} {self.extractor.name}" if isinstance(metric, OfFeatures) else part
                 title = self.extractor.title(part) if isinstance(metric, OfFeatures) else part.replace("_", " ")
-                slug = re.sub(r"\W+", "_", title).strip("_").lower()
+                slug = re.sub(r"\W+", "_", plain).strip("_").lower()
                 figures.append(Figure(slug, title, float(number), better=BETTER[metric.higher_is_better]))
+        names = [figure.name for figure in figures]
+        twice = {name for name in names if names.count(name) > 1}
+        require(not twice, f"Two of metrics give the figure {', '.join(twice)}: leave one out.")
         return figures
 
     def reference_faces(self, source: FaceSource) -> Faces:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from torch import Tensor
+
 Better = Literal["higher", "lower", "as real"]
 
 
@@ -37,11 +39,14 @@ class Findings:
     """The same by attribute, where that was measured."""
     notes: list[str] = field(default_factory=list)
     """What a reader of the figures should know."""
+    nearest: Tensor | None = None
+    """Some drawn faces, each with the real ones nearest to it: uint8 (rows, 1 + real, 3, R, R)."""
 
     def __iadd__(self, other: Findings) -> Findings:
         self.figures += other.figures
         self.attributes += other.attributes
         self.notes += other.notes
+        self.nearest = other.nearest if self.nearest is None else self.nearest
         return self
 
     def flat(self) -> dict[str, float]:

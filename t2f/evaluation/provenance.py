@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import subprocess
 from datetime import date
@@ -11,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import OmegaConf
 
 import t2f
 from t2f.batches.datamodule import FaceSource
-from t2f.data.faces import checksum
+from t2f.data.faces import checksum, fingerprint, labels_checksum
 from t2f.evaluation.evaluation import Evaluation
+from t2f.resume import GROUPS
 
 PACKAGES = ("torch", "torchvision", "torchmetrics", "pytorch-lightning", "timm", "torch-fidelity")
 
@@ -35,14 +36,29 @@ def provenance(
         "resize": extractor.resize if extractor else None,
         "extractor": extractor.checksum()[:12] if extractor else None,
         "data": source.name,
-        "data_fingerprint": {"train": checksum(source.train.images), "held_out": checksum(source.held_out.images)},
-        "config_hash": hashlib.sha256(config.encode()).hexdigest()[:12],
+        "data_fingerprint": {
+            "train": checksum(source.train.images),
+            "held_out": checksum(source.held_out.images),
+            "words": fingerprint(
+                {"train": labels_checksum(source.train), "held_out": labels_checksum(source.held_out)}
+            ),
+        },
+        "config_hash": config_hash(config),
         "git_commit": git_commit(),
         "date": str(date.today()),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "python": platform.python_version(),
         "versions": {name: found for name in PACKAGES if (found := installed(name))},
     }
+
+
+def config_hash(config: str) -> str:
+    """Of the settings that decide what is learnt, without folders."""
+    whole: Any = OmegaConf.to_container(OmegaConf.create(config))
+    learnt = {group: whole.get(group) for group in GROUPS}
+    if isinstance(learnt["data"], dict):
+        learnt["data"] = {name: value for name, value in learnt["data"].items() if name not in ("cache", "folder")}
+    return fingerprint(learnt)
 
 
 def installed(package: str) -> str | None:

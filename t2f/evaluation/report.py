@@ -14,12 +14,17 @@ from rich.table import Table
 
 from t2f.errors import disk_errors
 from t2f.evaluation.figure import Figure, Findings
+from t2f.pictures import CAPTION_WIDTH, captioned_sheet, save_png
 
+FACE_SIZE = 96
 HEADINGS = ("", "drawn", "shuffled words", "real faces", "better")
 
 
 def write_report(findings: Findings, about: dict[str, Any], folder: Path, name: str) -> None:
-    """Write NAME.json and NAME.md into `folder`. `about`: what the figures depend on, see `provenance`."""
+    """Write NAME.json and NAME.md into `folder`, and NAME.nearest.png, the drawn faces' nearest real ones.
+
+    `about`: what the figures depend on, see `provenance`.
+    """
     whole = {
         "figures": findings.flat(),
         "table": [asdict(figure) for figure in findings.figures],
@@ -31,6 +36,10 @@ def write_report(findings: Findings, about: dict[str, Any], folder: Path, name: 
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.json").write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         (folder / f"{name}.md").write_text(as_markdown(findings, about), encoding="utf-8")
+    if findings.nearest is not None:
+        headings = ["drawn", "nearest real faces"]
+        sheet = captioned_sheet([""] * len(findings.nearest), findings.nearest, FACE_SIZE, headings)
+        save_png(sheet.crop((CAPTION_WIDTH, 0, *sheet.size)), folder / f"{name}.nearest.png")
 
 
 def as_markdown(findings: Findings, about: dict[str, Any]) -> str:

@@ -72,7 +72,7 @@ class AttributeClassifier(nn.Module):
 def train_classifier(faces: Faces, seed: int = 0) -> AttributeClassifier:
     """Learn to read the attributes of `faces` where they can be told, by logistic loss."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         classifier = AttributeClassifier(len(faces.attribute_names))
         batches = [rows for _ in range(EPOCHS) for rows in torch.randperm(len(faces)).split(BATCH_SIZE)]
         batches = batches[: max(1, MOST_IMAGES // BATCH_SIZE)]

@@ -40,7 +40,8 @@ class Reading:
         return len(self.images)
 
     def to(self, device: torch.device) -> Reading:
-        return Reading(self.images.to(device), self.features.to(device), self.logits.to(device))
+        """With features and logits there; images stay where they are."""
+        return Reading(self.images, self.features.to(device), self.logits.to(device))
 
 
 class FeatureExtractor(nn.Module, ABC):
@@ -101,8 +102,15 @@ def read_all(extractor: FeatureExtractor, images: Tensor, progress: str = "") ->
 
 
 def read_once(extractor: FeatureExtractor, images: Images, cache: Path) -> Reading:
-    """Read a data set's images; what was read is kept in `cache`, by every pixel, the extractor and its device."""
-    settings = {"images": checksum(images), "extractor": extractor.checksum(), "device": extractor.device.type}
+    """Read a data set's images; what was read is kept in `cache`, by every pixel and the extractor."""
+    device = extractor.device
+    settings = {
+        "images": checksum(images),
+        "extractor": extractor.checksum(),
+        # These round otherwise.
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "torch": torch.__version__,
+    }
     key = fingerprint(settings)
     pictures = torch.from_numpy(np.array(images))
 

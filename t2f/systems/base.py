@@ -90,7 +90,10 @@ class GANSystem(pl.LightningModule):
         self._sums = {name: value.to(self.device) for name, value in self._sums.items()}
 
     def on_train_end(self) -> None:
-        # Batch norm's statistics are each process's own from one step's end to the next one's beginning.
+        self.share_buffers()
+
+    def share_buffers(self) -> None:
+        """Make batch norm's statistics, each process's own after a step, those of the first process."""
         if self.trainer.world_size > 1:
             for buffer in self.buffers():
                 torch.distributed.broadcast(buffer, src=0)

@@ -1,14 +1,18 @@
 import csv
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import TINY
 from omegaconf import DictConfig
+from test_train import assert_equal
 
 from t2f.callbacks.quality import Quality
 from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint
+from t2f.errors import UserError
 from t2f.evaluation.evaluation import Evaluation
 from t2f.evaluation.figure import Figure, Findings
 from train import train
@@ -38,17 +42,20 @@ def test_figures_are_logged_by_the_clock_and_the_best_model_is_kept(tiny: Tiny, 
 
 
 def test_training_is_not_changed_by_being_watched(tiny: Tiny, tmp_path: Path) -> None:
+    """Nor by a reader that is taught meanwhile."""
     watched, alone = (
         train_in(tiny(*overrides, f"paths.run={tmp_path}/{name}", base=base))
-        for name, base, overrides in (("watched", WITH_QUALITY, SMALL), ("alone", TINY, []))
+        for name, base, overrides in (("watched", WITH_QUALITY, SMALL[:-1]), ("alone", TINY, []))
     )
-    assert watched == alone
+    assert "quality/attribute_accuracy" in (tmp_path / "watched/metrics.csv").read_text()
+    assert_equal(watched, alone)
 
 
-def train_in(cfg: DictConfig) -> dict[int, float]:
+def train_in(cfg: DictConfig) -> dict[str, torch.Tensor]:
     Path(cfg.paths.run).mkdir(exist_ok=True)
     train(cfg)
-    return logged(Path(cfg.paths.run), "loss/generator")
+    weights: dict[str, torch.Tensor] = read_checkpoint(Path(cfg.paths.run) / "checkpoints/last.ckpt")["state_dict"]
+    return weights
 
 
 class Told(Evaluation):
@@ -59,7 +66,7 @@ class Told(Evaluation):
         self.better = better
 
     def __call__(self, *_: object) -> Findings:
-        figure = Figure("figure_of_merit", "", next(self.values), better=self.better)  # type: ignore[arg-type]
+        figure = Figure("figure_of_merit", "", next(self.values), real=4, better=self.better)  # type: ignore[arg-type]
         return Findings([figure])
 
 
@@ -92,10 +99,18 @@ class System:
     def assert_finite(self) -> None:
         pass
 
+    def share_buffers(self) -> None:
+        pass
+
 
 @pytest.mark.parametrize(
     ("better", "values", "saves"),
-    [("lower", [3, 4, 2, 2, 1], [1, 0, 1, 0, 1]), ("higher", [3, 4, 2, 5], [1, 1, 0, 1])],
+    [
+        ("lower", [3, 4, 2, 2, 1], [1, 0, 1, 0, 1]),
+        ("higher", [3, 4, 2, 5], [1, 1, 0, 1]),
+        ("higher", [math.nan, 1, math.nan], [0, 1, 0]),
+        ("as real", [1, 9, 5, 6], [1, 0, 1, 0]),  # where real faces have 4
+    ],
 )
 def test_only_a_better_model_replaces_the_best(
     monkeypatch: pytest.MonkeyPatch, better: str, values: list[float], saves: list[int]
@@ -115,3 +130,8 @@ def test_only_a_better_model_replaces_the_best(
         callback.load_state_dict(json.loads(json.dumps(state)))
     assert saved == saves
     assert set(trainer.saved) == {Path("folder/best.ckpt")}
+
+
+def test_a_figure_that_is_not_taken_cannot_be_watched(tiny: Tiny) -> None:
+    with pytest.raises(UserError, match=r"watch=beauty begins the name of no figure .*: kernel_distance_tiny"):
+        train(tiny(*SMALL, "callbacks.quality.watch=beauty", base=WITH_QUALITY))

@@ -41,7 +41,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             base = [each for each in TINY if not each.startswith("evaluation=")]
             quiet = [] if "evaluation=default" in overrides else ["evaluation=none"]
-            settings = [*base, *quiet, *overrides, "~callbacks.quality", f"name={name}", f"paths.run={folder}"]
+            settings = [*base, *quiet, *overrides, f"name={name}", f"paths.run={folder}"]
             train(compose("train", overrides=settings))
     return runs
 

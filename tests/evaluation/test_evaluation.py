@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -146,3 +147,44 @@ def test_a_metric_of_another_name_bears_the_features_too(tmp_path: Path) -> None
 def test_wrong_settings_are_refused(tmp_path: Path, changes: dict[str, object], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         evaluation(tmp_path, **changes)
+
+
+class Known(TinyFeatures):
+    known_as: ClassVar[dict[str, str]] = {"frechet_distance": "FID"}
+
+
+def test_tradition_names_the_title_alone(tmp_path: Path) -> None:
+    """Whatever the features, best.ckpt is chosen by a name that begins alike."""
+    measure = evaluation(tmp_path, features=Known)
+    figures = {figure.name: figure.title for figure in measure(Colours(), MadeUp(), conditioner()).figures}
+    assert figures["frechet_distance_tiny"] == "FID"
+    assert figures["precision_tiny"] == "precision (tiny)"
+
+
+def test_metrics_that_give_one_figure_twice_are_refused(tmp_path: Path) -> None:
+    metrics = {"narrow": PrecisionRecall(3), "wide": PrecisionRecall(5)}
+    with pytest.raises(UserError, match=r"give the figure .*precision_tiny"):
+        evaluation(tmp_path, metrics=metrics)(Colours(), MadeUp(), conditioner())
+
+
+def test_drawn_faces_are_shown_beside_the_real_ones_nearest_to_them(tmp_path: Path) -> None:
+    source = MadeUp()
+    measure = evaluation(tmp_path)
+    nearest = measure(Colours(), source, conditioner()).nearest
+    assert nearest is not None
+    assert nearest.shape == (8, 5, 3, 8, 8)
+    assert nearest.dtype == torch.uint8
+    extractor = TinyFeatures()
+    real = extractor(torch.from_numpy(source.train.images))[0]
+    for row in nearest:
+        distances = torch.cdist(extractor(row)[0][:1].double(), real.double())[0]
+        assert torch.equal(row[1], torch.from_numpy(source.train.images[int(distances.argmin())]))
+
+
+def test_copies_that_cannot_be_seen_are_noted(tmp_path: Path) -> None:
+    some, all_of_them = (
+        " ".join(evaluation(tmp_path, real_count=count)(Colours(), MadeUp(), conditioner()).notes)
+        for count in (200, 300)
+    )
+    assert "do not count as memorised" in some
+    assert "do not count as memorised" not in all_of_them
