@@ -1,0 +1,177 @@
+"""Give every metric faces whose worth is known: python experiments/sanity/sanity.py
+
+Real drawn faces are compared with others of their kind: as they are, blurred, made noisy, fewer and fewer of them again
+and again, and copied. Writes results.json, results.md and compared.png beside this file.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from torch import Tensor
+from torchvision.transforms.functional import gaussian_blur
+
+from t2f.commands.evaluate import compose_evaluation
+from t2f.conditions.sentences import Words
+from t2f.data.avatars import Avatars
+from t2f.evaluation.faithfulness import Sitting
+from t2f.evaluation.figure import Better, Figure
+from t2f.evaluation.provenance import provenance
+from t2f.evaluation.report import number
+from t2f.metrics.features import Reading, read_once
+from t2f.pictures import captioned_sheet, save_png
+
+HERE = Path(__file__).parent
+COUNT = 2000
+SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Faces put in place of drawn ones: `change`d, then those numbers that `pick` takes of 2 N, the last N real."""
+
+    series: str
+    name: str
+    change: Callable[[Tensor], Tensor] | None = None
+    pick: Callable[[int], Tensor] = torch.arange
+
+
+def blurred(images: Tensor, sigma: float) -> Tensor:
+    """By a Gaussian, pixels."""
+    size = 2 * round(3 * sigma) + 1
+    return gaussian_blur(images, [size, size], [sigma, sigma])
+
+
+def noisy(images: Tensor, deviation: float) -> Tensor:
+    """By normal noise, in grey levels of 255."""
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
+    return (images + deviation * noise).round().clamp(0, 255).to(torch.uint8)
+
+
+def again_and_again(count: int, faces: int) -> Tensor:
+    return torch.arange(count) % faces
+
+
+def copies(count: int, share: float) -> Tensor:
+    """That share of the real faces themselves."""
+    rows = torch.arange(count)
+    return torch.where(rows < share * count, rows + count, rows)
+
+
+AS_THEY_ARE = Trial("", "other real faces")
+TRIALS = [
+    AS_THEY_ARE,
+    *(Trial("blur", f"blurred, sigma {s} pixels", partial(blurred, sigma=s)) for s in (0.5, 1, 2, 4)),
+    *(Trial("noise", f"noisy, deviation {d} of 255", partial(noisy, deviation=d)) for d in (4, 8, 16, 32, 64)),
+    *(Trial("fewer", f"{n} faces again and again", pick=partial(again_and_again, faces=n)) for n in (500, 100, 10)),
+    Trial("fewer", "one face again and again", pick=partial(again_and_again, faces=1)),
+    *(Trial("copies", f"{s:.0%} copies of real faces", pick=partial(copies, share=s)) for s in (0.1, 0.5, 1)),
+]
+
+
+def monotone(better: Better, values: list[float]) -> bool:
+    """Whether values, of which the first is of real faces, move the wrong way, or away from it, at every step."""
+    if better == "as real":
+        values = [abs(value - values[0]) for value in values]
+    steps = [(b - a) * (-1 if better == "higher" else 1) for a, b in pairwise(values)]
+    return all(step > 0 for step in steps)
+
+
+def verdict(figures: list[Figure]) -> str:
+    """How a metric took a series; the first of the figures is of real faces as they are."""
+    values = [figure.drawn for figure in figures]
+    if monotone(figures[0].better, values):
+        return "yes"
+    ends = values[0], values[-1]
+    return "no" if not monotone(figures[0].better, list(ends)) else "in the end"
+
+
+def table(results: dict[str, dict[str, Figure]]) -> list[str]:
+    """A row a trial."""
+    titles = {name: figure.title for figure_of in results.values() for name, figure in figure_of.items()}
+    better = {name: figure.better for figure_of in results.values() for name, figure in figure_of.items()}
+    lines = [
+        "| in place of drawn faces | " + " | ".join(titles.values()) + " |",
+        "|---|" + "---:|" * len(titles),
+        "| *better* | " + " | ".join(f"*{better[name]}*" for name in titles) + " |",
+    ]
+    for trial in TRIALS:
+        cells = [number(results[trial.name][name].drawn if name in results[trial.name] else None) for name in titles]
+        lines.append(f"| {trial.name} | " + " | ".join(cells) + " |")
+    series = list(dict.fromkeys(trial.series for trial in TRIALS if trial.series))
+    lines += [
+        "",
+        'Does it get worse with every step, from other real faces on? ("in the end": the last is worse than other real '
+        "faces, but not each step is worse than the one before.)",
+        "",
+        "| | " + " | ".join(series) + " |",
+        "|---|" + "---|" * len(series),
+    ]
+    for name, title in titles.items():
+        cells = []
+        for each in series:
+            of_series = [results[trial.name].get(name) for trial in TRIALS if trial.series in ("", each)]
+            cells.append(verdict([figure for figure in of_series if figure]) if all(of_series) else "")
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=COUNT, help="faces of a kind")
+    count = parser.parse_args().count
+    # The kernel distance of all faces at once says the same as that of many subsets, and is quicker.
+    kernel = ["metrics.kernel_distance.subsets=1", f"metrics.kernel_distance.subset_size={count}"]
+    cfg = compose_evaluation([f"evaluation.count={count}", *kernel])
+    evaluation = instantiate(cfg.evaluation)
+    source = Avatars(cfg.paths.cache)
+    source.prepare()
+    conditioner = Words.fit(source.train, vocabulary=1000, max_tokens=40)
+    exam = conditioner.exam(source.held_out, len(source.held_out), evaluation.seed)
+
+    def read(images: Tensor) -> Reading:
+        return read_once(evaluation.extractor, images.numpy(), evaluation.cache)
+
+    real, others = (torch.from_numpy(source.train.images[start : start + count].copy()) for start in (0, count))
+    described = torch.from_numpy(source.held_out.images[exam.faces])
+    real_reading = read(real)
+    results: dict[str, dict[str, Figure]] = {}
+    shown = []
+    for trial in TRIALS:
+        change = trial.change or torch.clone
+        rows = trial.pick(count)
+        reading = read(change(others))
+        both = [torch.cat(pair)[rows] for pair in zip(vars(reading).values(), vars(real_reading).values(), strict=True)]
+        figures = evaluation.measure(Reading(*both), real_reading)
+        if trial.series != "copies":  # which were described by nobody
+            drawn = change(described)[trial.pick(len(described))]
+            sitting = Sitting(exam, drawn, source, conditioner, evaluation.seed, evaluation.cache)
+            figures += [figure for marker in evaluation.faithfulness.values() for figure in marker(sitting).figures]
+        results[trial.name] = {figure.name: figure for figure in figures}
+        shown.append(both[0][:SHOWN])
+        print(trial.name, {name: round(figure.drawn, 4) for name, figure in results[trial.name].items()}, flush=True)
+
+    about: dict[str, Any] = provenance(evaluation, source, "", 0, torch.device("cpu"))
+    kept = ("seed", "features", "resize", "extractor", "data", "data_fingerprint", "git_commit", "date", "versions")
+    about = {"count": count, "described": len(described), **{name: about[name] for name in kept}}
+    values = {name: {key: figure.drawn for key, figure in figures.items()} for name, figures in results.items()}
+    (HERE / "results.json").write_text(json.dumps({**about, "figures": values}, indent=2) + "\n")
+    head = (
+        f"Written by `experiments/sanity/sanity.py` on {about['date']}: {count:,} "
+        f"against {count:,} drawn faces of 32x32 pixels, {about['features']}; the last two columns are of "
+        f"{len(described):,} held-out faces and sentences about them as they are."
+    )
+    (HERE / "results.md").write_text("\n".join([head, "", *table(results), ""]))
+    captions = [trial.name for trial in TRIALS]
+    save_png(captioned_sheet(captions, torch.stack(shown), 48), HERE / "compared.png")
+
+
+if __name__ == "__main__":
+    main()
