@@ -20,6 +20,7 @@ from two_processes import RUNS
 
 import train as main
 from t2f.checkpoint import read_checkpoint
+from t2f.commands.evaluate import evaluate
 from t2f.errors import UserError
 from t2f.processes import launch_name, one_at_a_time
 
@@ -161,3 +162,18 @@ def test_what_ddp_spawn_sends_its_processes_is_small(tiny: Tiny, monkeypatch: py
     size = len(ForkingPickler.dumps((trainer, data)))
     assert size < data.source.train.images.nbytes, size
     ForkingPickler.dumps(system)
+
+
+def test_two_processes_measure_what_one_does(two: Two, tmp_path: Path) -> None:
+    """In training and at its end, of 80 faces, which are two blocks to draw; the same to the last bit."""
+    run = two[0] / "dcgan"
+    assert [row["images_seen"] for row in numbers(run) if "quality/kernel_distance_tiny" in row] == [32, 64, 96]
+    assert (run / "checkpoints/best.ckpt").exists()
+    features = ["features._target_=made_up.TinyFeatures", "~features.resolution"]
+    settings = ["evaluation=default", "evaluation.count=80", "evaluation.faithfulness={}"]
+    evaluate(run / "checkpoints/last.ckpt", [*features, *settings], tmp_path)
+    alone, together = (
+        json.loads(file.read_text())["figures"] for file in (tmp_path / "report.json", run / "evaluation.json")
+    )
+    assert len(alone) > 5
+    assert alone == together

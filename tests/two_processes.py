@@ -30,10 +30,27 @@ GROWING = [*TINY, *SETTINGS, "growth.images=[64,80]", "growth.batch_sizes=[16,16
 # Whatever draws by itself, on labels: few of them, so that many neighbours have the same.
 LABELS = ["conditioning=attributes", "attributes=[Male,Smiling]"]
 RANDOM = [*LABELS, "loss=wgan_gp", "augment=diffaugment", "model.discriminator.unconditional=true"]
+# Measured in training and at its end, by all processes.
+UNMEASURED = ("~callbacks.quality", "evaluation=none")
+MEASURED = [
+    "features._target_=made_up.TinyFeatures",
+    "~features.resolution",
+    "callbacks.quality.every=32",
+    "callbacks.quality.evaluation.count=80",
+    "callbacks.quality.evaluation.faithfulness={}",
+    "evaluation.count=80",
+    "evaluation.faithfulness={}",
+]
 RUNS = {
     "growing": GROWING,
     "random": [*GROWING, *RANDOM],
-    "dcgan": [*TINY_DCGAN, *SETTINGS, "growth.images=[96]", "growth.batch_sizes=[16]"],
+    "dcgan": [
+        *(each for each in TINY_DCGAN if each not in UNMEASURED),
+        *SETTINGS,
+        "growth.images=[96]",
+        "growth.batch_sizes=[16]",
+        *MEASURED,
+    ],
 }
 
 
