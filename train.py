@@ -18,7 +18,7 @@ from t2f.errors import disk_errors, hydra_errors, require
 from t2f.evaluation.of_run import evaluate_run
 from t2f.fitting import fit
 from t2f.loggers import finish_wandb
-from t2f.processes import one_at_a_time
+from t2f.processes import alone_in, one_at_a_time
 from t2f.resume import SafeCheckpointIO, checkpoint_to_resume
 from t2f.stopping import exit_on_signals, stop_as_told
 from t2f.sweeps.job import run_job
@@ -76,8 +76,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
 
 def train_and_finish(cfg: DictConfig) -> dict[str, float]:
-    """Train, and end wandb's run however the training ends."""
-    with finish_wandb():
+    """Train in a folder of its own, and end wandb's run however the training ends."""
+    with alone_in(Path(cfg.paths.run)), finish_wandb():
         return train(cfg)
 
 

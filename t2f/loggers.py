@@ -108,6 +108,9 @@ def finish_wandb() -> Iterator[None]:
     try:
         yield
         failed = False
+    except SystemExit as stopped:  # by a signal, saved and ready to go on
+        failed = not (isinstance(stopped.code, int) and stopped.code > 128)
+        raise
     finally:
         wandb = sys.modules.get("wandb")
         if wandb is not None and wandb.run is not None:

@@ -9,12 +9,18 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
+from pytorch_lightning.utilities import rank_zero_only
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # its types do not export it
 
-from t2f.errors import require
+from t2f.errors import UserError, require
 
 FORMAT = "%Y-%m-%d_%H-%M-%S-%f"
+
+
+def first_process() -> bool:
+    """Whether this is the first of a run's processes, as their launcher has told them."""
+    return int(getattr(rank_zero_only, "rank", None) or 0) == 0
 
 
 def launch_name() -> str:
@@ -46,6 +52,30 @@ def slurm_name() -> str:
     )
     time = datetime.fromtimestamp(int(start or 0)).strftime(FORMAT)
     return f"{time}-{os.environ['SLURM_JOB_ID']}.{os.environ.get('SLURM_STEP_ID', '0')}"
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Let only one run into the block, of all that train in this folder; of several processes, the first one asks.
+
+    Raises `UserError` if there is another.
+    """
+    if not first_process():
+        yield
+        return
+    lock = FileLock(folder / ".lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise UserError(f"Another process is training in {folder}: wait for it, or stop it.") from error
+    except OSError:  # told when something is to be written
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -53,17 +53,16 @@ def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
 
     Says on the terminal which settings are not those that the checkpoint was trained with.
     """
-    path: Path | None = None
-    if cfg.ckpt_path is not None:
+    folder = Path(cfg.paths.run) / "checkpoints"
+    # A run that has come further goes on from there, though it began with another's checkpoint.
+    path = newest_whole(folder) if cfg.resume == AUTO or (cfg.resume and cfg.ckpt_path is None) else None
+    if path is None and cfg.ckpt_path is not None:
         path = Path(cfg.ckpt_path)
-    elif cfg.resume:
-        folder = Path(cfg.paths.run) / "checkpoints"
-        path = newest_whole(folder)
-        if path is None and cfg.resume != AUTO:
-            raise UserError(
-                f"There is no checkpoint in {folder} to resume from: give a resume or ckpt_path that exists, "
-                f"resume={AUTO} to start anew where there is none, or neither to start anew."
-            )
+    elif path is None and cfg.resume and cfg.resume != AUTO:
+        raise UserError(
+            f"There is no checkpoint in {folder} to resume from: give a resume or ckpt_path that exists, "
+            f"resume={AUTO} to start anew where there is none, or neither to start anew."
+        )
     if path is None:
         return None
     saved = OmegaConf.create(read_checkpoint(path, mmap=True)[CHECKPOINT_KEY]["config"])

@@ -17,7 +17,7 @@ from t2f.evaluation.figure import Figure
 
 REPORTS = ("report.json", "evaluation.json")
 """What `t2f evaluate` measured, else what the training did at its end."""
-ASIDE = ("callbacks", "evaluation", "features", "logger", "metrics", "resume", "workers")
+ASIDE = ("callbacks", "evaluation", "features", "logger", "metrics", "objective", "resume", "workers")
 """Groups that do not change what is learnt."""
 
 

@@ -33,7 +33,8 @@ class StopRequest:
         """Python tells signals to its main thread only: elsewhere none is heard. `pass_on` is told the first, too."""
         self.pass_on = pass_on
         if threading.current_thread() is threading.main_thread():
-            self.before = {number: signal.signal(number, self.note) for number in SIGNALS}
+            heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+            self.before = {number: signal.signal(number, self.note) for number in heard}
 
     def note(self, number: int, frame: Any) -> None:
         if self.number is None:
@@ -77,6 +78,7 @@ def stop_as_told(number: int, is_global_zero: bool) -> None:
     if not is_global_zero:
         raise SystemExit(0)
     signal.raise_signal(number)
+    raise SystemExit(128 + number)  # whoever listens has let it pass, but the training is not finished
 
 
 def leave_signals_to_the_parent(worker: int) -> None:

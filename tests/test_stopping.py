@@ -21,16 +21,31 @@ def test_who_listens_already_is_left_to_it() -> None:
     heard = []
     before = signal.signal(signal.SIGUSR2, lambda number, frame: heard.append(number))
     try:
-        with exit_on_signals():
-            request = StopRequest()
-            request.listen()
-            signal.raise_signal(signal.SIGUSR2)
-            assert (request.number, heard) == (signal.SIGUSR2, [])
-            request.ignore()
+        request = StopRequest()
+        request.listen()
+        signal.raise_signal(signal.SIGUSR2)
+        assert (request.number, heard) == (signal.SIGUSR2, [])
+        request.ignore()
+        # Told, and yet no job that ended well.
+        with pytest.raises(SystemExit) as ended, exit_on_signals():
             stop_as_told(request.number, is_global_zero=True)
+        assert ended.value.code == 128 + signal.SIGUSR2
         assert heard == [signal.SIGUSR2]
     finally:
         signal.signal(signal.SIGUSR2, before)
+
+
+def test_what_a_shell_has_ignored_stays_ignored() -> None:
+    """Ctrl-C, for a job that a script started in the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        request = StopRequest()
+        request.listen()
+        signal.raise_signal(signal.SIGINT)
+        assert request.number is None
+        request.ignore()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_the_first_signal_is_noted_and_the_second_acts(monkeypatch: pytest.MonkeyPatch) -> None:

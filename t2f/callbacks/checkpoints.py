@@ -10,7 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from t2f.callbacks.cadence import ClockCallback
+from t2f.callbacks.cadence import ClockCallback, data_of
 from t2f.errors import disk_errors, require
 from t2f.stopping import StopRequest
 from t2f.systems.base import GANSystem
@@ -32,6 +32,17 @@ class Checkpoints(ClockCallback):
         self.keep = keep
         self.stop = StopRequest()
         self.stopped_by: int | None = None
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A run that was killed between a checkpoint and its names, or before it by its best one, goes on with both."""
+        assert isinstance(pl_module, GANSystem)
+        resumed = Path(trainer.ckpt_path) if trainer.ckpt_path else None
+        if resumed and resumed.parent.resolve() == self.folder.resolve() and trainer.is_global_zero:
+            clock, schedule = pl_module.images_seen, data_of(trainer).schedule
+            ends = {schedule.stage_end(number): stage.resolution for number, stage in enumerate(schedule.stages)}
+            for name in ["last", f"{clock:09d}", *([f"{ends[clock]}px"] if clock in ends else [])]:
+                if resumed.stem != name:
+                    name_too(resumed, self.folder / f"{name}.ckpt")
 
     def begin(self, trainer: pl.Trainer, system: GANSystem) -> None:
         self.stop.listen()
@@ -83,7 +94,10 @@ def name_too(file: Path, name: Path) -> None:
     with disk_errors(f"the checkpoint {name}"):
         side.unlink(missing_ok=True)
         try:
-            os.link(file, side)
-        except OSError:
-            shutil.copyfile(file, side)
-        side.replace(name)
+            try:
+                os.link(file, side)
+            except OSError:
+                shutil.copyfile(file, side)
+            side.replace(name)
+        finally:
+            side.unlink(missing_ok=True)

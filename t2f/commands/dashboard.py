@@ -48,6 +48,7 @@ def workspace(entity: str, project: str) -> Workspace:
         ],
         "Do the faces follow the words?": [
             panels.BarPlot(title="Attribute accuracy", metrics=[ACCURACY, f"{ACCURACY}_shuffled"]),
+            panels.LinePlot(title="Quality while training", x=CLOCK, metric_regex="quality/.*"),
             panels.LinePlot(title="All figures of the evaluation", x=CLOCK, metric_regex="evaluation/.*"),
         ],
         "Adversaries": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,6 +39,11 @@ class Sweep(Callback):
                 # Hydra turns a callback's exceptions into warnings, but not this one.
                 extra = EXTRAS[package]
                 raise SystemExit(f"error: {part._target_} is not installed: pip install -e '.[{extra}]' brings it.")
+        if not config.hydra.sweeper._target_.endswith(".BasicSweeper") and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise SystemExit(
+                "error: a search cannot be started by torchrun, whose processes would each try another thing."
+            )
+        Path(config.paths.runs).mkdir(parents=True, exist_ok=True)  # a search keeps its study there
         folder = str(config.hydra.sweep.dir)
         with read_write(config.hydra):
             config.hydra.sweep.dir = folder

@@ -13,8 +13,10 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
+from torch import distributed
 
 from t2f.errors import disk_errors, require, sentence_of
+from t2f.processes import first_process
 from t2f.resume import AUTO
 
 RECORD = "job.json"
@@ -60,32 +62,37 @@ def run_job(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig) ->
         "started with, or give a new one another hydra.sweep.dir.",
     )
     if job.status != "finished":
-        if any((folder / "checkpoints").glob("*.ckpt")):
-            cfg.resume, cfg.ckpt_path = AUTO, None
+        cfg.resume = AUTO
         attempt(train, cfg, job, folder)
     return job.figures.get(cfg.objective) if cfg.objective and job.status == "finished" else None
 
 
 def attempt(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig, job: Job, folder: Path) -> None:
     """Train once and record how it went."""
-    job.status, job.error = "running", ""
+    job.status, job.error, job.figures = "running", "", {}
+    (folder / "error.txt").unlink(missing_ok=True)
     job.write(folder)
     before, start = job.minutes, time.perf_counter()
     try:
         job.figures = train(cfg)
         job.status = "finished"
         require(
-            cfg.objective in (None, *job.figures),
+            not first_process() or cfg.objective in (None, *job.figures),  # only the first process measures
             f"objective={cfg.objective} is none of this run's figures, which are {', '.join(job.figures)}.",
         )
     except (SystemExit, KeyboardInterrupt):  # by Ctrl-C or another signal, which is meant for the whole sweep
         job.status = "stopped"
-        print(f"The sweep goes on by its command with hydra.sweep.dir={folder.parent}", file=sys.stderr)
+        if HydraConfig.get().sweeper._target_.endswith(".BasicSweeper"):
+            print(f"The sweep goes on by its command with hydra.sweep.dir={folder.parent}", file=sys.stderr)
         raise
     except Exception as error:
         job.status = "failed"
         job.error = sentence_of(error) or f"{type(error).__name__}: {error}"
-        (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        job.write(folder)
+        with disk_errors(f"the error in {folder}"):
+            (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        if distributed.is_initialized() and distributed.get_world_size() > 1:
+            raise  # the other processes are still in this job, and must not meet this one in the next
         print(f"error: {job.error} (the sweep goes on; {folder / 'error.txt'})", file=sys.stderr)
     finally:
         job.minutes = before + (time.perf_counter() - start) / 60
