@@ -1,12 +1,13 @@
 import os
 import runpy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from t2f.config import quiet_libraries, register_resolvers
@@ -68,6 +69,13 @@ def quiet() -> None:
     quiet_libraries()
     register_resolvers()
     torch.set_num_threads(1)  # tests run beside each other
+
+
+@pytest.fixture(autouse=True)
+def no_job_of_an_earlier_test() -> Iterator[None]:
+    """Hydra remembers the last one that ran in this process."""
+    yield
+    HydraConfig.instance().cfg = None
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ class Checkpoints(ClockCallback):
             for name in ["last", f"{clock:09d}", *([f"{ends[clock]}px"] if clock in ends else [])]:
                 if resumed.stem != name:
                     name_too(resumed, self.folder / f"{name}.ckpt")
+            self.drop_old(clock)
 
     def begin(self, trainer: pl.Trainer, system: GANSystem) -> None:
         self.stop.listen()
@@ -72,13 +73,16 @@ class Checkpoints(ClockCallback):
             names = ["last", f"{system.position.resolution}px"] if self.stage_is_over(system) else ["last"]
             for name in names:
                 name_too(newest, self.folder / f"{name}.ckpt")
-            clocks = sorted(int(path.stem) for path in self.folder.glob("*.ckpt") if path.stem.isdigit())
-            # What is newer was damaged, and passed over: it is no reason to drop a whole one.
-            for clock in [clock for clock in clocks if clock <= system.images_seen][: -self.keep]:
-                (self.folder / f"{clock:09d}.ckpt").unlink()
+            self.drop_old(system.images_seen)
         trainer.strategy.barrier("checkpoint named")
         # Only now: what is saved once Lightning has left its loop counts as finished, and would not go on.
         trainer.should_stop = trainer.should_stop or self.stopped_by is not None
+
+    def drop_old(self, images_seen: int) -> None:
+        """Keep the newest ones. What is newer than the clock was damaged, and is no reason to drop a whole one."""
+        clocks = sorted(int(path.stem) for path in self.folder.glob("*.ckpt") if path.stem.isdigit())
+        for clock in [clock for clock in clocks if clock <= images_seen][: -self.keep]:
+            (self.folder / f"{clock:09d}.ckpt").unlink()
 
     # Before Lightning puts back the handlers that it replaced itself.
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

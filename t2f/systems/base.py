@@ -131,9 +131,9 @@ class GANSystem(pl.LightningModule):
         finite = bool(torch.stack([value.reshape(()) for value in values]).isfinite().all())
         if not self.trainer.strategy.reduce_boolean_decision(finite, all=True):
             raise UserError(
-                f"Training diverged: a loss or a weight is not finite after {self.images_seen:,} images. The "
-                "checkpoints written so far are whole; go on from one (ckpt_path=...) with a lower learning rate or a "
-                "stronger gradient penalty."
+                f"Training diverged: a loss or a weight is not finite after {self.images_seen:,} images. Start again "
+                "with a lower learning rate (model.generator_optimizer.lr, model.discriminator_optimizer.lr) or a stronger "
+                "gradient penalty, or go on with them from a checkpoint written before, if there is one (ckpt_path=...)."
             )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
