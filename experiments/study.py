@@ -19,9 +19,11 @@ import csv
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -157,21 +159,22 @@ def cell(figure: dict[str, Any]) -> str:
     return number(figure["drawn"]) + (f" ({' / '.join(others)})" if others else "")
 
 
-def measured(results: list[dict[str, Any]]) -> list[str]:
-    """The titles of all figures that any of the runs has, in order."""
-    return list(dict.fromkeys(figure["title"] for result in results for figure in result["table"]))
+def measured(results: list[dict[str, Any]]) -> dict[str, str]:
+    """The names and titles of all figures that any of the runs has, in order."""
+    figures = [figure for result in results for figure in result["table"]]
+    return {figure["name"]: re.sub(r" (among|\(chance).*", "", figure["title"]) for figure in figures}
 
 
-def cells(result: dict[str, Any], titles: list[str]) -> list[str]:
-    """A run's cells under these titles."""
-    figures = {figure["title"]: cell(figure) for figure in result["table"]}
-    return [figures.get(title, "") for title in titles]
+def cells(result: dict[str, Any], names: Iterable[str]) -> list[str]:
+    """A run's cells under these figures."""
+    figures = {figure["name"]: cell(figure) for figure in result["table"]}
+    return [figures.get(name, "") for name in names]
 
 
 def table(results: list[dict[str, Any]]) -> str:
     """The figures as a page."""
     titles = measured(results)
-    headings = ["run", "images", "minutes", *titles, "discriminator right on real / drawn"]
+    headings = ["run", "images", "minutes", *titles.values(), "discriminator right on real / drawn"]
     rows = [
         [
             result["name"],
@@ -219,9 +222,10 @@ def all_figures() -> str:
         "# All figures",
         "",
         "Written by `experiments/study.py`, measured by `t2f evaluate`. Of drawn faces; in brackets of shuffled words, "
-        "if they matter to the figure, and of real held-out faces. Distances compare within a study only: data differ.",
+        "if they matter to the figure, and of real held-out faces. Distances compare within a study only: data differ. "
+        "Shuffled words give chance, which is 0.5 for attribute accuracy.",
         "",
-        *markdown(["run", "faces drawn / real", *titles], rows),
+        *markdown(["run", "faces drawn / real", *titles.values()], rows),
         "",
     ]
     return "\n".join(lines)

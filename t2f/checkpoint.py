@@ -29,7 +29,7 @@ def read_file(path: Path, map_location: Any, mmap: bool = False) -> Any:
     """What torch saved in a file, tensors and plain values only. Raises `UserError` where that cannot be read."""
     if not path.is_file():
         raise UserError(
-            f"There is no file or folder {path}: give a .ckpt file, or a folder of runs, whose newest last.ckpt is taken."
+            f"There is no file or folder {path}: give a .ckpt file, or a folder of runs, of which the newest is taken."
         )
     try:
         return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)

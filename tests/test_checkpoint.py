@@ -51,7 +51,7 @@ def test_a_missing_a_truncated_and_a_foreign_file_are_named(checkpoint: Path, tm
     (tmp_path / "text.ckpt").write_text("not a checkpoint")
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
     for name, message in (
-        ("missing.ckpt", "There is no checkpoint"),
+        ("missing.ckpt", "There is no file or folder"),
         ("half.ckpt", "no whole checkpoint"),
         ("empty.ckpt", "no whole checkpoint"),
         ("text.ckpt", "no whole checkpoint"),

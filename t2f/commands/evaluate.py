@@ -40,13 +40,18 @@ def evaluate(checkpoint: Path, overrides: list[str], out: Path | None) -> None:
     source = source_of(painter, cfg.paths.cache, [each for each in overrides if each.startswith("data.")])
     painter.networks.to(device_of(cfg.device))
     evaluation = instantiate(cfg.evaluation)
-
+    console = Console()
+    console.print(
+        f"Measuring {checkpoint} by {evaluation.count:,} faces. Where these data have not been measured yet, the "
+        "real faces are read and readers are taught first, which takes some minutes on a CPU.",
+        markup=False,
+        highlight=False,
+    )
     findings = evaluation(painter, source, painter.conditioner)
     about = provenance(evaluation, source, painter.config, painter.images_seen, painter.device)
     command = ["t2f", "evaluate", str(checkpoint), *overrides, *(["--out", str(out)] if out is not None else [])]
     folder = out or run_folder(checkpoint)
     write_report(findings, {**about, "command": shlex.join(command)}, folder, "report")
-    console = Console()
     show(findings, console)
     console.print(f"The report: {folder / 'report.md'}, {folder / 'report.json'}", markup=False, soft_wrap=True)
 

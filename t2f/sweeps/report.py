@@ -46,7 +46,7 @@ def report(folder: Path, console: Console) -> dict[str, Job]:
         plot(rows, settings, figures[0] if figures else "minutes", folder / "sweep.png")
         written = "sweep.csv and sweep.png"
     except ModuleNotFoundError:
-        console.print("For a plot of the sweep, install matplotlib: pip install -e '.[experiments]'")
+        console.print("For a plot of the sweep, install matplotlib: pip install -e '.[experiments]'", markup=False)
     console.print(f"{written} in {folder}", markup=False, highlight=False, soft_wrap=True)
     show_failures(folder, jobs, console)
     return jobs

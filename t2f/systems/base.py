@@ -132,8 +132,8 @@ class GANSystem(pl.LightningModule):
         if not self.trainer.strategy.reduce_boolean_decision(finite, all=True):
             raise UserError(
                 f"Training diverged: a loss or a weight is not finite after {self.images_seen:,} images. Start again "
-                "with a lower learning rate (model.generator_optimizer.lr, model.discriminator_optimizer.lr) or a stronger "
-                "gradient penalty, or go on with them from a checkpoint written before, if there is one (ckpt_path=...)."
+                "with a lower learning rate (model.generator_optimizer.lr, model.discriminator_optimizer.lr) or a "
+                "stronger gradient penalty, or with these go on from a checkpoint written before (ckpt_path=...)."
             )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

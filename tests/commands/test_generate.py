@@ -88,4 +88,4 @@ def test_a_missing_checkpoint_ends_in_one_sentence(
     with pytest.raises(SystemExit) as ended:
         run()
     assert ended.value.code == 1
-    assert capsys.readouterr().err.startswith("error: There is no checkpoint")
+    assert capsys.readouterr().err.startswith("error: There is no file or folder")
