@@ -98,7 +98,7 @@ def test_every_command_works(folder: Path, command: str) -> None:
     if "--out" in command:
         assert (folder / "faces.png").exists()
     if "compare" in command:
-        assert (folder / "compare.csv").exists() and (folder / "compare.png").exists()
+        assert (folder / "comparison/compare.csv").exists() and (folder / "comparison/compare.png").exists()
     if "wandb" in command:
         assert list(folder.glob("runs/**/offline-run-*/*.wandb"))
     if " -m " in command:
