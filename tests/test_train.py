@@ -251,7 +251,7 @@ def test_resuming_among_unlabelled_faces_is_exact(tiny: Tiny, tmp_path: Path) ->
         (["callbacks.sheets.every=0"], "every is 0"),
         (["loss.penalties.0.every=0"], "every is 0"),
         (["growth.batch_sizes=[8,1]"], "batch of 1"),
-        (["ckpt_path=/nowhere/last.ckpt"], "no checkpoint /nowhere/last.ckpt"),
+        (["ckpt_path=/nowhere/last.ckpt"], "no file or folder /nowhere/last.ckpt"),
         (["resume=true"], "no checkpoint"),
     ],
 )
