@@ -144,6 +144,7 @@ def show_where_it_is(
         commands.append(shlex.join(["python", "train.py", *kept, f"resume={folder}"]))
     if checkpoint.exists():
         commands.append(f't2f generate {checkpoint} "{example}" --count 8 --out faces.png')
+        commands.append(f"t2f evaluate {folder}")
     if (folder / "tensorboard").exists():
         commands.append(f"tensorboard --logdir {folder}")
     console.print("Next:", style="bold")
