@@ -63,31 +63,32 @@ def alone_in(folder: Path) -> Iterator[None]:
     if not first_process():
         yield
         return
-    lock = FileLock(folder / ".lock")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(blocking=False)
+        with locked(folder, wait=False):
+            yield
     except Timeout as error:
         raise UserError(f"Another process is training in {folder}: wait for it, or stop it.") from error
-    except OSError:  # told when something is to be written
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager
 def one_at_a_time(cache: Path) -> Iterator[None]:
-    """Let one process into the block, of all that use this cache: the others then find what it has prepared.
+    """Let one process into the block, of all that use this cache: the others then find what it has prepared."""
+    with locked(cache, wait=True):
+        yield
 
-    Where the cache cannot be written to, there is nothing to wait for.
+
+@contextmanager
+def locked(folder: Path, wait: bool) -> Iterator[None]:
+    """Hold the lock of a folder; raises `Timeout` where another holds it and there is no waiting.
+
+    A folder that cannot be written to is not locked: its users are told when they write.
     """
-    lock = FileLock(cache / ".lock")
+    lock = FileLock(folder / ".lock")
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=wait)
+    except Timeout:
+        raise
     except OSError:
         yield
         return

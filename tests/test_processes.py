@@ -22,7 +22,7 @@ import train as main
 from t2f.checkpoint import read_checkpoint
 from t2f.commands.evaluate import evaluate
 from t2f.errors import UserError
-from t2f.processes import launch_name, one_at_a_time
+from t2f.processes import alone_in, launch_name, one_at_a_time
 
 Tiny = Callable[..., DictConfig]
 Two = tuple[Path, list[dict[str, Any]]]
@@ -177,3 +177,14 @@ def test_two_processes_measure_what_one_does(two: Two, tmp_path: Path) -> None:
     )
     assert len(alone) > 5
     assert alone == together
+
+
+def test_one_run_at_a_time_trains_in_a_folder(tmp_path: Path) -> None:
+    with (
+        alone_in(tmp_path / "run"),
+        pytest.raises(UserError, match="Another process is training in"),
+        alone_in(tmp_path / "run"),
+    ):
+        pass
+    with alone_in(tmp_path / "run"):  # free again
+        pass

@@ -21,7 +21,7 @@ from hydra import compose, initialize_config_dir
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT))  # train.py is no part of the package, hence the late imports
 
 from t2f.callbacks.checkpoints import Checkpoints  # noqa: E402
 from t2f.callbacks.growth import Growth  # noqa: E402

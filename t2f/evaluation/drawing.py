@@ -12,6 +12,7 @@ from torch import Tensor
 
 from t2f.errors import require
 from t2f.metrics.features import BLOCK, FeatureExtractor, Reading
+from t2f.networks.sharing import place
 from t2f.pictures import to_uint8
 
 
@@ -39,8 +40,7 @@ def draw(artist: Artist, conditions: Tensor, seed: int, extractor: FeatureExtrac
     Raises `UserError` if a pixel is not finite.
     """
     noise = torch.randn(len(conditions), artist.noise_dim, generator=torch.Generator().manual_seed(seed))
-    together = dist.is_available() and dist.is_initialized()
-    rank, world_size = (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
+    rank, world_size = place()
     blocks: dict[int, tuple[Tensor, ...]] = {}
     starts = range(rank * BLOCK, len(conditions), world_size * BLOCK)
     quiet = rank > 0 or not sys.stderr.isatty()
@@ -50,7 +50,7 @@ def draw(artist: Artist, conditions: Tensor, seed: int, extractor: FeatureExtrac
         pictures = to_uint8(images)
         features, logits = extractor(pictures) if extractor is not None else 2 * (images.new_empty(len(images), 0),)
         blocks[start] = (images.isfinite().all().cpu(), pictures.cpu(), features.cpu(), logits.cpu())
-    if together:
+    if world_size > 1:
         shares: list[dict[int, tuple[Tensor, ...]]] = [{}] * world_size
         dist.all_gather_object(shares, blocks)
         blocks = {start: block for share in shares for start, block in share.items()}

@@ -25,6 +25,7 @@ from t2f.evaluation.figure import Better, Figure, Findings
 from t2f.metrics.comparison import OfFeatures
 from t2f.metrics.features import FeatureExtractor, MissingPackage, Reading, read_once
 from t2f.metrics.neighbours import nearest
+from t2f.networks.sharing import place
 
 NEAREST_ROWS, NEAREST_COLUMNS = 8, 4  # of the picture of drawn faces and the real ones nearest to them
 BETTER: dict[bool | None, Better] = {True: "higher", False: "lower", None: "as real"}
@@ -79,7 +80,7 @@ class Evaluation:
         if self.extractor is not None:
             self.extractor.to(artist.device)
         drawn = draw(artist, conditioner(exam.descriptions), self.seed, self.extractor)
-        if torch.distributed.is_initialized() and torch.distributed.get_rank():
+        if place()[0] > 0:
             return Findings()
         findings = Findings()
         if self.extractor is not None:
@@ -144,7 +145,7 @@ class Evaluation:
         figures = []
         for name, metric in self.metrics.items():
             metric.to(device).reset()
-            metric.distributed_available_fn = _alone  # the other processes do not measure
+            metric.distributed_available_fn = _no_others  # the other processes do not measure
             metric.update(drawn, real=False)
             metric.update(real, real=True)
             value = metric.compute()
@@ -170,5 +171,5 @@ class Evaluation:
         return images[np.sort(order[: self.real_count])]
 
 
-def _alone() -> bool:
+def _no_others() -> bool:
     return False
