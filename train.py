@@ -65,9 +65,12 @@ def train(cfg: DictConfig) -> dict[str, float]:
             (folder / "config.yaml").write_text(config)
     stopped_by = fit(trainer, system, data, checkpoint)
     figures = {"images_seen": float(system.images_seen), "images_planned": float(schedule.total_images)}
-    if system.images_seen >= schedule.total_images and evaluation and not stopped_by:
-        figures |= evaluate_run(evaluation, system, data, config, folder)
+    finished = system.images_seen >= schedule.total_images
+    if finished and evaluation and not stopped_by:
+        figures |= evaluate_run(evaluation, trainer, system, data, config, folder)
     if trainer.is_global_zero:
+        if finished and evaluation and stopped_by:
+            Console().print("Trained to the end, but stopped before the evaluation.", style="bold")
         overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
         show_where_it_is(folder, overrides, system.images_seen, schedule.total_images, conditioner.example, Console())
     if stopped_by:

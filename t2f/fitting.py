@@ -63,8 +63,12 @@ def fit_in_children(
     request.listen(pass_on=launcher.kill)
     try:
         trainer.fit(system, data, ckpt_path=checkpoint, weights_only=True)
+    except Exception:
+        if request.number is None:  # else one that was still importing has died of the signal
+            raise
     finally:
         request.ignore()
-    system.images_seen = read_checkpoint(folder / "last.ckpt", mmap=True)[CHECKPOINT_KEY]["images_seen"]
-    system.position = data.schedule.at(system.images_seen)
+    if (folder / "last.ckpt").exists():
+        system.images_seen = read_checkpoint(folder / "last.ckpt", mmap=True)[CHECKPOINT_KEY]["images_seen"]
+        system.position = data.schedule.at(system.images_seen)
     return request.number

@@ -71,9 +71,9 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def one_at_a_time(cache: Path) -> Iterator[None]:
-    """Let one process into the block, of all that use this cache: the others then find what it has prepared."""
-    with locked(cache, wait=True):
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Let one process into the block, of all that use this folder: the others then find what it has prepared."""
+    with locked(folder, wait=True):
         yield
 
 

@@ -15,6 +15,7 @@ from pytorch_lightning.utilities import rank_zero_only
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
 
 SECONDS_OF_ONE_SIGNAL = 2.0
+SECONDS_OF_A_LAST_STEP = 60
 
 
 class StopRequest:
@@ -82,6 +83,10 @@ def stop_as_told(number: int, is_global_zero: bool) -> None:
 
 
 def leave_signals_to_the_parent(worker: int) -> None:
-    """For processes that read data: Ctrl-C and a cluster's signals reach them too, and their parent needs them yet."""
+    """For processes that read data: Ctrl-C and a cluster's signals reach them too, and their parent needs them yet.
+
+    SIGTERM may be the parent's own, at its end: it is obeyed, but only after the time that a last step may take.
+    """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(SECONDS_OF_A_LAST_STEP))

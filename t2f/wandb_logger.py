@@ -46,6 +46,7 @@ class WandbLogger(Logger):
         self.entity = entity
         self.tags = list(tags)
         self.checkpoints = checkpoints
+        self.labels = self.place_in_sweep()  # now: a process that Lightning starts does not know Hydra's job
         self.run: Run | None = None
 
     @property
@@ -66,13 +67,13 @@ class WandbLogger(Logger):
             again: dict[str, Any] = {"id": known.read_text(), "resume": "allow"} if known.exists() else {}
             config: Any = OmegaConf.to_container(OmegaConf.load(self.folder / "config.yaml"))
             place: dict[str, Any] = {"project": self.project, "entity": self.entity, "dir": self.folder}
-            self.run = wandb.init(**place, **self.labels(), **again, config=config)
+            self.run = wandb.init(**place, **self.labels, **again, config=config)
             self.run.define_metric(CLOCK)
             self.run.define_metric("*", step_metric=CLOCK)
             known.write_text(self.run.id)
         return self.run
 
-    def labels(self) -> dict[str, Any]:
+    def place_in_sweep(self) -> dict[str, Any]:
         """Name, job type, group and tags, which tell the run's place in its sweep and what it is made of."""
         labels = {"name": self.run_name, "job_type": "train", "group": None, "tags": self.tags}
         if HydraConfig.initialized():

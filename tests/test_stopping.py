@@ -1,9 +1,18 @@
+import os
 import signal
+import sys
 import threading
+import time
+from collections.abc import Callable
 
 import pytest
+import pytorch_lightning as pl
+from omegaconf import DictConfig
 
-from t2f.stopping import SIGNALS, StopRequest, exit_on_signals, stop_as_told
+from t2f.stopping import SIGNALS, StopRequest, exit_on_signals, leave_signals_to_the_parent, stop_as_told
+from train import train
+
+sys.modules["test_stopping"] = sys.modules[__name__]  # for a config to name the callback below
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -67,6 +76,48 @@ def test_a_process_that_is_not_the_first_ends_well() -> None:
     with pytest.raises(SystemExit) as ended:
         stop_as_told(signal.SIGTERM, is_global_zero=False)
     assert ended.value.code == 0
+
+
+def test_a_process_that_reads_data_outlives_its_parents_last_step_and_not_its_parent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("t2f.stopping.SECONDS_OF_A_LAST_STEP", 1)
+    process = os.fork()
+    if not process:
+        leave_signals_to_the_parent(0)
+        for number in SIGNALS:
+            signal.raise_signal(number)
+        time.sleep(100)
+        os._exit(0)
+    start = time.monotonic()
+    ended_by = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    assert ended_by == -signal.SIGALRM
+    assert time.monotonic() - start > 0.9
+
+
+class TwoSignals(pl.Callback):
+    """SIGTERM to this process after 56 images, twice before the next step."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: object) -> None:
+        if pl_module.images_seen == 56:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_lightnings_handler_is_not_met_by_a_second_signal(
+    tiny: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would wait for the other processes, which may wait for this one."""
+    met = []
+    monkeypatch.setattr("t2f.stopping.SECONDS_OF_ONE_SIGNAL", -1.0)
+    monkeypatch.setattr(
+        "pytorch_lightning.trainer.connectors.signal_connector._SignalConnector._sigterm_notifier_fn",
+        lambda *received: met.append(received),
+    )
+    with pytest.raises(SystemExit) as ended, exit_on_signals():
+        train(tiny("+callbacks.signals={_target_: test_stopping.TwoSignals}"))
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert not met
 
 
 def test_a_thread_that_cannot_listen_trains_all_the_same() -> None:

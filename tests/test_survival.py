@@ -95,6 +95,23 @@ def test_signals_save_first_and_a_damaged_checkpoint_is_passed_over(
     assert seen_in_tensorboard(tmp_path / "whole") == seen_in_tensorboard(tmp_path / "run")
 
 
+def test_a_signal_after_the_last_step_leaves_the_evaluation_for_the_next_start(
+    tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The small evaluation follows the last step, and takes long enough for somebody to press Ctrl-C."""
+    features = ["features._target_=made_up.TinyFeatures", "~features.resolution"]
+    measured = ["evaluation=default", "evaluation.count=20", "evaluation.faithfulness={}", *features]
+    more = f"+callbacks.signal={{_target_: test_survival.SignalAt, images: 96, number: {int(signal.SIGTERM)}}}"
+    with pytest.raises(SystemExit) as ended, exit_on_signals():
+        train(tiny(*measured, more))
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert "Trained to the end, but stopped before the evaluation." in capsys.readouterr().out
+    assert not (tmp_path / "run/evaluation.json").exists()
+    figures = train(tiny(*measured, "resume=auto"))
+    assert figures["images_seen"] == 96
+    assert (tmp_path / "run/evaluation.json").exists()
+
+
 def assert_same_end(one: Path, other: Path) -> None:
     ends = [read_checkpoint(run / "checkpoints/last.ckpt") for run in (one, other)]
     for part in ("state_dict", "optimizer_states"):

@@ -46,6 +46,8 @@ class Checkpoints(ClockCallback):
             self.drop_old(clock)
 
     def begin(self, trainer: pl.Trainer, system: GANSystem) -> None:
+        # Lightning's own handler would wait for the other processes, which a second signal is not to do.
+        trainer._signal_connector.teardown()
         self.stop.listen()
         if trainer.is_global_zero:
             for left_by_a_crash in self.folder.glob(".*.part"):
@@ -54,10 +56,13 @@ class Checkpoints(ClockCallback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        # All processes must stop after the same step, whichever of them was told to.
+        self.agree(trainer)
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+    def agree(self, trainer: pl.Trainer) -> None:
+        """All processes must stop after the same step, whichever of them was told to."""
         if trainer.strategy.reduce_boolean_decision(self.stop.number is not None, all=False):
             self.stopped_by = self.stop.number or signal.SIGTERM
-        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def stage_is_over(self, system: GANSystem) -> bool:
         return system.images_seen >= self.schedule.stage_end(system.position.stage)
@@ -84,8 +89,8 @@ class Checkpoints(ClockCallback):
         for clock in [clock for clock in clocks if clock <= images_seen][: -self.keep]:
             (self.folder / f"{clock:09d}.ckpt").unlink()
 
-    # Before Lightning puts back the handlers that it replaced itself.
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.agree(trainer)  # after the last step, too: an evaluation may have followed it
         self.stop.ignore()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytorch_lightning as pl
 from rich.console import Console
 
 from t2f.batches.datamodule import FaceDataModule
@@ -14,20 +15,20 @@ from t2f.systems.base import GANSystem
 
 
 def evaluate_run(
-    evaluation: Evaluation, system: GANSystem, data: FaceDataModule, config: str, folder: Path
+    evaluation: Evaluation, trainer: pl.Trainer, system: GANSystem, data: FaceDataModule, config: str, folder: Path
 ) -> dict[str, float]:
     """Measure what was trained; evaluation.md and .json in `folder`, the table in the terminal, figures to the loggers.
 
     All processes must call it; figures are given in the first one.
     """
-    system.to(system.trainer.strategy.root_device)  # Lightning has brought it back to the CPU
+    system.to(trainer.strategy.root_device)  # Lightning has brought it back to the CPU
     findings = evaluation(system, data.source, data.conditioner)
     figures = findings.flat()
-    if system.trainer.is_global_zero:
+    if trainer.is_global_zero:
         about = provenance(evaluation, data.source, config, system.images_seen, system.device)
         write_report(findings, about, folder, "evaluation")
         show(findings, Console())
-        for logger in system.trainer.loggers:
+        for logger in trainer.loggers:
             values = {f"evaluation/{name}": value for name, value in figures.items()}
             logger.log_metrics(values, step=system.images_seen)
     return figures

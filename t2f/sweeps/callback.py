@@ -1,7 +1,9 @@
-"""What Hydra calls around a sweep: a check before, a report after."""
+"""What Hydra calls around a sweep: a check before, a report after, and a hand for the jobs that a signal stops."""
 
 from __future__ import annotations
 
+import atexit
+import multiprocessing
 import os
 import shlex
 from importlib.util import find_spec
@@ -15,6 +17,9 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
 from t2f.errors import one_sentence_errors
+from t2f.processes import one_at_a_time
+from t2f.stopping import StopRequest
+from t2f.sweeps.job import jobs_in, launched_by_joblib
 from t2f.sweeps.report import report
 
 EXTRAS = {
@@ -27,6 +32,9 @@ EXTRAS = {
 
 class Sweep(Callback):
     """Say which extra a missing plugin comes with; show all jobs at the end, with status 1 if any is unfinished.
+
+    Jobs in processes of a launcher are told of a signal that only the sweep has got, and save; so the sweep itself
+    does not end at once, but with the first of them, which waits for the others.
 
     The sweep's folder is settled before it starts: a job may have a `name` of its own, from its experiment, but it is
     still one of this sweep's.
@@ -43,25 +51,53 @@ class Sweep(Callback):
             raise SystemExit(
                 "error: a search cannot be started by torchrun, whose processes would each try another thing."
             )
-        Path(config.paths.runs).mkdir(parents=True, exist_ok=True)  # a search keeps its study there
+        if isinstance(config.hydra.sweeper.get("storage"), str):
+            prepare_storage(config.hydra.sweeper.storage, Path(config.paths.runs))
         folder = str(config.hydra.sweep.dir)
         with read_write(config.hydra):
             config.hydra.sweep.dir = folder
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir={QuotedString(folder, Quote.double).with_quotes()}")
+        if launched_by_joblib(config.hydra):
+            StopRequest().listen(pass_on=tell_children)
+        atexit.register(show, config, incomplete=True)  # for one that is cut off: Hydra does not tell
 
-    @rank_zero_only
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        folder, console = Path(config.hydra.sweep.dir), Console()
-        with one_sentence_errors():
-            jobs = report(folder, console)
-        if all(job.status == "finished" for job in jobs.values()):
-            return
-        if config.hydra.sweeper._target_.endswith(".BasicSweeper"):
-            asked = [*config.hydra.overrides.task, *config.hydra.overrides.hydra]
-            kept = [each for each in asked if not each.startswith(("hydra.mode=", "hydra.sweep.dir="))]
-            again = shlex.join(["python", "train.py", "-m", *kept, f"hydra.sweep.dir={folder}"])
-            console.print(f"To run all that is missing: {again}", markup=False, highlight=False, soft_wrap=True)
-        raise SystemExit(1)
+        atexit.unregister(show)
+        jobs = jobs_in(Path(config.hydra.sweep.dir))
+        failed = any(job.status != "finished" for job in jobs.values())
+        show(config, incomplete=failed)
+        if failed:
+            raise SystemExit(1)
+
+
+def prepare_storage(storage: str, runs: Path) -> None:
+    """Let the first of several workers that start at one moment make a search's tables, which SQLite would mix up."""
+    from optuna.storages import RDBStorage
+
+    with one_at_a_time(runs):
+        RDBStorage(storage)
+
+
+def tell_children(number: int) -> None:
+    """Pass a signal on to the processes that this one has started."""
+    for process in multiprocessing.active_children():
+        if process.pid is not None:
+            os.kill(process.pid, number)
+
+
+@rank_zero_only
+def show(config: DictConfig, incomplete: bool) -> None:
+    """Report on the jobs there are; of an incomplete sweep, say how it goes on."""
+    folder, console = Path(config.hydra.sweep.dir), Console()
+    if not jobs_in(folder):
+        return
+    with one_sentence_errors():
+        report(folder, console)
+    if incomplete and config.hydra.sweeper._target_.endswith(".BasicSweeper"):
+        asked = [*config.hydra.overrides.task, *config.hydra.overrides.hydra]
+        kept = [each for each in asked if not each.startswith(("hydra.mode=", "hydra.sweep.dir="))]
+        again = shlex.join(["python", "train.py", "-m", *kept, f"hydra.sweep.dir={folder}"])
+        console.print(f"To run all that is missing: {again}", markup=False, highlight=False, soft_wrap=True)
 
 
 def installed(package: str) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -16,7 +18,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import distributed
 
 from t2f.errors import disk_errors, require, sentence_of
-from t2f.processes import first_process
+from t2f.processes import first_process, locked
 from t2f.resume import AUTO
 
 RECORD = "job.json"
@@ -62,6 +64,9 @@ def run_job(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig) ->
         "started with, or give a new one another hydra.sweep.dir.",
     )
     if job.status != "finished":
+        if launched_by_joblib(HydraConfig.get()):
+            # Its processes start others in a way of its own, of which those that draw or read faces do not know.
+            multiprocessing.set_start_method(None, force=True)
         cfg.resume = AUTO
         attempt(train, cfg, job, folder)
     return job.figures.get(cfg.objective) if cfg.objective and job.status == "finished" else None
@@ -82,8 +87,9 @@ def attempt(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig, jo
         )
     except (SystemExit, KeyboardInterrupt):  # by Ctrl-C or another signal, which is meant for the whole sweep
         job.status = "stopped"
-        if HydraConfig.get().sweeper._target_.endswith(".BasicSweeper"):
-            print(f"The sweep goes on by its command with hydra.sweep.dir={folder.parent}", file=sys.stderr)
+        job.write(folder)
+        if launched_by_joblib(HydraConfig.get()):
+            wait_for_others(Path(HydraConfig.get().sweep.dir))
         raise
     except Exception as error:
         job.status = "failed"
@@ -97,6 +103,22 @@ def attempt(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig, jo
     finally:
         job.minutes = before + (time.perf_counter() - start) / 60
         job.write(folder)
+
+
+def launched_by_joblib(hydra: Any) -> bool:
+    """Whether the jobs of a sweep, by Hydra's part of the config, run in processes that joblib starts."""
+    return bool(hydra.launcher._target_.endswith(".JoblibLauncher"))
+
+
+def wait_for_others(sweep: Path) -> None:
+    """Wait while other jobs of a sweep are being trained: when the first one ends by a signal, joblib kills the others.
+
+    They have got it too, and save.
+    """
+    for place, job in jobs_in(sweep).items():
+        if job.status == "running":
+            with locked(sweep / place, wait=True):
+                pass
 
 
 def jobs_in(folder: Path) -> dict[str, Job]:

@@ -1,0 +1,97 @@
+"""Sweeps whose jobs are processes, started and stopped as from a terminal."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, TINY
+from pytorch_lightning import Callback, LightningModule, Trainer
+from test_train import start
+
+from t2f.checkpoint import read_checkpoint
+from t2f.sweeps.job import jobs_in
+
+WITH_JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+
+
+class Killed(Callback):
+    """One seed's process is killed at 72 images, as the system does where memory is short."""
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: object) -> None:
+        if pl_module.seed == 2 and pl_module.images_seen >= 72:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run(*overrides: str) -> "subprocess.CompletedProcess[str]":
+    """`python train.py -m` to its end."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests"), "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "train.py", "-m", *TINY, *overrides]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_signal_to_a_sweep_lets_all_its_jobs_save(tmp_path: Path) -> None:
+    """The sweep gets it alone, as by `kill`. The cache is empty, so that the jobs also draw their faces."""
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    where = [f"hydra.sweep.dir={tmp_path}/sweep", f"paths.cache={tmp_path}/cache"]
+    with start("-m", *TINY, *WITH_JOBLIB, *where, "seed=1,2,3", "growth.images=[48,100000]") as process:
+        while len(begun := list(tmp_path.glob("sweep/*/checkpoints/4px.ckpt"))) < 2:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        process.terminate()
+        out, error = process.communicate(timeout=100)
+    assert process.returncode == 128 + signal.SIGTERM, error
+    assert [job.status for job in jobs_in(tmp_path / "sweep").values()] == ["stopped", "stopped"]
+    for checkpoint in begun:
+        images_seen = read_checkpoint(checkpoint.with_name("last.ckpt"))["t2f"]["images_seen"]
+        assert f"Stopped after {images_seen:,} of 100,048 images." in out
+    assert "Sweep of 2 jobs" in out
+    (again,) = (line for line in out.splitlines() if line.startswith("To run all that is missing: "))
+    assert "seed=1,2,3" in again
+    assert f"hydra.sweep.dir={tmp_path}/sweep" in again
+
+
+def test_a_sweep_that_loses_a_process_shows_its_jobs_and_goes_on(tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    command = [*WITH_JOBLIB, f"hydra.sweep.dir={tmp_path}/sweep", "seed=1,2"]
+    first = run(*command, "+callbacks.trap={_target_: sweeps.test_launchers.Killed}")
+    assert first.returncode == 1
+    assert "Sweep of 2 jobs" in first.stdout
+    jobs = jobs_in(tmp_path / "sweep")
+    assert jobs["1"].status == "running"  # nobody could say more
+    assert "unfinished" in first.stdout
+
+
+def test_two_workers_on_one_search_share_its_study(tmp_path: Path) -> None:
+    """The same command in two terminals at one moment."""
+    optuna = pytest.importorskip("optuna")
+    search = ["hydra/sweeper=search", "hydra.sweeper.n_trials=1", "name=search", f"paths.runs={tmp_path}"]
+    search += ["growth.images=[16,16]", "objective=images_seen"]
+    with start("-m", *TINY, *search) as one, start("-m", *TINY, *search) as other:
+        said = [process.communicate(timeout=200) for process in (one, other)]
+    assert [one.returncode, other.returncode] == [0, 0], said
+    trials = optuna.load_study("search", f"sqlite:///{tmp_path}/search.optuna.db").trials
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 2
+    jobs = jobs_in(tmp_path / "search-sweep")
+    assert len({str(Path(place).parent) for place in jobs}) == 2  # a folder for each worker
+    tried = {f"model.ema_half_life={trial.params['model.ema_half_life']}" for trial in trials}
+    assert len(tried) == 2
+    assert tried <= {override for job in jobs.values() for override in job.overrides}
+
+
+def test_a_sweep_of_runs_in_several_processes(tmp_path: Path) -> None:
+    """By Lightning's, which are started for each job anew; both jobs are finished, and not done twice."""
+    on_two = ["trainer=ddp_spawn", "trainer.devices=2", "trainer.accelerator=cpu"]
+    measured = ["evaluation=default", "evaluation.count=20", "evaluation.faithfulness={}"]
+    measured += ["features._target_=made_up.TinyFeatures", "~features.resolution"]
+    done = run(*on_two, *measured, "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep")
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = jobs_in(tmp_path / "sweep")
+    assert [job.status for job in jobs.values()] == ["finished", "finished"]
+    for place, job in jobs.items():
+        assert job.figures["images_seen"] == 96
+        assert job.figures["frechet_distance_tiny"] > 0
+        assert read_checkpoint(tmp_path / "sweep" / place / "checkpoints/last.ckpt")["t2f"]["images_seen"] == 96
