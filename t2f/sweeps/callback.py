@@ -61,6 +61,7 @@ class Sweep(Callback):
             StopRequest().listen(pass_on=tell_children)
         atexit.register(show, config, incomplete=True)  # for one that is cut off: Hydra does not tell
 
+    @rank_zero_only  # the others come here before the first has recorded the last job's end
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         atexit.unregister(show)
         jobs = jobs_in(Path(config.hydra.sweep.dir))

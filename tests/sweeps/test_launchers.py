@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,10 @@ class Killed(Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(*overrides: str) -> "subprocess.CompletedProcess[str]":
-    """`python train.py -m` to its end."""
+def run(*overrides: str, starter: Sequence[str] = ()) -> "subprocess.CompletedProcess[str]":
+    """`python train.py -m` to its end, or with some `starter` in between."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests"), "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "train.py", "-m", *TINY, *overrides]
+    command = [sys.executable, *starter, "train.py", "-m", *TINY, *overrides]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -82,15 +83,22 @@ def test_two_workers_on_one_search_share_its_study(tmp_path: Path) -> None:
     assert tried <= {override for job in jobs.values() for override in job.overrides}
 
 
-def test_a_sweep_of_runs_in_several_processes(tmp_path: Path) -> None:
-    """By Lightning's, which are started for each job anew; both jobs are finished, and not done twice."""
-    on_two = ["trainer=ddp_spawn", "trainer.devices=2", "trainer.accelerator=cpu"]
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+
+
+@pytest.mark.parametrize(("trainer", "starter", "seeds"), [("ddp_spawn", [], [1]), ("ddp", TORCHRUN, [1, 2])])
+def test_a_sweep_of_runs_in_several_processes(
+    tmp_path: Path, trainer: str, starter: list[str], seeds: list[int]
+) -> None:
+    """By Lightning's processes, which are started for each job anew, or by torchrun's, which do all of them."""
+    on_two = [f"trainer={trainer}", "trainer.devices=2", "trainer.accelerator=cpu"]
     measured = ["evaluation=default", "evaluation.count=20", "evaluation.faithfulness={}"]
     measured += ["features._target_=made_up.TinyFeatures", "~features.resolution"]
-    done = run(*on_two, *measured, "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep")
+    where = [f"seed={','.join(map(str, seeds))}", f"hydra.sweep.dir={tmp_path}/sweep"]
+    done = run(*on_two, *measured, *where, starter=starter)
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = jobs_in(tmp_path / "sweep")
-    assert [job.status for job in jobs.values()] == ["finished", "finished"]
+    assert [job.status for job in jobs.values()] == ["finished"] * len(seeds)
     for place, job in jobs.items():
         assert job.figures["images_seen"] == 96
         assert job.figures["frechet_distance_tiny"] > 0
