@@ -78,8 +78,6 @@ class DCGANDiscriminator(Discriminator):
     At 64x64 five convolutions, of `width`, 2 x width, 4 x width and 8 x width channels between.
     """
 
-    has_unconditional_score = False
-
     def __init__(self, embedding_dim: int, width: int, resolution: int, augment: DiffAugment) -> None:
         super().__init__()
         self.augment = augment

@@ -34,8 +34,11 @@ class Discriminator(nn.Module):
     In two parts, so that a picture that is judged with several embeddings is seen only once.
     """
 
-    has_unconditional_score: bool
+    has_unconditional_score: bool = False
     """Whether it can judge a picture alone."""
+
+    compares: bool = False
+    """Whether it can compare all pictures of a batch with all its words."""
 
     @abstractmethod
     def picture(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
@@ -51,6 +54,10 @@ class Discriminator(nn.Module):
 
     def judge_alone(self, seen: Tensor) -> Tensor:
         """Whether a picture is real, whatever the words: scores (B,)."""
+        raise NotImplementedError
+
+    def compare(self, seen: Tensor, embedding: Tensor) -> Tensor:
+        """How well each picture fits each of the words (B, E): (B, B), pictures in rows, logits."""
         raise NotImplementedError
 
     def forward(self, picture: Tensor, embedding: Tensor, resolution: int, alpha: float) -> Tensor:

@@ -8,6 +8,9 @@ from torch import Tensor, nn
 
 from t2f.networks.layers import EqualizedConv2d, EqualizedLinear, MinibatchStdDev
 
+TEMPERATURE = 0.1
+"""Of comparisons; XMC-GAN's, as its paper gives it."""
+
 
 class MatchingHead(nn.Module):
     """Features (B, channels, 4, 4) and embedding (B, embedding_dim) -> scores (B,).
@@ -51,6 +54,14 @@ class MatchingHead(nn.Module):
             features = F.leaky_relu(self.features(seen.flatten(1)), 0.2).float()
             score = score + (features * self.projection(embedding).float()).sum(1) / features.shape[1] ** 0.5
         return score
+
+    def compare(self, seen: Tensor, embedding: Tensor) -> Tensor:
+        """What `see` gave, embedding (B, E) -> cosines of all pairs over the temperature (B, B), pictures in rows."""
+        assert self.features is not None
+        assert self.projection is not None
+        pictures = F.normalize(F.leaky_relu(self.features(seen.flatten(1)), 0.2).float(), dim=1)
+        words = F.normalize(self.projection(embedding).float(), dim=1)
+        return pictures @ words.T / TEMPERATURE
 
     def judge_alone(self, seen: Tensor) -> Tensor:
         """What `see` gave -> scores (B,)."""

@@ -73,6 +73,7 @@ class MultiScaleDiscriminator(Discriminator):
     ) -> None:
         super().__init__()
         self.has_unconditional_score = unconditional
+        self.compares = project
         self.augment = augment
         self.scales = len(channels)
         self.from_rgb = EqualizedConv2d(3, channels[-1], 1)
@@ -101,3 +102,6 @@ class MultiScaleDiscriminator(Discriminator):
 
     def judge_alone(self, seen: Tensor) -> Tensor:
         return self.head.judge_alone(seen)
+
+    def compare(self, seen: Tensor, embedding: Tensor) -> Tensor:
+        return self.head.compare(seen, embedding)

@@ -129,6 +129,7 @@ class ProgressiveDiscriminator(Discriminator):
     ) -> None:
         super().__init__()
         self.has_unconditional_score = unconditional
+        self.compares = project
         self.augment = augment
         self.from_rgb = nn.ModuleList(EqualizedConv2d(3, each, 1) for each in channels)
         self.blocks = nn.ModuleList(DiscriminatorBlock(b, a) for a, b in itertools.pairwise(channels))
@@ -154,6 +155,9 @@ class ProgressiveDiscriminator(Discriminator):
 
     def judge_alone(self, seen: Tensor) -> Tensor:
         return self.head.judge_alone(seen)
+
+    def compare(self, seen: Tensor, embedding: Tensor) -> Tensor:
+        return self.head.compare(seen, embedding)
 
 
 def depth_of(resolution: int) -> int:

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from t2f.batches.batch import Batch
 from t2f.errors import UserError, require
 from t2f.losses import AdversarialLoss, GradientPenalty
+from t2f.losses.contrastive import contrastive_loss, same_rows
 from t2f.networks.conditional import ConditionalGenerator
 from t2f.networks.conditioning import kl_to_standard_normal
 from t2f.networks.interfaces import Discriminator
@@ -31,6 +32,10 @@ class ConditionalGAN(GANSystem):
     Where the discriminator can also judge a picture alone, both networks minimise the sum of the conditional and the
     unconditional loss (StackGAN++); from faces that nobody described, they learn by the latter.
 
+    With `contrastive_weight` both also minimise XMC-GAN's loss, by which a picture must fit its own words better than
+    all others' of the batch, the discriminator's of real pictures and the generator's of its own. In several processes
+    each compares its own share.
+
     `ema_half_life` is in images, 0 for no average; early on it is at most `ema_ramp` of the images seen.
     """
 
@@ -46,6 +51,7 @@ class ConditionalGAN(GANSystem):
         encoder_learns_from: Literal["generator", "discriminator"],
         matching_aware: bool,
         kl_weight: float,
+        contrastive_weight: float,
         n_critic: int,
         ema_half_life: float,
         ema_ramp: float,
@@ -65,6 +71,11 @@ class ConditionalGAN(GANSystem):
             networks.generator.noise_dim > 0,
             "The latent leaves no noise beside the condition: raise model.networks.generator.latent_dim.",
         )
+        require(
+            discriminator.compares or not contrastive_weight,
+            f"model.contrastive_weight is {contrastive_weight}, but the discriminator does not compare pictures with "
+            "others' words: choose model=t2f or multiscale with model.discriminator.project=true, or 0.",
+        )
         require(n_critic >= 1, f"model.n_critic is {n_critic}: it must be at least 1.")
         require(ema_half_life >= 0, f"model.ema_half_life is {ema_half_life}: it must be 0 (none) or above.")
         require(ema_ramp > 0, f"model.ema_ramp is {ema_ramp}: it must be above 0.")
@@ -79,6 +90,7 @@ class ConditionalGAN(GANSystem):
         self.learns_unlabelled = discriminator.has_unconditional_score
         self.least_labelled = 2 if matching_aware else 1
         self.kl_weight = kl_weight
+        self.contrastive_weight = contrastive_weight
         self.n_critic = n_critic
         self.ema_half_life = ema_half_life
         self.ema_ramp = ema_ramp
@@ -109,9 +121,10 @@ class ConditionalGAN(GANSystem):
         fake, moments = self.networks.draw(for_drawing, noise, resolution, alpha)
 
         wrong = self.wrong_words(batch, for_judging) if self.matching_aware else None
-        report = self.discriminator_step(real, fake.detach(), for_judging, wrong, labelled, step)
+        same = same_rows(batch["conditions"])
+        report = self.discriminator_step(real, fake.detach(), for_judging, wrong, same, labelled, step)
         if step % self.n_critic == 0:
-            report |= self.generator_step(real, fake, moments, for_drawing, labelled)
+            report |= self.generator_step(real, fake, moments, for_drawing, same, labelled)
             self.update_ema(len(real) * self.trainer.world_size * self.n_critic)
         return report
 
@@ -126,11 +139,18 @@ class ConditionalGAN(GANSystem):
             return cast(Tensor, self.networks.encoder(wrong))
 
     def discriminator_step(
-        self, real: Tensor, fake: Tensor, embedding: Tensor, wrong: Tensor | None, labelled: int, step: int
+        self,
+        real: Tensor,
+        fake: Tensor,
+        embedding: Tensor,
+        wrong: Tensor | None,
+        same: Tensor,
+        labelled: int,
+        step: int,
     ) -> dict[str, Tensor]:
         """Teach the discriminator real with right words from fake, and from real with `wrong` words.
 
-        Only the first `labelled` of the real faces have words of their own.
+        Only the first `labelled` of the real faces have words of their own; `same` tells which words are equal.
         """
         optimizer = self.both_optimizers()[1]
         resolution, alpha = self.position.resolution, self.position.alpha
@@ -156,6 +176,10 @@ class ConditionalGAN(GANSystem):
             loss = loss + self.adversarial_loss.discriminator(real_alone, fake_alone, None)
             report |= {"score/real_alone": real_alone.mean(), "score/fake_alone": fake_alone.mean()}
         report["loss/discriminator"] = loss
+        if self.contrastive_weight:
+            similarity = self.discriminator.compare(seen[:labelled], words)
+            report["loss/contrastive_real"] = contrastive_loss(similarity, same[:labelled, :labelled])
+            loss = loss + self.contrastive_weight * report["loss/contrastive_real"]
 
         for penalty in self.penalties:
             if step % penalty.every == 0:
@@ -184,6 +208,7 @@ class ConditionalGAN(GANSystem):
         fake: Tensor,
         moments: tuple[Tensor, Tensor] | None,
         embedding: Tensor,
+        same: Tensor,
         labelled: int,
     ) -> dict[str, Tensor]:
         """Teach the generator, and what else learns with it, to be taken for real with these words.
@@ -206,6 +231,9 @@ class ConditionalGAN(GANSystem):
         if self.learns_unlabelled:
             real_score = None if seen_real is None else self.discriminator.judge_alone(seen_real)
             loss = loss + self.adversarial_loss.generator(self.discriminator.judge_alone(seen), real_score)
+        if self.contrastive_weight:
+            report["loss/contrastive_fake"] = contrastive_loss(self.discriminator.compare(seen, embedding), same)
+            loss = loss + self.contrastive_weight * report["loss/contrastive_fake"]
         if moments is not None:
             report["loss/kl"] = kl_to_standard_normal(*moments)
             loss = loss + self.kl_weight * report["loss/kl"]

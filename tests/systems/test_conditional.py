@@ -42,6 +42,7 @@ def system_of(
         "encoder_learns_from": "discriminator",
         "matching_aware": True,
         "kl_weight": 0.25,
+        "contrastive_weight": 0.0,
         "n_critic": 1,
         "ema_half_life": 0,
         "ema_ramp": 1e9,
@@ -213,8 +214,6 @@ class Told(Generator):
 
 class Brightness(Discriminator):
     """Takes bright pictures for real: the score is the brightness, in [-1, 1]."""
-
-    has_unconditional_score = False
 
     def __init__(self) -> None:
         super().__init__()
