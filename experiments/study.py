@@ -116,7 +116,7 @@ def collect(study: Path, name: str, folder: Path, descriptions: list[str] | None
     (study / f"{name}.report.md").write_text((folder / "report.md").read_text().replace(str(folder), here))
     config = yaml.safe_load((folder / "config.yaml").read_text())
     if descriptions:
-        generate(folder, descriptions, count=4, seed=0, out=study / f"{name}.png")
+        generate(str(folder), descriptions, count=4, seed=0, truncation=1.0, out=study / f"{name}.png")
     else:
         sheet = Image.open(max((folder / "samples").glob("*.png")))
         if config["data"]["_target_"] != "t2f.data.avatars.Avatars":

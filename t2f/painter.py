@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from torch import nn
+from PIL import Image
+from torch import Tensor, nn
 
 from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint
-from t2f.conditions.base import Conditioner, load_conditioner
+from t2f.conditions.base import Conditioner, load_conditioner, save_conditioner
 from t2f.errors import UserError, require
 from t2f.networks.conditional import ConditionalGenerator
+from t2f.pictures import to_pil, to_uint8
+from t2f.text.unicode import well_formed
 from t2f.trust import require_ours
 
 
 class Painter:
-    """The averaged networks of a checkpoint with their conditioner: all that it takes to draw."""
+    """The averaged networks of a checkpoint with their conditioner: all that it takes to draw.
+
+    >>> from t2f import load
+    >>> faces = load()
+    >>> [face] = faces("a smiling woman")
+    >>> face.size
+    (64, 64)
+    """
 
     def __init__(
         self,
@@ -41,23 +52,38 @@ class Painter:
     def load(cls, path: Path) -> Painter:
         """Read a checkpoint on the CPU."""
         checkpoint = read_checkpoint(path)
-        card = checkpoint[CHECKPOINT_KEY]
         weights = {
             name.removeprefix("ema."): value
             for name, value in checkpoint["state_dict"].items()
             if name.startswith("ema.")
         }
+        return cls.from_card(checkpoint[CHECKPOINT_KEY], weights, path)
+
+    @classmethod
+    def from_card(cls, card: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path) -> Painter:
+        """The model that `card` tells of. Raises `UserError` if these weights, from `path`, are not its own."""
         try:
             networks = build_networks(OmegaConf.to_container(OmegaConf.create(card["config"])))
             networks.load_state_dict(weights)
             conditioner = load_conditioner(card["conditioner"])
+            place = (card["resolution"], card["alpha"], card["images_seen"])
         except UserError:
             raise
         except Exception as error:  # a file from anywhere can be wrong in any way
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise UserError(f"{path} holds a model that this version of t2f cannot build: {reason}") from error
-        place = (card["resolution"], card["alpha"], card["images_seen"])
         return cls(networks.eval(), conditioner, *place, card["config"])
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What `from_card` takes beside the weights; plain values."""
+        return {
+            "config": self.config,
+            "conditioner": save_conditioner(self.conditioner),
+            "resolution": self.resolution,
+            "alpha": self.alpha,
+            "images_seen": self.images_seen,
+        }
 
     @property
     def noise_dim(self) -> int:
@@ -68,15 +94,68 @@ class Painter:
         return next(self.networks.parameters()).device
 
     @torch.inference_mode()
-    def sample(self, conditions: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """Conditions (B, ...), noise (B, noise_dim) -> float images (B, 3, r, r), about [-1, 1]."""
-        images: torch.Tensor = self.networks(conditions, noise, self.resolution, self.alpha)
+        images: Tensor = self.networks(conditions, noise, self.resolution, self.alpha)
         return images
 
-    def __call__(self, descriptions: list[str], noise: torch.Tensor, batch_size: int = 64) -> torch.Tensor:
-        """N descriptions and noise (N, noise_dim) -> float images (N, 3, r, r), about [-1, 1]."""
-        batches = zip(self.conditioner(descriptions).split(batch_size), noise.split(batch_size), strict=True)
-        return torch.cat([self.sample(rows.to(self.device), z.to(self.device)) for rows, z in batches])
+    def noise(self, count: int, seed: int, truncation: float = 1.0) -> Tensor:
+        """Noise (count, noise_dim); a seed's k-th row is the same however many are asked for.
+
+        `truncation` scales it: below 1, faces are nearer to the most typical one of their description, at 0 that one.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        return truncation * torch.stack([torch.randn(self.noise_dim, generator=generator) for _ in range(count)])
+
+    @torch.inference_mode()
+    def embed(self, descriptions: Sequence[str]) -> Tensor:
+        """N descriptions -> embeddings (N, E): what the words mean to the generator."""
+        embedding: Tensor = self.networks.encoder(self.conditioner(descriptions).to(self.device))
+        return embedding
+
+    @torch.inference_mode()
+    def paint(self, embedding: Tensor, noise: Tensor, batch_size: int = 64) -> Tensor:
+        """Embeddings (N, E) and noise (N, noise_dim) -> float images (N, 3, r, r), about [-1, 1], on the CPU."""
+        images = []
+        for words, z in zip(embedding.split(batch_size), noise.split(batch_size), strict=True):
+            picture, _ = self.networks.draw(words.to(self.device), z.to(self.device), self.resolution, self.alpha)
+            images.append(self.networks.generator.image(picture).cpu())
+        return torch.cat(images)
+
+    def draw(self, descriptions: Sequence[str], noise: Tensor) -> Tensor:
+        """N descriptions and noise (N, noise_dim) -> float images (N, 3, r, r), about [-1, 1], on the CPU."""
+        return self.paint(self.embed(descriptions), noise)
+
+    def __call__(
+        self, descriptions: str | Sequence[str], count: int = 1, seed: int = 0, truncation: float = 1.0
+    ) -> list[Image.Image]:
+        """`count` pictures for each description, one description after another; the k-th of each by the same noise.
+
+        Raises `UserError` for a description of which nothing is understood.
+        """
+        descriptions = understood([descriptions] if isinstance(descriptions, str) else descriptions, self.conditioner)
+        require(count >= 1, f"count is {count}: it must be at least 1.")
+        captions = [description for description in descriptions for _ in range(count)]
+        faces = self.draw(captions, self.noise(count, seed, truncation).repeat(len(descriptions), 1))
+        return [to_pil(face) for face in to_uint8(faces)]
+
+
+def understood(
+    descriptions: Sequence[str], conditioner: Conditioner, tell: Callable[[str], None] = lambda note: None
+) -> list[str]:
+    """Descriptions as the conditioner can read them; `tell` gets what their writer should know of them.
+
+    Raises `UserError` for one that is empty, or of which nothing is understood.
+    """
+    descriptions = [well_formed(description) for description in descriptions]
+    for number, description in enumerate(descriptions, start=1):
+        require(
+            bool(description.strip()),
+            f"Description {number} is empty: write at least one word, such as 'a smiling woman with red hair'.",
+        )
+        for note in conditioner.notes(description):
+            tell(note)
+    return descriptions
 
 
 def build_networks(config: Any) -> ConditionalGenerator:

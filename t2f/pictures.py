@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from t2f.errors import disk_errors
@@ -59,12 +60,41 @@ def captioned_sheet(
     return sheet
 
 
-def save_png(picture: Image.Image, path: Path) -> None:
-    """Write a PNG to the side, then rename it, so that no half picture is ever left."""
+def tiled(images: Tensor, columns: int, face_size: int) -> Image.Image:
+    """uint8 (N, 3, r, r) -> a picture of rows of so many faces, each `face_size` pixels wide."""
+    step = face_size + GAP
+    rows = -(-len(images) // columns)
+    sheet = Image.new("RGB", (columns * step + GAP, rows * step + GAP), "white")
+    for number, image in enumerate(images):
+        place = (GAP + number % columns * step, GAP + number // columns * step)
+        sheet.paste(to_pil(image, face_size), place)
+    return sheet
+
+
+def titled(title: str, picture: Image.Image) -> Image.Image:
+    """The picture with a line of text, cut where it is too long, or more lines of it above."""
+    font = ImageFont.load_default(FONT_SIZE)
+    letters = max(8, int(picture.width / (FONT_SIZE * 0.55)))
+    lines = textwrap.wrap(title, letters)[:4]
+    top = len(lines) * (FONT_SIZE + 4) + 2 * GAP
+    whole = Image.new("RGB", (picture.width, picture.height + top), "white")
+    ImageDraw.Draw(whole).multiline_text((2 * GAP, GAP), "\n".join(lines), fill="black", font=font, spacing=4)
+    whole.paste(picture, (0, top))
+    return whole
+
+
+def save_png(picture: Image.Image, path: Path, about: Mapping[str, str] | None = None) -> None:
+    """Write a PNG to the side, then rename it, so that no half picture is ever left.
+
+    `about` becomes text in the file, under such of PNG's keywords as Description.
+    """
+    texts = PngInfo()
+    for keyword, text in (about or {}).items():
+        texts.add_itxt(keyword, text)
     with disk_errors(str(path)):
         path.parent.mkdir(parents=True, exist_ok=True)
         side = path.with_name(f".{path.name}.part")
-        picture.save(side, format="PNG", optimize=True)
+        picture.save(side, format="PNG", optimize=True, pnginfo=texts)
         side.replace(path)
 
 

@@ -38,9 +38,9 @@ def test_a_checkpoint_alone_draws_what_the_averaged_networks_draw(checkpoint: Pa
         assert torch.equal(value, weights[f"ema.{name}"])
     noise = torch.randn(3, painter.networks.noise_dim)
     captions = ["a man", "a smiling woman with red hair", "glasses"]
-    images = painter(captions, noise)
+    images = painter.draw(captions, noise)
     assert images.shape == (3, 3, 8, 8)
-    one_by_one = torch.cat([painter([caption], z[None]) for caption, z in zip(captions, noise, strict=True)])
+    one_by_one = torch.cat([painter.draw([caption], z[None]) for caption, z in zip(captions, noise, strict=True)])
     torch.testing.assert_close(images, one_by_one)
 
 

@@ -143,7 +143,7 @@ def show_where_it_is(
         kept = [each for each in overrides if not each.startswith(("resume=", "ckpt_path="))]
         commands.append(shlex.join(["python", "train.py", *kept, f"resume={folder}"]))
     if checkpoint.exists():
-        commands.append(f't2f generate {checkpoint} "{example}" --count 8 --out faces.png')
+        commands.append(f't2f generate "{example}" --model {checkpoint}')
         commands.append(f"t2f evaluate {folder}")
     if (folder / "tensorboard").exists():
         commands.append(f"tensorboard --logdir {folder}")

@@ -22,18 +22,62 @@ def t2f() -> None:
     """Draw faces from words. Train a model with: python train.py"""
 
 
+Model = Annotated[
+    str,
+    typer.Option(help="A .ckpt file, a run, an exported folder, or OWNER/NAME on the Hub; else the one that t2f has."),
+]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed draws the same faces.")]
+Truncation = Annotated[float, typer.Option(min=0, max=2, help="Below 1: nearer to a description's most typical face.")]
+
+
 @app.command()
 def generate(
-    checkpoint: Annotated[Path, typer.Argument(help="A .ckpt file, or a folder of runs: its newest last.ckpt.")],
     descriptions: Annotated[list[str], typer.Argument(help="One or more descriptions, each in quotes.")],
+    model: Model = "pretrained",
     count: Annotated[int, typer.Option(min=1, max=1000, help="Faces for each description.")] = 8,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same faces.")] = 0,
-    out: Annotated[Path, typer.Option(help="The PNG to write: one row a description.")] = Path("faces.png"),
+    seed: Seed = 0,
+    truncation: Truncation = 1.0,
+    out: Annotated[Path, typer.Option(help="A .png for all, or a folder for a file each.")] = Path("faces.png"),
 ) -> None:
-    """Draw faces from descriptions with a trained model."""
+    """Draw faces from descriptions: many of one, or a row for each of several, with the same noise in a column."""
     from t2f.commands.generate import generate as draw  # torch takes seconds to import, --help should not
 
-    draw(checkpoint, descriptions, count, seed, out)
+    draw(model, descriptions, count, seed, truncation, out)
+
+
+@app.command()
+def edit(
+    before: Annotated[str, typer.Argument(help="A description.")],
+    after: Annotated[str, typer.Argument(help="The description that it becomes.")],
+    model: Model = "pretrained",
+    count: Annotated[int, typer.Option(min=1, max=100, help="Persons, a row each.")] = 4,
+    steps: Annotated[int, typer.Option(min=2, max=20, help="Faces in a row, both ends included.")] = 5,
+    seed: Seed = 0,
+    truncation: Truncation = 1.0,
+    out: Annotated[Path, typer.Option(help="The .png to write.")] = Path("edit.png"),
+) -> None:
+    """Change the words and hold the noise: the same persons, step by step from one description to another."""
+    from t2f.commands.edit import edit as draw
+
+    draw(model, before, after, count, steps, seed, truncation, out)
+
+
+@app.command()
+def interpolate(
+    before: Annotated[str, typer.Argument(help="The description at the start.")],
+    after: Annotated[str, typer.Argument(help="The description at the end.")],
+    model: Model = "pretrained",
+    count: Annotated[int, typer.Option(min=1, max=16, help="Faces side by side.")] = 4,
+    frames: Annotated[int, typer.Option(min=2, max=500, help="Frames from start to end.")] = 24,
+    seed: Seed = 0,
+    to_seed: Annotated[int | None, typer.Option(min=0, help="The seed at the end, for the persons to change.")] = None,
+    truncation: Truncation = 1.0,
+    out: Annotated[Path, typer.Option(help="The .gif or .mp4 to write.")] = Path("faces.gif"),
+) -> None:
+    """Let faces become others, in words or also in noise, as a moving picture."""
+    from t2f.commands.interpolate import interpolate as draw
+
+    draw(model, before, after, count, frames, seed, to_seed, truncation, out)
 
 
 @app.command()

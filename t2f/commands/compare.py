@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import OmegaConf
 from PIL import Image
 from rich.console import Console
@@ -221,9 +220,11 @@ def side_by_side(asked: list[Asked], count: int, seed: int) -> Image.Image:
     before: list[str] | None = None
     for name, painter, captions in asked:
         # One noise vector a column, the same ones for every run.
-        noise = torch.randn(count, painter.noise_dim, generator=torch.Generator().manual_seed(seed))
+        noise = painter.noise(count, seed)
         rows = [caption for caption in captions for _ in range(count)]
-        faces: Tensor = to_uint8(painter(rows, noise.repeat(len(captions), 1))).unflatten(0, (len(captions), count))
+        faces: Tensor = to_uint8(painter.draw(rows, noise.repeat(len(captions), 1))).unflatten(
+            0, (len(captions), count)
+        )
         heading = cut(name, count * (FACE_SIZE + GAP) // 8)
         block = captioned_sheet(captions, faces, FACE_SIZE, [heading])
         blocks.append(block.crop((CAPTION_WIDTH, 0, *block.size)) if captions == before else block)

@@ -1,49 +1,90 @@
-"""Faces from descriptions, as a picture."""
+"""Faces from descriptions, as one picture or a picture each."""
 
 from __future__ import annotations
 
+import json
+import math
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
+from PIL import Image
 from rich.console import Console
+from torch import Tensor
 
-from t2f.checkpoint import find_checkpoint
-from t2f.errors import UserError
-from t2f.painter import Painter
-from t2f.pictures import captioned_sheet, save_png, to_uint8
-from t2f.text.unicode import well_formed
+import t2f
+from t2f.errors import UserError, require
+from t2f.models import load
+from t2f.painter import understood
+from t2f.pictures import captioned_sheet, save_png, tiled, titled, to_pil, to_uint8
 
 FACE_SIZE = 128
 
 
-def generate(checkpoint: Path, descriptions: list[str], count: int, seed: int, out: Path) -> None:
-    """Draw `count` faces for each description into one picture, a row each, and say what was unclear."""
-    if out.suffix.lower() != ".png":
-        raise UserError(f"--out must name a .png file, but is {out}.")
-    descriptions = [well_formed(description) for description in descriptions]
-    checkpoint = find_checkpoint(checkpoint)
-    painter = Painter.load(checkpoint)
-    tell_what_is_unclear(painter, descriptions)
-    # One noise vector for each column, so that a column shows what the words change.
-    noise = torch.randn(count, painter.networks.noise_dim, generator=torch.Generator().manual_seed(seed))
+def generate(model: str, descriptions: list[str], count: int, seed: int, truncation: float, out: Path) -> None:
+    """Draw `count` faces for each description: into one picture, if `out` is a .png, else as files in a folder.
+
+    One description's faces fill a grid; those of several stand in rows, where a column has one noise vector, so that it
+    shows what the words change. What was unclear is said.
+    """
+    require_descriptions(descriptions)
+    require(out.suffix.lower() in (".png", ""), f"--out must name a .png file or a folder, but is {out}.")
+    painter = load(model)
+    descriptions = understood(descriptions, painter.conditioner, note)
     captions = [description for description in descriptions for _ in range(count)]
-    faces = to_uint8(painter(captions, noise.repeat(len(descriptions), 1)))
-    sheet = captioned_sheet(descriptions, faces.unflatten(0, (len(descriptions), count)), FACE_SIZE)
-    save_png(sheet, out)
+    faces = to_uint8(painter.draw(captions, painter.noise(count, seed, truncation).repeat(len(descriptions), 1)))
+    settings = {"model": model, "seed": seed, "truncation": truncation}
+    if out.suffix:
+        sheet = sheet_of(descriptions, faces.unflatten(0, (len(descriptions), count)))
+        save_png(sheet, out, about(descriptions, {**settings, "count": count}))
+    else:
+        save_each(captions, faces, count, settings, out)
     many = "face" if len(faces) == 1 else "faces"
-    Console().print(
-        f"{len(faces)} {many} of {painter.resolution}x{painter.resolution} pixels written to {out}, by {checkpoint}",
-        markup=False,
-        soft_wrap=True,
-    )
+    tell(f"{len(faces)} {many} of {painter.resolution}x{painter.resolution} pixels written to {out}, by {model}")
 
 
-def tell_what_is_unclear(painter: Painter, descriptions: list[str]) -> None:
-    """Name what the model never learnt; a description of nothing else is an error."""
-    for number, description in enumerate(descriptions, start=1):
-        if not description.strip():
-            raise UserError(
-                f"Description {number} is empty: write at least one word, such as 'a smiling woman with red hair'."
-            )
-        for note in painter.conditioner.notes(description):
-            Console(stderr=True).print(f"note: {note}", style="yellow", markup=False)
+def sheet_of(descriptions: Sequence[str], faces: Tensor) -> Image.Image:
+    """uint8 (descriptions, count, 3, r, r) -> a captioned grid of one description's faces, or a row for each."""
+    if len(descriptions) > 1:
+        return captioned_sheet(descriptions, faces, FACE_SIZE)
+    columns = min(8, max(3, math.ceil(math.sqrt(faces.shape[1]))), faces.shape[1])
+    return titled(descriptions[0], tiled(faces[0], columns, FACE_SIZE))
+
+
+def save_each(captions: Sequence[str], faces: Tensor, count: int, settings: dict[str, object], out: Path) -> None:
+    """A PNG for each face, as large as it was drawn, named by number and first words."""
+    for number, (caption, face) in enumerate(zip(captions, faces, strict=True)):
+        words = "-".join(re.findall(r"[a-z0-9]+", caption.lower()))[:40].strip("-")
+        name = f"{number:04d}-{words}.png" if words else f"{number:04d}.png"
+        save_png(to_pil(face), out / name, about([caption], {**settings, "face": number % count}))
+
+
+def about(descriptions: Sequence[str], settings: dict[str, object]) -> dict[str, str]:
+    """What a PNG tells of itself, under the keywords that its standard has."""
+    return {
+        "Description": "\n".join(descriptions),
+        "Software": f"t2f {t2f.__version__}",
+        "Comment": json.dumps(settings, ensure_ascii=False),
+    }
+
+
+def require_descriptions(descriptions: Sequence[str]) -> None:
+    """Raise `UserError` where what looks like a description is a model: that has an option of its own."""
+    require(bool(descriptions), 'Say what to draw, in quotes: t2f generate "a smiling woman with long red hair".')
+    first = Path(descriptions[0])
+    try:
+        exists = first.suffix == ".ckpt" or (first.exists() and len(first.parts) > 0 and " " not in descriptions[0])
+    except (OSError, ValueError):  # no possible name of a file
+        exists = False
+    if exists:
+        raise UserError(f"{first} is a model, not a description: name it by --model {first}.")
+
+
+def note(what: str) -> None:
+    """Something that the writer of a description should know."""
+    Console(stderr=True).print(f"note: {what}", style="yellow", markup=False)
+
+
+def tell(what: str) -> None:
+    """What was done."""
+    Console().print(what, markup=False, highlight=False, soft_wrap=True)

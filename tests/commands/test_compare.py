@@ -123,8 +123,8 @@ def test_all_draw_the_same_faces_words_with_the_same_noise(
     source.prepare()
     held_out = source.held_out
     (face,) = [example.face for example in painter.conditioner.examples(held_out, 1)]
-    noise = torch.randn(2, painter.noise_dim, generator=torch.Generator().manual_seed(5))
-    drawn = to_uint8(painter([held_out.captions[face][0]] * 2, noise))
+    noise = painter.noise(2, seed=5)
+    drawn = to_uint8(painter.draw([held_out.captions[face][0]] * 2, noise))
     top = sheet.shape[0] - ROWS * (FACE_SIZE + GAP)
     for column in range(2):
         left = CAPTION_WIDTH + column * (FACE_SIZE + GAP)

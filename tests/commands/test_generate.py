@@ -1,3 +1,4 @@
+import json
 import re
 import subprocess
 import sys
@@ -15,11 +16,12 @@ from train import train
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A tiny checkpoint."""
     runs = tmp_path_factory.mktemp("runs")
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         train(compose("train", overrides=[*TINY, f"paths.run={runs}"]))
-    return runs / "checkpoints/last.ckpt"
+    return str(runs / "checkpoints/last.ckpt")
 
 
 def t2f(*words: str) -> "subprocess.CompletedProcess[str]":
@@ -28,64 +30,104 @@ def t2f(*words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([command, *words], capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_the_same_seed_draws_the_same_picture(checkpoint: Path, tmp_path: Path) -> None:
+def test_the_same_seed_draws_the_same_picture(model: str, tmp_path: Path) -> None:
     for name, seed in (("one", 0), ("same", 0), ("other", 1)):
-        generate(checkpoint, ["a smiling woman"], 3, seed, tmp_path / f"{name}.png")
-    one, same, other = ((tmp_path / f"{name}.png").read_bytes() for name in ("one", "same", "other"))
+        generate(model, ["a smiling woman"], 3, seed, 1.0, tmp_path / f"{name}.png")
+    one, same, other = (Image.open(tmp_path / f"{name}.png").tobytes() for name in ("one", "same", "other"))
     assert one == same
     assert one != other
 
 
-def test_a_row_for_each_description(checkpoint: Path, tmp_path: Path) -> None:
-    generate(checkpoint, ["a man"], 4, 0, tmp_path / "one.png")
-    generate(checkpoint, ["a man", "a woman", "a bald man"], 4, 0, tmp_path / "three.png")
+def test_one_description_fills_a_grid_and_several_have_a_row_each(model: str, tmp_path: Path) -> None:
+    generate(model, ["a man"], 9, 0, 1.0, tmp_path / "one.png")
+    generate(model, ["a man", "a woman", "a bald man"], 4, 0, 1.0, tmp_path / "three.png")
     one, three = (Image.open(tmp_path / name).size for name in ("one.png", "three.png"))
-    assert one[0] == three[0]
-    assert three[1] > 2.5 * one[1]
+    assert one[0] == 3 * 132 + 4
+    assert 3 * 132 < one[1] < 3.5 * 132
+    assert three[0] > 4 * 132 + 200
+    assert three[1] == 3 * 132 + 4
 
 
-def test_unknown_words_are_named(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    generate(checkpoint, ["a smiling Klingon with glasses"], 1, 0, tmp_path / "faces.png")
+def test_a_column_has_one_noise_so_that_it_shows_what_the_words_change(model: str, tmp_path: Path) -> None:
+    generate(model, ["a man", "a woman", "a man"], 2, 0, 1.0, tmp_path / "sheet.png")
+    sheet = Image.open(tmp_path / "sheet.png")
+    rows = [sheet.crop((250, 4 + 132 * row, sheet.width, 132 * (row + 1))) for row in range(3)]
+    assert rows[0].tobytes() == rows[2].tobytes()
+    assert rows[0].tobytes() != rows[1].tobytes()
+
+
+def test_without_truncation_all_faces_of_a_description_are_its_most_typical_one(model: str, tmp_path: Path) -> None:
+    generate(model, ["a man"], 3, 0, 0.0, tmp_path / "typical")
+    generate(model, ["a man"], 3, 0, 1.0, tmp_path / "varied")
+    typical, varied = (
+        [Image.open(file).tobytes() for file in (tmp_path / name).iterdir()] for name in ("typical", "varied")
+    )
+    assert typical[0] == typical[1] == typical[2]
+    assert varied[0] != varied[1]
+
+
+def test_a_png_tells_what_it_shows_in_any_script(model: str, tmp_path: Path) -> None:
+    generate(model, ["a man, ein Mann, 男"], 4, 7, 0.5, tmp_path / "faces.png")
+    texts = Image.open(tmp_path / "faces.png").text
+    assert texts["Description"] == "a man, ein Mann, 男"
+    assert texts["Software"].startswith("t2f ")
+    assert json.loads(texts["Comment"]) == {"model": model, "seed": 7, "truncation": 0.5, "count": 4}
+
+
+def test_a_folder_gets_a_file_for_each_face(model: str, tmp_path: Path) -> None:
+    generate(model, ["a man", "a Smiling woman!"], 2, 0, 1.0, tmp_path / "faces")
+    files = sorted((tmp_path / "faces").iterdir())
+    assert [file.name for file in files] == [
+        *("0000-a-man.png", "0001-a-man.png", "0002-a-smiling-woman.png", "0003-a-smiling-woman.png")
+    ]
+    assert Image.open(files[3]).size == (8, 8)
+    assert Image.open(files[3]).text["Description"] == "a Smiling woman!"
+    assert json.loads(Image.open(files[3]).text["Comment"])["face"] == 1
+
+
+def test_unknown_words_are_named(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    generate(model, ["a smiling Klingon with glasses"], 1, 0, 1.0, tmp_path / "faces.png")
     assert "Klingon" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"none of the words of a description \(zwölf, Boxkämpfer\)"):
-        generate(checkpoint, ["a man", "zwölf Boxkämpfer"], 1, 0, tmp_path / "none.png")
+        generate(model, ["a man", "zwölf Boxkämpfer"], 1, 0, 1.0, tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
 
 
-def test_a_folder_means_its_newest_checkpoint(checkpoint: Path, tmp_path: Path) -> None:
-    generate(checkpoint, ["a man"], 1, 0, tmp_path / "file.png")
-    generate(checkpoint.parent.parent, ["a man"], 1, 0, tmp_path / "folder.png")
-    assert (tmp_path / "file.png").read_bytes() == (tmp_path / "folder.png").read_bytes()
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="no checkpoint in the folder"):
-        generate(tmp_path / "empty", ["a man"], 1, 0, tmp_path / "none.png")
-
-
 @pytest.mark.parametrize("description", ["", "   ", "\n"])
-def test_an_empty_description_is_refused(checkpoint: Path, tmp_path: Path, description: str) -> None:
+def test_an_empty_description_is_refused(model: str, tmp_path: Path, description: str) -> None:
     with pytest.raises(UserError, match="Description 1 is empty"):
-        generate(checkpoint, [description], 1, 0, tmp_path / "faces.png")
+        generate(model, [description], 1, 0, 1.0, tmp_path / "faces.png")
 
 
 @pytest.mark.parametrize("description", ["man " * 5000, "男 man", "a \x00 man \u202e", "<b>man</b>; rm -rf", "🙂 man"])
-def test_strange_descriptions_are_drawn(checkpoint: Path, tmp_path: Path, description: str) -> None:
-    generate(checkpoint, [description], 2, 0, tmp_path / "faces.png")
+def test_strange_descriptions_are_drawn(model: str, tmp_path: Path, description: str) -> None:
+    generate(model, [description], 2, 0, 1.0, tmp_path / "faces.png")
     assert Image.open(tmp_path / "faces.png").height > 100
+    generate(model, [description], 1, 0, 1.0, tmp_path / "faces")
+    assert len(list((tmp_path / "faces").iterdir())) == 1
 
 
-def test_the_command_line(checkpoint: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("out", "said"), [("faces.jpg", "must name a .png file or a folder"), ("file/x.png", "file")])
+def test_what_cannot_be_written_is_said_so(model: str, tmp_path: Path, out: str, said: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=said):
+        generate(model, ["a man"], 1, 0, 1.0, tmp_path / out)
+
+
+def test_the_command_line(model: str, tmp_path: Path) -> None:
     out = tmp_path / "deep/faces.png"
-    drawn = t2f("generate", str(checkpoint), "a man", "a woman", "--count", "2", "--seed", "3", "--out", str(out))
+    drawn = t2f("generate", "a man", "a woman", "--model", model, "--count", "2", "--seed", "3", "--out", str(out))
     assert drawn.returncode == 0, drawn.stderr
     assert re.search(r"4 faces of 8x8 pixels written to", drawn.stdout)
     assert Image.open(out).format == "PNG"
 
 
-def test_a_missing_checkpoint_ends_in_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_model_in_place_of_a_description_is_told_from_one(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["t2f", "generate", str(tmp_path / "none.ckpt"), "a man"])
-    with pytest.raises(SystemExit) as ended:
-        run()
-    assert ended.value.code == 1
-    assert capsys.readouterr().err.startswith("error: There is no file or folder")
+    for words in ([model, "a man"], [str(Path(model).parent)]):
+        monkeypatch.setattr(sys, "argv", ["t2f", "generate", *words])
+        with pytest.raises(SystemExit) as ended:
+            run()
+        assert ended.value.code == 1
+        assert f"is a model, not a description: name it by --model {words[0]}" in capsys.readouterr().err

@@ -1,0 +1,89 @@
+"""Models by name: the pretrained one, a checkpoint, a run, a folder of safetensors, one on the Hugging Face Hub.
+
+A folder holds what the Hub's conventions ask for: `model.safetensors` with the weights, `config.json` with what else it
+takes to draw, and a model card, `README.md`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from t2f.checkpoint import find_checkpoint
+from t2f.errors import UserError, disk_errors, require
+from t2f.painter import Painter
+
+PRETRAINED = "pretrained"
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+
+
+def load(model: str | Path = PRETRAINED, device: str | torch.device = "cpu") -> Painter:
+    """What draws faces from descriptions; see `Painter`.
+
+    `model`: "pretrained", which comes with t2f and draws cartoon faces; or a .ckpt file, a run's folder, a folder that
+    `t2f export` wrote, or OWNER/NAME on the Hugging Face Hub. Nothing of a file is run as code.
+
+    Raises `UserError` where there is no such model.
+    """
+    painter = load_anywhere(str(model))
+    painter.networks.to(device)
+    return painter
+
+
+def load_anywhere(model: str) -> Painter:
+    """A model by what a user may call it, on the CPU."""
+    path = Path(__file__).parent / "pretrained" if model == PRETRAINED else Path(model)
+    if (path / WEIGHTS).is_file():
+        return load_folder(path)
+    if path.exists() or path.suffix == ".ckpt" or model.count("/") != 1 or model.startswith((".", "~")):
+        return Painter.load(find_checkpoint(path))
+    return load_folder(download(model))
+
+
+def load_folder(folder: Path) -> Painter:
+    """The model of a folder that `save_folder` wrote."""
+    try:
+        card = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        weights = load_file(folder / WEIGHTS)
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} is no whole model: {error.filename} is missing.") from error
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UserError(f"{folder} is no whole model ({error}): export it anew, or download it again.") from error
+    require(isinstance(card, dict), f"{folder / CONFIG} is not the config of a t2f model.")
+    return Painter.from_card(card, {name: value.float() for name, value in weights.items()}, folder)
+
+
+def save_folder(painter: Painter, folder: Path, half: bool = False) -> None:
+    """Write weights, in half precision if asked, and config; to the side first, so that none of a half is ever left."""
+    weights = {
+        name: value.half() if half and value.is_floating_point() else value.contiguous()
+        for name, value in painter.networks.state_dict().items()
+    }
+    with disk_errors(f"the model in {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f".{WEIGHTS}.part").write_bytes(save(weights, metadata={"format": "pt"}))
+        config = json.dumps(painter.card, indent=1, ensure_ascii=False)
+        (folder / f".{CONFIG}.part").write_text(config, encoding="utf-8")
+        for name in (WEIGHTS, CONFIG):
+            (folder / f".{name}.part").replace(folder / name)
+
+
+def download(repository: str) -> Path:
+    """The folder of a model on the Hugging Face Hub, kept in the Hub's own cache."""
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"There is no file or folder {repository}; for a model of that name on the Hugging Face Hub, install "
+            "pip install -e '.[hub]'."
+        ) from error
+    try:
+        return Path(snapshot_download(repository, allow_patterns=[WEIGHTS, CONFIG, CARD]))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(f"There is no file or folder {repository}, nor can it be had from the Hub: {reason}") from error

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+import torch
+from commands.test_generate import model  # noqa: F401  # a fixture
+from PIL import Image
+
+from t2f.commands.edit import between, edit
+from t2f.commands.generate import generate
+from t2f.errors import UserError
+from t2f.models import load
+
+
+def cell(file: Path, row: int, column: int, top: int = 0) -> bytes:
+    sheet = Image.open(file)
+    above = sheet.height % 132 - 4 if top == 0 else top
+    place = (4 + 132 * column, 4 + above + 132 * row)
+    return sheet.crop((*place, place[0] + 128, place[1] + 128)).tobytes()
+
+
+def test_a_row_goes_from_one_description_to_the_other_with_one_noise(model: str, tmp_path: Path) -> None:  # noqa: F811
+    edit(model, "a man", "a smiling woman", 3, 4, 5, 1.0, tmp_path / "edit.png")
+    assert Image.open(tmp_path / "edit.png").width == 4 * 132 + 4
+    generate(model, ["a man"], 3, 5, 1.0, tmp_path / "before.png")
+    generate(model, ["a smiling woman"], 3, 5, 1.0, tmp_path / "after.png")
+    for person in range(3):
+        assert cell(tmp_path / "edit.png", person, 0) == cell(tmp_path / "before.png", 0, person)
+        assert cell(tmp_path / "edit.png", person, 3) == cell(tmp_path / "after.png", 0, person)
+    assert Image.open(tmp_path / "edit.png").text["Description"] == "a man\na smiling woman"
+
+
+def test_the_words_in_between_are_on_a_straight_line(model: str) -> None:  # noqa: F811
+    painter = load(model)
+    line = between(painter, "a man", "a woman", 5)
+    start, end = painter.embed(["a man", "a woman"])
+    torch.testing.assert_close(line, torch.stack([start + share / 4 * (end - start) for share in range(5)]))
+
+
+def test_another_kind_of_file_is_refused(model: str, tmp_path: Path) -> None:  # noqa: F811
+    with pytest.raises(UserError, match=r"must name a \.png file"):
+        edit(model, "a man", "a woman", 1, 2, 0, 1.0, tmp_path / "edit.gif")

@@ -1,0 +1,115 @@
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from commands.test_generate import model  # noqa: F401  # a fixture
+
+from t2f import load
+from t2f.errors import UserError
+from t2f.models import save_folder
+
+
+@pytest.fixture
+def exported(model: str, tmp_path: Path) -> Path:  # noqa: F811
+    save_folder(load(model), tmp_path / "exported")
+    return tmp_path / "exported"
+
+
+def test_a_folder_draws_what_its_checkpoint_draws(model: str, exported: Path) -> None:  # noqa: F811
+    assert sorted(file.name for file in exported.iterdir()) == ["config.json", "model.safetensors"]
+    before, after = load(model), load(exported)
+    noise = before.noise(3, seed=1)
+    captions = ["a man", "a smiling woman with red hair", "glasses"]
+    assert torch.equal(before.draw(captions, noise), after.draw(captions, noise))
+    assert before.card == after.card
+
+
+def test_half_precision_draws_nearly_the_same_from_half_the_bytes(model: str, exported: Path, tmp_path: Path) -> None:  # noqa: F811
+    save_folder(load(model), tmp_path / "half", half=True)
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (tmp_path / "half", exported)]
+    assert sizes[0] < 0.6 * sizes[1]
+    whole, half = load(exported), load(tmp_path / "half")
+    noise = whole.noise(4, seed=1)
+    torch.testing.assert_close(half.draw(["a man"] * 4, noise), whole.draw(["a man"] * 4, noise), atol=0.02, rtol=0)
+
+
+def test_three_lines_of_python(model: str) -> None:  # noqa: F811
+    faces = load(model)
+    one = faces("a smiling woman")
+    assert [face.size for face in one] == [(8, 8)]
+    several = faces(["a man", "a woman"], count=3, seed=4)
+    assert len(several) == 6
+    assert several[0].tobytes() == faces("a man", seed=4)[0].tobytes()
+    with pytest.raises(UserError, match="count is 0"):
+        faces("a man", count=0)
+    with pytest.raises(UserError, match="Description 1 is empty"):
+        faces("")
+
+
+def test_what_is_missing_or_broken_is_named(exported: Path, tmp_path: Path) -> None:
+    def broken(name: str, file: str, content: bytes | None) -> Path:
+        folder = tmp_path / name
+        shutil.copytree(exported, folder)
+        (folder / file).unlink()
+        if content is not None:
+            (folder / file).write_bytes(content)
+        return folder
+
+    with pytest.raises(UserError, match=r"config\.json is missing"):
+        load(broken("a", "config.json", None))
+    for name, content in (("b", b"{"), ("c", b"\xff\xfe\x00"), ("d", b"[]"), ("e", b"{}")):
+        with pytest.raises(UserError, match=str(tmp_path / name)):
+            load(broken(name, "config.json", content))
+    whole = (exported / "model.safetensors").read_bytes()
+    for name, content in (("f", b""), ("g", whole[: len(whole) // 2]), ("h", b"\x80\x04\x95" * 10)):
+        with pytest.raises(UserError, match="is no whole model"):
+            load(broken(name, "model.safetensors", content))
+
+
+def test_a_strangers_config_calls_nothing_but_our_networks(exported: Path) -> None:
+    card = json.loads((exported / "config.json").read_text())
+    config = card["config"].replace("t2f.text.lstm.LSTMEncoder", "os.system")
+    assert config != card["config"]
+    (exported / "config.json").write_text(json.dumps({**card, "config": config}))
+    with pytest.raises(UserError, match=r"asks to call os\.system, which is not ours"):
+        load(exported)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no/such/folder", "There is no file or folder no/such/folder"),
+        ("none.ckpt", "There is no file or folder none.ckpt"),
+        ("./none/here", "There is no file or folder none/here"),
+    ],
+)
+def test_a_name_of_nothing_is_said_so(name: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        load(name)
+
+
+def test_the_hub_is_asked_for_what_is_no_path(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its client is given one of its own cached snapshots: a folder in which other files may stand, too."""
+    hub = pytest.importorskip("huggingface_hub")
+    asked = []
+
+    def snapshot(repository: str, allow_patterns: list[str]) -> str:
+        asked.append((repository, allow_patterns))
+        return str(exported)
+
+    monkeypatch.setattr(hub, "snapshot_download", snapshot)
+    assert load("somebody/faces").resolution == 8
+    assert asked == [("somebody/faces", ["model.safetensors", "config.json", "README.md"])]
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(UserError, match=r"install pip install -e '\.\[hub\]'"):
+        load("somebody/faces")
+
+
+def test_a_name_that_the_hub_cannot_find_ends_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("huggingface_hub")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match="nor can it be had from the Hub"):
+        load("somebody/who-is-not-there")
