@@ -1,0 +1,175 @@
+"""How fast does a model draw, and what do hostile captions do to it? Writes results.md and results.json beside this.
+
+python experiments/generation/measure.py [--model MODEL] [--hostile 10000]
+"""
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import time
+import unicodedata
+from collections import Counter
+from collections.abc import Callable
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from t2f import load
+from t2f.data.captions import describe
+from t2f.errors import UserError
+from t2f.painter import Painter, understood
+
+HERE = Path(__file__).parent
+LOADING = """
+import time
+begin = time.perf_counter()
+import torch
+imported = time.perf_counter()
+from t2f import load
+faces = load({model!r})
+loaded = time.perf_counter()
+faces("a smiling woman")
+print(imported - begin, loaded - imported, time.perf_counter() - loaded)
+"""
+WORDS = "a man woman smiling bald with red hair glasses beard and no young old wearing hat not".split()  # noqa: SIM905
+FIRST, WHO = ("smiling", "young", "chubby", "pale"), ("man", "woman")
+HAIR = ("red", "long", "black", "blond", "brown", "gray", "wavy", "straight")
+DRAWN, REFUSED, NOT_FINITE = ENDS = ("drawn", "refused in one sentence", "drawn with a pixel that is no number")
+MARKUP = [
+    "<script>alert(1)</script>",
+    "${oc.env:HOME}",
+    "../../etc/passwd",
+    "'; DROP TABLE faces; --",
+    "{{7*7}}",
+    "%s%n",
+]
+
+
+def kinds(rng: random.Random) -> dict[str, Callable[[], str]]:
+    """Ways to write a caption that a person would not, and one that a person would, by name."""
+    scripts = [chr(code) for code in range(0x20, 0x2FA20) if unicodedata.category(chr(code)) in ("Lo", "Ll", "Lm")]
+    controls = [
+        chr(code) for code in (*range(32), *range(0x7F, 0xA0), *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0xFEFF)
+    ]
+
+    def some(letters: list[str] | str, least: int, most: int) -> str:
+        return "".join(rng.choice(letters) for _ in range(rng.randint(least, most)))
+
+    def words(most: int = 12) -> str:
+        return " ".join(rng.choices(WORDS, k=rng.randint(1, most)))
+
+    return {
+        "words in any order": words,
+        "very long": lambda: words(20_000),
+        "one endless word": lambda: some("abcdefghij", 1000, 100_000),
+        "letters of all scripts": lambda: some(scripts, 1, 60),
+        "scripts among words": lambda: f"{words(4)} {some(scripts, 1, 10)} {words(4)}",
+        "control characters": lambda: f"{some(controls, 1, 20)}{words(4)}{some(controls, 1, 20)}",
+        "any code points": lambda: "".join(chr(rng.randrange(0x110000)) for _ in range(rng.randint(1, 80))),
+        "emoji": lambda: f"{words(3)} {some([chr(code) for code in range(0x1F300, 0x1FAFF)], 1, 30)}",
+        "combining marks": lambda: words(2) + some([chr(code) for code in range(0x300, 0x36F)], 1, 400),
+        "markup": lambda: f"{rng.choice(MARKUP)} {words(3)}",
+        "numbers and signs": lambda: some("0123456789+-*/=<>|&^%$#@!?.,;:", 1, 80),
+        "blanks": lambda: some(" \t\n\r\u00a0\u3000", 0, 10),
+        "sentences": lambda: describe({"Male": rng.randint(0, 1), "Smiling": rng.randint(0, 1)}, rng).text,
+    }
+
+
+def draw_hostile(painter: Painter, count: int, seed: int) -> dict[str, Any]:
+    """`count` captions of all kinds, in batches of 100: how many were drawn, refused in a sentence, or worse."""
+    rng = random.Random(seed)
+    ways = kinds(rng)
+    ends = dict.fromkeys(ENDS, 0)
+    refused: Counter[str] = Counter()
+    worst = 0.0
+    for start in range(0, count, 100):
+        captions = []
+        for number in range(start, min(start + 100, count)):
+            kind = [*ways][number % len(ways)]
+            caption = ways[kind]()
+            try:
+                captions += understood([caption], painter.conditioner)
+            except UserError:
+                ends[REFUSED] += 1
+                refused[kind] += 1
+        begin = time.perf_counter()
+        images = painter.draw(captions, painter.noise(len(captions), seed + start)) if captions else torch.zeros(0)
+        worst = max(worst, time.perf_counter() - begin)
+        finite = images.isfinite().flatten(1).all(dim=1) if captions else torch.zeros(0, dtype=torch.bool)
+        ends[DRAWN] += int(finite.sum())
+        ends[NOT_FINITE] += int((~finite).sum())
+    return {"captions": count, "seed": seed, **ends, "refused by kind": dict(refused), "slowest 100, seconds": worst}
+
+
+def seconds(task: Callable[[], object], rounds: int) -> dict[str, float]:
+    """Median, least and most of a task's rounds after one that is not counted."""
+    task()
+    times = []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        task()
+        times.append(time.perf_counter() - begin)
+    return {"median": statistics.median(times), "least": min(times), "most": max(times), "rounds": rounds}
+
+
+def in_new_processes(model: str, rounds: int) -> dict[str, float]:
+    """Medians over new processes: torch's import, then t2f's and the loading, then the first face."""
+    told = []
+    for _ in range(rounds):
+        done = subprocess.run(
+            [sys.executable, "-c", LOADING.format(model=model)], check=True, capture_output=True, text=True
+        )
+        told.append([float(each) for each in done.stdout.split()])
+    importing, loading, first = (statistics.median(column) for column in zip(*told, strict=True))
+    return {"import torch": importing, "import t2f and load": loading, "first face": first, "rounds": rounds}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", default="pretrained")
+    parser.add_argument("--hostile", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    starting = in_new_processes(asked.model, 7)
+    painter = load(asked.model)
+    captions = [f"a {first} {who} with {hair} hair" for first, who, hair in itertools.product(FIRST, WHO, HAIR)]
+    drawing = seconds(lambda: painter(captions), 15)
+    hostile = draw_hostile(painter, asked.hostile, asked.seed)
+    results = {
+        "model": asked.model,
+        "resolution": painter.resolution,
+        "starting": starting,
+        "64 faces of 64 captions": drawing,
+        "hostile": hostile,
+    }
+    (HERE / "results.json").write_text(json.dumps(results, indent=2))
+    page = [
+        f"Written by `experiments/generation/measure.py` on {date.today()}; {torch.get_num_threads()} threads, "
+        f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}; torch {version('torch')}. Model: "
+        f"{asked.model}, {painter.resolution} pixels.",
+        "",
+        "| what | seconds, median | rounds |",
+        "|---|---:|---:|",
+        *(f"| {name} | {value:.2f} | {starting['rounds']} |" for name, value in starting.items() if name != "rounds"),
+        f"| 64 faces of 64 captions | {drawing['median']:.2f} | {drawing['rounds']} |",
+        "",
+        f"{hostile['captions']:,} captions of {len(kinds(random.Random()))} kinds, seed {hostile['seed']}: "
+        + ", ".join(f"{hostile[end]:,} {end}" for end in ENDS)
+        + f". The slowest 100 took {hostile['slowest 100, seconds']:.1f} seconds.",
+        "",
+    ]
+    (HERE / "results.md").write_text("\n".join(page))
+    print("\n".join(page))
+
+
+if __name__ == "__main__":
+    main()
