@@ -12,9 +12,15 @@ from conftest import ONE_STAGE, ROOT, TINY, TINY_DATA, TINY_LSTM
 from drawn import write_celeba, write_face2text, write_folder
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from PIL import Image
 
+import t2f.data
+import t2f.losses
+import t2f.text
+from t2f.checkpoint import read_checkpoint
 from t2f.commands.cli import app
 from t2f.commands.cli import run as t2f_command
+from t2f.painter import Painter
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -68,6 +74,12 @@ def execute(command: str, folder: Path) -> None:
             with pytest.raises(SystemExit) as ended:
                 t2f_command()
             assert ended.value.code == 0
+
+
+def files(kind: str) -> dict[str, str]:
+    """The README's files of a kind, py or yaml, by their names."""
+    blocks = re.findall(rf"<!-- file (\S+\.{kind}) -->\n```\w+\n(.*?)```", README, flags=re.DOTALL)
+    return dict(blocks)
 
 
 def last_part(command: str) -> str:
@@ -185,3 +197,29 @@ def test_every_value_of_every_config_group_is_in_the_table() -> None:
 def test_files_that_the_readme_links_exist() -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("command", commands("own"))
+def test_what_users_add_trains(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's own loss, encoder and data set, as files beside ours."""
+    for name, content in {**files("py"), **files("yaml")}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert len(files("py")) == len(files("yaml")) == len(commands("own"))
+    for package in (t2f.data, t2f.losses, t2f.text):
+        folder = tmp_path.joinpath(*package.__name__.split("."))
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+    (tmp_path / "data/named").mkdir(parents=True)
+    for number in range(20):
+        look = ("smiling woman", "bald man")[number % 2]
+        Image.new("RGB", (40, 50), (number, 80, 200)).save(tmp_path / f"data/named/a {look}.{number}.jpg")
+    tiny = [each for each in TINY if not each.startswith(("data.", "text."))]
+    if "data=" not in command:
+        tiny += ["data.count=40", "data.held_out=8"]
+    monkeypatch.chdir(tmp_path)
+    program, *choice = shlex.split(command)[1:]
+    monkeypatch.setattr(sys, "argv", [program, f"--config-dir={tmp_path}/conf", *choice, *tiny])
+    runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+    (run,) = tmp_path.glob("runs/t2f/*")
+    assert read_checkpoint(run / "checkpoints/last.ckpt")["t2f"]["images_seen"] == 96
+    assert Painter.load(run / "checkpoints/last.ckpt")("a smiling woman")[0].size == (8, 8)
