@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from t2f.errors import disk_errors
+from t2f.files import whole_file
 
 Tensors = dict[str, Tensor]
 
@@ -22,14 +20,6 @@ def kept(path: Path, make: Callable[[], Tensors]) -> Tensors:
         return load_file(path)
     except (OSError, SafetensorError):
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in make().items()}
-    with disk_errors(f"the cached file {path}"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, side = tempfile.mkstemp(prefix=f".{path.stem}-", dir=path.parent)
-        try:
-            with open(handle, "wb") as file:
-                file.write(save(tensors))
-            os.chmod(side, 0o644)
-            os.replace(side, path)
-        finally:
-            Path(side).unlink(missing_ok=True)
+    with whole_file(path, f"the cached file {path}") as side:
+        side.write_bytes(save(tensors))
     return tensors

@@ -13,6 +13,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from t2f.errors import disk_errors
+from t2f.files import whole_file
 
 CLOCK = "images_seen"
 
@@ -76,15 +77,14 @@ class CSVLogger(Logger):
             csv.DictWriter(file, self.columns).writerow(row)
 
     def write_anew(self) -> None:
-        """All rows, to the side, then renamed."""
-        side = self.path.with_name(f".{self.path.name}.part")
-        with disk_errors(f"the metrics {self.path}"):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with side.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, self.columns)
-                writer.writeheader()
-                writer.writerows(self.rows)
-            side.replace(self.path)
+        """All rows."""
+        with (
+            whole_file(self.path, f"the metrics {self.path}") as side,
+            side.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.DictWriter(file, self.columns)
+            writer.writeheader()
+            writer.writerows(self.rows)
         self.append = True
 
 

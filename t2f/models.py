@@ -14,7 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from t2f.checkpoint import find_checkpoint
-from t2f.errors import UserError, disk_errors, require
+from t2f.errors import UserError, require
+from t2f.files import whole_file
 from t2f.painter import Painter
 
 PRETRAINED = "pretrained"
@@ -58,18 +59,18 @@ def load_folder(folder: Path) -> Painter:
 
 
 def save_folder(painter: Painter, folder: Path, half: bool = False) -> None:
-    """Write weights, in half precision if asked, and config; to the side first, so that none of a half is ever left."""
+    """Write weights, in half precision if asked, and config."""
     weights = {
         name: value.half() if half and value.is_floating_point() else value.contiguous()
         for name, value in painter.networks.state_dict().items()
     }
-    with disk_errors(f"the model in {folder}"):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f".{WEIGHTS}.part").write_bytes(save(weights, metadata={"format": "pt"}))
-        config = json.dumps(painter.card, indent=1, ensure_ascii=False)
-        (folder / f".{CONFIG}.part").write_text(config, encoding="utf-8")
-        for name in (WEIGHTS, CONFIG):
-            (folder / f".{name}.part").replace(folder / name)
+    config = json.dumps(painter.card, indent=1, ensure_ascii=False)
+    with (
+        whole_file(folder / CONFIG, f"the model in {folder}") as config_side,
+        whole_file(folder / WEIGHTS, f"the model in {folder}") as weights_side,
+    ):
+        weights_side.write_bytes(save(weights, metadata={"format": "pt"}))
+        config_side.write_text(config, encoding="utf-8")
 
 
 def download(repository: str) -> Path:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from t2f.errors import disk_errors
+from t2f.files import whole_file
 
 GAP = 4
 FONT_SIZE = 13
@@ -84,18 +84,12 @@ def titled(title: str, picture: Image.Image) -> Image.Image:
 
 
 def save_png(picture: Image.Image, path: Path, about: Mapping[str, str] | None = None) -> None:
-    """Write a PNG to the side, then rename it, so that no half picture is ever left.
-
-    `about` becomes text in the file, under such of PNG's keywords as Description.
-    """
+    """Write a PNG; `about` becomes text in it, under such of PNG's keywords as Description."""
     texts = PngInfo()
     for keyword, text in (about or {}).items():
         texts.add_itxt(keyword, text)
-    with disk_errors(str(path)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        side = path.with_name(f".{path.name}.part")
+    with whole_file(path, str(path)) as side:
         picture.save(side, format="PNG", optimize=True, pnginfo=texts)
-        side.replace(path)
 
 
 def save_time_lapse(frames: Sequence[Path], path: Path, seconds: float = 8.0) -> None:
@@ -107,5 +101,5 @@ def save_time_lapse(frames: Sequence[Path], path: Path, seconds: float = 8.0) ->
             pictures.append(frame.convert("P", palette=Image.Palette.ADAPTIVE))
     durations = [int(1000 * seconds / len(pictures))] * len(pictures)
     durations[-1] += 2000
-    with disk_errors(str(path)):
-        pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+    with whole_file(path, str(path)) as side:
+        pictures[0].save(side, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0)

@@ -15,7 +15,8 @@ from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
 from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint, read_file
-from t2f.errors import UserError, disk_errors
+from t2f.errors import UserError
+from t2f.files import whole_file
 
 AUTO = "auto"
 """The `resume` that goes on where there is something to go on from, and starts anew where there is not."""
@@ -29,20 +30,14 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         path = Path(path)
-        side = path.with_name(f".{path.name}.part")
-        with disk_errors(f"the checkpoint {path}"):
+        with whole_file(path, f"the checkpoint {path}") as side, side.open("wb") as file:
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with side.open("wb") as file:
-                    torch.save(checkpoint, file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                side.replace(path)
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
             except RuntimeError as error:
                 # torch reports a failed write as its own error, with the cause lost.
                 raise UserError(f"The checkpoint {path} could not be written ({error}): is the disk full?") from error
-            finally:
-                side.unlink(missing_ok=True)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         return read_file(Path(path), map_location or "cpu")

@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 from t2f.checkpoint import read_checkpoint
 from t2f.config import run_folder
 from t2f.errors import UserError
+from t2f.files import LEFT_BY_A_CRASH
 from t2f.resume import SafeCheckpointIO, checkpoint_to_resume, newest_whole
 
 
@@ -97,5 +98,5 @@ def test_a_crash_while_writing_leaves_the_checkpoint_before(tmp_path: Path, monk
         write(path, 200)
     os.waitpid(process, 0)
     assert read_checkpoint(path)["t2f"]["images_seen"] == 100
-    assert (tmp_path / ".last.ckpt.part").exists()  # and is not taken for a checkpoint
+    assert list(tmp_path.glob(LEFT_BY_A_CRASH))  # and is not taken for a checkpoint
     assert newest_whole(tmp_path) == path

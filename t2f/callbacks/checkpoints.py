@@ -11,7 +11,8 @@ from typing import Any
 import pytorch_lightning as pl
 
 from t2f.callbacks.cadence import ClockCallback, data_of
-from t2f.errors import disk_errors, require
+from t2f.errors import require
+from t2f.files import LEFT_BY_A_CRASH, whole_file
 from t2f.stopping import StopRequest
 from t2f.systems.base import GANSystem
 
@@ -50,8 +51,8 @@ class Checkpoints(ClockCallback):
         trainer._signal_connector.teardown()
         self.stop.listen()
         if trainer.is_global_zero:
-            for left_by_a_crash in self.folder.glob(".*.part"):
-                left_by_a_crash.unlink()
+            for left in self.folder.glob(LEFT_BY_A_CRASH):
+                left.unlink()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -99,14 +100,9 @@ class Checkpoints(ClockCallback):
 
 def name_too(file: Path, name: Path) -> None:
     """Give a file a second name, in place of what had it, at once; a copy where the disk knows no hard links."""
-    side = name.with_name(f".{name.name}.part")
-    with disk_errors(f"the checkpoint {name}"):
+    with whole_file(name, f"the checkpoint {name}") as side:
         side.unlink(missing_ok=True)
         try:
-            try:
-                os.link(file, side)
-            except OSError:
-                shutil.copyfile(file, side)
-            side.replace(name)
-        finally:
-            side.unlink(missing_ok=True)
+            os.link(file, side)
+        except OSError:
+            shutil.copyfile(file, side)

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from t2f.commands.edit import between
 from t2f.commands.generate import FACE_SIZE, note, require_descriptions, tell
-from t2f.errors import UserError, disk_errors, require
+from t2f.errors import UserError, require
+from t2f.files import whole_file
 from t2f.models import load
 from t2f.painter import understood
 from t2f.pictures import tiled, to_uint8
@@ -45,11 +46,8 @@ def interpolate(
     faces = to_uint8(painter.paint(words, path.flatten(0, 1))).unflatten(0, (frames, count))
     there = [tiled(each, count, FACE_SIZE) for each in faces]
     pictures = [*there, *there[-2:0:-1]]
-    with disk_errors(str(out)):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        side = out.with_name(f".{out.stem}.part{kind}")
+    with whole_file(out, str(out)) as side:
         (write_gif if kind == ".gif" else write_mp4)(pictures, side)
-        side.replace(out)
     tell(f"{len(pictures)} frames of {count} {'face' if count == 1 else 'faces'} written to {out}")
 
 
@@ -68,7 +66,7 @@ def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
 def write_gif(pictures: list[Image.Image], path: Path) -> None:
     """A looping GIF."""
     frames = [picture.convert("P", palette=Image.Palette.ADAPTIVE) for picture in pictures]
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=1000 // FRAMES_A_SECOND, loop=0)
+    frames[0].save(path, "GIF", save_all=True, append_images=frames[1:], duration=1000 // FRAMES_A_SECOND, loop=0)
 
 
 def write_mp4(pictures: list[Image.Image], path: Path) -> None:
@@ -81,4 +79,7 @@ def write_mp4(pictures: list[Image.Image], path: Path) -> None:
         raise UserError("For an .mp4 install pip install -e '.[video]', or name a .gif.") from error
     even = [picture.crop((0, 0, picture.width // 2 * 2, picture.height // 2 * 2)) for picture in pictures]
     frames = np.stack([np.asarray(picture) for picture in even])
-    imageio.imwrite(path, frames, fps=FRAMES_A_SECOND, codec="libx264", macro_block_size=2)
+    film = imageio.imwrite(
+        "<bytes>", frames, extension=".mp4", fps=FRAMES_A_SECOND, codec="libx264", macro_block_size=2
+    )
+    path.write_bytes(film)

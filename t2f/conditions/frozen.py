@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +19,8 @@ from torch import Tensor
 
 from t2f.conditions.sentences import Sentences, require_captions
 from t2f.data.faces import Faces, fingerprint
-from t2f.errors import UserError, disk_errors, require
+from t2f.errors import UserError, require
+from t2f.files import whole_file
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -207,20 +206,12 @@ def _checksum(model: SentenceTransformer) -> str:
 
 
 def _save(path: Path, distinct: Embeddings, which: npt.NDArray[np.int64]) -> None:
-    """Write `distinct[which]`, to the side and renamed when whole."""
-    with disk_errors(f"the cached embeddings {path}"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, side = tempfile.mkstemp(prefix=f".{path.stem}-", dir=path.parent)
-        try:
-            with open(handle, "wb") as file:
-                header = {"descr": "<f4", "fortran_order": False, "shape": (len(which), distinct.shape[1])}
-                np.lib.format.write_array_header_1_0(file, header)
-                for part in range(0, len(which), 4096):  # a copy of all would double the memory needed
-                    file.write(distinct[which[part : part + 4096]].astype("<f4").data)
-            os.chmod(side, 0o644)
-            os.replace(side, path)
-        finally:
-            Path(side).unlink(missing_ok=True)
+    """Write `distinct[which]`."""
+    with whole_file(path, f"the cached embeddings {path}") as side, side.open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (len(which), distinct.shape[1])}
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in range(0, len(which), 4096):  # a copy of all would double the memory needed
+            file.write(distinct[which[part : part + 4096]].astype("<f4").data)
 
 
 def _open(path: Path, shape: tuple[int, int]) -> Embeddings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,7 +13,7 @@ from typing import Any
 from t2f.data.captions import RULES, describe
 from t2f.data.decoding import in_chunks
 from t2f.data.faces import Attributes, fingerprint
-from t2f.errors import disk_errors
+from t2f.files import whole_file
 from t2f.text.unicode import well_formed
 
 
@@ -53,12 +52,6 @@ def describe_all(
     work = partial(_describe_some, count=count, seed=seed)
     chunks = in_chunks(work, read, len(files), workers, f"Writing captions for {len(files):,} faces", size=4096)
     captions = [caption for _, some in chunks for caption in some]
-    with disk_errors(f"the captions {path}"):
-        cache.mkdir(parents=True, exist_ok=True)
-        side = path.with_name(f".{path.name}-{os.getpid()}")
-        try:
-            side.write_text(json.dumps(captions, ensure_ascii=False), encoding="utf-8")
-            side.replace(path)
-        finally:
-            side.unlink(missing_ok=True)
+    with whole_file(path, f"the captions {path}") as side:
+        side.write_text(json.dumps(captions, ensure_ascii=False), encoding="utf-8")
     return captions

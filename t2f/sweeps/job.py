@@ -18,6 +18,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import distributed
 
 from t2f.errors import disk_errors, require, sentence_of
+from t2f.files import whole_file
 from t2f.processes import first_process, locked
 from t2f.resume import AUTO
 
@@ -43,10 +44,8 @@ class Job:
     @rank_zero_only
     def write(self, folder: Path) -> None:
         """Replace the record, so that it is whole at any moment; of several processes, the first one's counts."""
-        side = folder / f".{RECORD}.part"
-        with disk_errors(f"the job's record in {folder}"):
+        with whole_file(folder / RECORD, f"the job's record in {folder}") as side:
             side.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
-            side.replace(folder / RECORD)
 
 
 def run_job(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig) -> float | None:

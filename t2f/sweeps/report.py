@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from t2f.errors import disk_errors, require
+from t2f.errors import require
+from t2f.files import whole_file
 from t2f.loggers import CLOCK, CSVLogger
 from t2f.sweeps.job import Job, jobs_in
 
@@ -88,13 +89,13 @@ def figures_of(jobs: dict[str, Job]) -> list[str]:
 def write_csv(rows: list[dict[str, Any]], file: Path) -> None:
     """All rows; a cell is empty where a job has no such value."""
     columns = [column for column in dict.fromkeys(key for row in rows for key in row) if column != "error"]
-    side = file.with_name(f".{file.name}.part")  # several sweeps may report on one folder
-    with disk_errors(f"the sweep's table {file}"):
-        with side.open("w", newline="", encoding="utf-8") as opened:
-            writer = csv.DictWriter(opened, [*columns, "error"], restval="")
-            writer.writeheader()
-            writer.writerows(rows)
-        side.replace(file)
+    with (
+        whole_file(file, f"the sweep's table {file}") as side,
+        side.open("w", newline="", encoding="utf-8") as opened,
+    ):
+        writer = csv.DictWriter(opened, [*columns, "error"], restval="")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def show(rows: list[dict[str, Any]], settings: Sequence[str], figures: Sequence[str], console: Console) -> None:
@@ -171,10 +172,8 @@ def plot(rows: list[dict[str, Any]], settings: dict[str, dict[str, str]], figure
             axes.set_xticks(sorted(set(places.values())), list(dict.fromkeys(values.values())), fontsize=7)
         axes.set_xlabel(names.get(setting, setting), fontsize=8)
     picture.axes[0].set_ylabel(figure, fontsize=8)
-    side = file.with_name(f".{file.stem}.part.png")
-    with disk_errors(f"the sweep's plot {file}"):
-        picture.savefig(side, dpi=100)
-        side.replace(file)
+    with whole_file(file, f"the sweep's plot {file}") as side:
+        picture.savefig(side, format="png", dpi=100)
 
 
 def positions(values: dict[str, str]) -> dict[str, float]:

@@ -5,6 +5,7 @@ import pytest
 from rich.console import Console
 
 from t2f.errors import UserError
+from t2f.files import LEFT_BY_A_CRASH
 from t2f.sweeps.job import Job, jobs_in
 from t2f.sweeps.report import differing, positions, report
 
@@ -77,4 +78,4 @@ def test_a_record_survives_being_read_and_written(folder: Path) -> None:
     assert len(jobs) == 12
     jobs["3"].write(folder / "3")
     assert jobs_in(folder) == jobs
-    assert not list(folder.rglob("*.part"))
+    assert not list(folder.rglob(LEFT_BY_A_CRASH))
