@@ -56,6 +56,9 @@ COMMAND = [
     "callbacks.sheets.every=48",
     "callbacks.sheets.captions=2",
     "callbacks.checkpoints.every=16",
+    "callbacks.quality.every=32",
+    "callbacks.quality.evaluation.count=8",
+    "callbacks.quality.evaluation.faithfulness={}",
     "logger=csv",
     "evaluation=none",
 ]
