@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,14 @@ def newest_whole(folder: Path) -> Path | None:
                 break
         damaged.append(path)
     for path in damaged:
-        warn(f"passing over {path}, which is damaged; the newest whole checkpoint beside it is {newest}")
+        warn_of_damage(path, newest)
     return newest
+
+
+@cache
+def warn_of_damage(path: Path, newest: Path | None) -> None:
+    """Once, though a run looks for its checkpoint twice: to find its folder, and to go on."""
+    warn(f"passing over {path}, which is damaged; the newest whole checkpoint beside it is {newest}")
 
 
 def run_to_resume(parent: Path) -> Path | None:
