@@ -37,12 +37,18 @@ def load(model: str | Path = PRETRAINED, device: str | torch.device = "cpu") -> 
 
 def load_anywhere(model: str) -> Painter:
     """A model by what a user may call it, on the CPU."""
+    place = find(model)
+    return load_folder(place) if place.is_dir() else Painter.load(place)
+
+
+def find(model: str) -> Path:
+    """The folder of safetensors or the checkpoint that a user may call so."""
     path = Path(__file__).parent / "pretrained" if model == PRETRAINED else Path(model)
     if (path / WEIGHTS).is_file():
-        return load_folder(path)
+        return path
     if path.exists() or path.suffix == ".ckpt" or model.count("/") != 1 or model.startswith((".", "~")):
-        return Painter.load(find_checkpoint(path))
-    return load_folder(download(model))
+        return find_checkpoint(path)
+    return download(model)
 
 
 def load_folder(folder: Path) -> Painter:

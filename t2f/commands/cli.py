@@ -116,6 +116,24 @@ def compare(
 
 
 @app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="The folder to write: weights, config and model card.")],
+    model: Model = "pretrained",
+    onnx: Annotated[bool, typer.Option("--onnx", help="Also as ONNX, checked in onnxruntime.")] = False,
+    program: Annotated[bool, typer.Option("--program", help="Also as a torch.export program, checked.")] = False,
+    half: Annotated[
+        bool, typer.Option("--half", help="Half precision: half the bytes, nearly the same faces.")
+    ] = False,
+    hub: Annotated[str | None, typer.Option(help="Also upload it, as OWNER/NAME on the Hugging Face Hub.")] = None,
+    private: Annotated[bool, typer.Option("--private", help="For you alone, where --hub makes a repository.")] = False,
+) -> None:
+    """Write a model for others: a folder that `--model` and t2f.load take, with a card that tells what it is."""
+    from t2f.commands.export import export as write
+
+    write(model, out, onnx, program, half, hub, private)
+
+
+@app.command()
 def sweep(
     folder: Annotated[Path, typer.Argument(help="A sweep's folder, or a folder of several sweeps.")],
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Self
@@ -89,6 +90,14 @@ class AttributeLabels(Conditioner):
         asked = torch.full((count, len(faces.attribute_names)), -1, dtype=torch.int8)
         asked[:, self._places(faces)] = torch.from_numpy(columns)
         return Exam([self._describe(tuple(map(int, row)), TURNS[0]) for row in columns], chosen, asked)
+
+    @property
+    def recipe(self) -> str:
+        upright = f" + {[1, *[0] * (len(TURNS) - 1)]}  # upright" if self.rotations else ""
+        return f"""\
+present = {json.dumps(self.names[:2])}  # of config["conditioner"]["names"]; of what is left open, the number is 0
+labels = [1 if name in present else -1 for name in config["conditioner"]["names"]]{upright}
+condition = np.array([labels], dtype=np.float32)"""
 
     def state(self) -> dict[str, Any]:
         return {"names": self.names, "rotations": self.rotations}

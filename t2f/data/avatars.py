@@ -29,6 +29,7 @@ from rich.progress import track
 
 from t2f.data.captions import RULES, describe
 from t2f.data.faces import Attributes, Faces, Images, fingerprint, open_cache, write_labels, writing_cache
+from t2f.data.origin import Origin
 from t2f.errors import UserError
 
 ATTRIBUTES = (
@@ -197,6 +198,18 @@ class Avatars:
     """
 
     name = "avatars"
+    origin = Origin(
+        license="mit",
+        license_name=None,
+        link="https://www.dicebear.com/licenses/",
+        terms="Cartoon faces drawn by [DiceBear](https://www.dicebear.com) in its `avataaars` style, a remix of "
+        "[Avataaars](https://avataaars.com) by Pablo Stanley, which is "
+        "[free for personal and commercial use](https://www.dicebear.com/licenses/). No photograph and no person is "
+        "among them. The sentences are made from the choices that each face was drawn by.",
+        biases="Men and women are conventions of haircut and beard in these drawings: men have short hair, women "
+        "longer hair, and only men have beards. That says nothing of people. Skin has a few tones, faces have one "
+        "shape, and hair and hats are those of one style. The words are plain English ones of a small grammar.",
+    )
 
     def __init__(
         self,

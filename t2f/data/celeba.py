@@ -15,6 +15,7 @@ import numpy as np
 
 from t2f.data.describing import describe_all
 from t2f.data.faces import Attributes
+from t2f.data.origin import Origin
 from t2f.data.photographs import Files, Listing, Photographs, first_few, read_text
 from t2f.errors import UserError, require
 
@@ -32,6 +33,20 @@ class CelebA(Photographs):
     """
 
     name = "celeba"
+    origin = Origin(
+        license="other",
+        license_name="non-commercial-research",
+        link="https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
+        terms="[CelebA](https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html): photographs of celebrities, with 40 "
+        "attributes each. Its agreement allows non-commercial research only. It forbids commercial use of the pictures "
+        "and of whatever is derived from them, and passing any of them on. It says that the pictures were taken from "
+        "the Internet and do not belong to the data set's makers. Take this model under the same terms. Sentences, "
+        "where it was taught by any, were made from the attributes by rules.",
+        biases="The faces are celebrities', as the press shows them. The attributes are what annotators thought they "
+        "saw, with one yes or no for such as Male, Young, Attractive and Pale_Skin: judgements of their makers, not "
+        "facts about the persons. Attributes that go together there, such as Young and Attractive, go together in what "
+        "this model draws, also where only one was asked for.",
+    )
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from t2f.data.origin import Origin
 from t2f.data.photographs import Files, Listing, Photographs, first_few, inside, place, read_text
 from t2f.errors import UserError, require
 from t2f.text.unicode import well_formed
@@ -37,6 +38,22 @@ class Face2Text(Photographs):
     """
 
     name = "face2text"
+    origin = Origin(
+        license="other",
+        license_name="non-commercial-research",
+        link="https://aclanthology.org/2022.pvlam-1.6/",
+        terms="Descriptions that people wrote for [Face2Text](https://aclanthology.org/2022.pvlam-1.6/), of "
+        "photographs of [Labeled Faces in the Wild](http://vis-www.cs.umass.edu/lfw/) or, from its version 2.0 on, of "
+        "[CelebA](https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html). The former has no formal licence: its "
+        "photographs come from news pages, and its own page says that it was published to help research, not to vet "
+        "commercial products. CelebA's agreement allows non-commercial research only. Take this model for such "
+        "research alone.",
+        biases="Labeled Faces in the Wild shows people in the news. Its page names who is hardly among them: children "
+        "and people over 80, few women, no babies, and many ethnicities little or not at all. CelebA shows "
+        "celebrities. The people who described the faces also guessed at feelings, origin, work and character, "
+        "sometimes unkindly ([a study](https://arxiv.org/abs/1803.03827)); the model has learnt from that, and its "
+        "vocabulary, in `config.json`, is theirs.",
+    )
 
     def __init__(
         self,

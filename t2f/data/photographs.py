@@ -27,6 +27,7 @@ import numpy as np
 
 from t2f.data.decoding import RULES, Crop, Pictures, decode_all
 from t2f.data.faces import Attributes, Faces, damage_told, fingerprint, side_folder
+from t2f.data.origin import OWN, Origin
 from t2f.errors import UserError, require
 from t2f.text.unicode import well_formed
 
@@ -84,6 +85,7 @@ class Photographs(ABC):
     """
 
     name: str
+    origin: Origin = OWN
 
     def __init__(
         self,

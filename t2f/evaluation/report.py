@@ -49,12 +49,12 @@ def as_markdown(findings: Findings, about: dict[str, Any]) -> str:
         "",
         f"{about['count']:,} faces drawn for words about held-out ones, after {about['images_seen']:,} images.",
         "",
-        *_markdown_table(HEADINGS, [row(figure) for figure in findings.figures]),
+        *markdown_table(HEADINGS, [row(figure) for figure in findings.figures]),
     ]
     if findings.attributes:
         lines += ["By attribute, balanced accuracy (chance 0.5):", ""]
         headings = ("attribute", "asked", *HEADINGS[1:4])
-        lines += _markdown_table(headings, [attribute_row(figure) for figure in findings.attributes])
+        lines += markdown_table(headings, [attribute_row(figure) for figure in findings.attributes])
     lines += [f"- {note}" for note in findings.notes]
     lines += ["", "How it was measured:", ""]
     lines += [f"- {name.replace('_', ' ')}: {_plain(value)}" for name, value in about.items() if value is not None]
@@ -90,7 +90,8 @@ def attribute_row(figure: Figure) -> tuple[str, ...]:
     return (figure.title, f"{figure.count:,}", *map(number, (figure.drawn, figure.shuffled, figure.real)))
 
 
-def _markdown_table(headings: Sequence[str], rows: list[tuple[str, ...]]) -> list[str]:
+def markdown_table(headings: Sequence[str], rows: list[tuple[str, ...]]) -> list[str]:
+    """Its lines, and an empty one."""
     lines = ["| " + " | ".join(headings) + " |", "|---|" + "---:|" * (len(headings) - 1)]
     return [*lines, *("| " + " | ".join(cells) + " |" for cells in rows), ""]
 

@@ -51,7 +51,7 @@ class GeneratorStart(nn.Module):
         self.second = EqualizedConv2d(channels, channels, 3, padding=1)
 
     def forward(self, latent: Tensor) -> Tensor:
-        x = self.first(self.norm(latent)).reshape(len(latent), -1, 4, 4)
+        x = self.first(self.norm(latent)).unflatten(1, (-1, 4, 4))
         # The latent is the only input without a memory format, so channels-last convolutions start here.
         x = x.contiguous(memory_format=torch.channels_last)
         x = self.norm(F.leaky_relu(x, 0.2))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._higher_order_ops.scan import scan
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from t2f.errors import require
+
+Pair = tuple[Tensor, Tensor]
 
 
 class LSTMEncoder(nn.Module):
@@ -16,7 +22,8 @@ class LSTMEncoder(nn.Module):
     reads forwards, then the state at the first word of the one that reads backwards. An odd `hidden_dim` then raises
     `UserError`.
 
-    Sequences are packed, so padding never changes an embedding.
+    Sequences are packed, so padding never changes an embedding. `torch.export` cannot follow packing: what it is given
+    instead goes word by word, to the same end.
     """
 
     def __init__(
@@ -38,8 +45,38 @@ class LSTMEncoder(nn.Module):
         )
 
     def forward(self, tokens: Tensor) -> Tensor:
-        lengths = (tokens != 0).sum(dim=1).clamp(min=1).cpu()
-        packed = pack_padded_sequence(self.words(tokens), lengths, batch_first=True, enforce_sorted=False)
-        _, (hidden, _) = self.lstm(packed)
+        lengths = (tokens != 0).sum(dim=1).clamp(min=1)
         directions = 2 if self.lstm.bidirectional else 1
+        if torch.compiler.is_exporting():
+            hidden = self._word_by_word(tokens, lengths)
+        else:
+            packed = pack_padded_sequence(self.words(tokens), lengths.cpu(), batch_first=True, enforce_sorted=False)
+            _, (hidden, _) = self.lstm(packed)
         return torch.cat(list(hidden[-directions:]), dim=1).float()
+
+    def _word_by_word(self, tokens: Tensor, lengths: Tensor) -> Sequence[Tensor]:
+        """The states (B, width) after the last step of each layer and direction; padding leaves a state as it is."""
+        states = self.words(tokens).transpose(0, 1)
+        is_word = (torch.arange(tokens.shape[1], device=tokens.device)[:, None] < lengths)[:, :, None]
+        nothing = states.new_zeros(tokens.shape[0], self.lstm.hidden_size)
+        last = []
+        for layer in range(self.lstm.num_layers):
+            read = []
+            for direction in ("", "_reverse") if self.lstm.bidirectional else ("",):
+                names = (f"{kind}_l{layer}{direction}" for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+                of_input, of_state, input_bias, state_bias = (getattr(self.lstm, name) for name in names)
+
+                def step(before: Pair, now: Pair, of_state: Tensor = of_state) -> tuple[Pair, Tensor]:
+                    (state, cell), (gates, is_word) = before, now
+                    take, keep, new, show = (gates + F.linear(state, of_state)).chunk(4, dim=1)
+                    after = keep.sigmoid() * cell + take.sigmoid() * new.tanh()
+                    state = torch.where(is_word, show.sigmoid() * after.tanh(), state)
+                    return (state, torch.where(is_word, after, cell)), state.clone()
+
+                gates = F.linear(states, of_input, input_bias + state_bias)
+                start = (nothing, nothing.clone())
+                (end, _), each = scan(step, start, (gates, is_word), reverse=direction == "_reverse")
+                last.append(end)
+                read.append(each)
+            states = torch.cat(read, dim=2)
+        return last

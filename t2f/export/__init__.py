@@ -1,0 +1,1 @@
+"""A trained model for other programs: what is written beside its weights, and what tells of it."""
