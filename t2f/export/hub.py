@@ -35,7 +35,11 @@ def upload(folder: Path, files: Sequence[str], repository: str, private: bool) -
     try:
         address = api.create_repo(repository, private=private or None, exist_ok=True)
         api.upload_folder(
-            repo_id=repository, folder_path=folder, allow_patterns=[*files], commit_message="Exported by t2f"
+            repo_id=repository,
+            folder_path=folder,
+            allow_patterns=[*files],
+            delete_patterns=[*files],  # of an earlier export, where this one has none
+            commit_message="Exported by t2f",
         )
     except Exception as error:  # of httpx, requests or the client, by its version
         reason = " ".join(str(error).split()) or type(error).__name__

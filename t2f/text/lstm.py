@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch._higher_order_ops.scan import scan
+from torch._higher_order_ops.scan import scan_op
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from t2f.errors import require
-
-Pair = tuple[Tensor, Tensor]
 
 
 class LSTMEncoder(nn.Module):
@@ -54,8 +50,11 @@ class LSTMEncoder(nn.Module):
             _, (hidden, _) = self.lstm(packed)
         return torch.cat(list(hidden[-directions:]), dim=1).float()
 
-    def _word_by_word(self, tokens: Tensor, lengths: Tensor) -> Sequence[Tensor]:
-        """The states (B, width) after the last step of each layer and direction; padding leaves a state as it is."""
+    def _word_by_word(self, tokens: Tensor, lengths: Tensor) -> list[Tensor]:
+        """The states (B, width) after the last step of each layer and direction; padding leaves a state as it is.
+
+        `scan_op` is what `torch.scan` calls, once it has compiled the step: that is not needed here, and takes seconds.
+        """
         states = self.words(tokens).transpose(0, 1)
         is_word = (torch.arange(tokens.shape[1], device=tokens.device)[:, None] < lengths)[:, :, None]
         nothing = states.new_zeros(tokens.shape[0], self.lstm.hidden_size)
@@ -65,18 +64,22 @@ class LSTMEncoder(nn.Module):
             for direction in ("", "_reverse") if self.lstm.bidirectional else ("",):
                 names = (f"{kind}_l{layer}{direction}" for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
                 of_input, of_state, input_bias, state_bias = (getattr(self.lstm, name) for name in names)
-
-                def step(before: Pair, now: Pair, of_state: Tensor = of_state) -> tuple[Pair, Tensor]:
-                    (state, cell), (gates, is_word) = before, now
-                    take, keep, new, show = (gates + F.linear(state, of_state)).chunk(4, dim=1)
-                    after = keep.sigmoid() * cell + take.sigmoid() * new.tanh()
-                    state = torch.where(is_word, show.sigmoid() * after.tanh(), state)
-                    return (state, torch.where(is_word, after, cell)), state.clone()
-
-                gates = F.linear(states, of_input, input_bias + state_bias)
-                start = (nothing, nothing.clone())
-                (end, _), each = scan(step, start, (gates, is_word), reverse=direction == "_reverse")
+                rows = [F.linear(states, of_input, input_bias + state_bias), is_word]
+                if direction:
+                    rows = [row.flip(0) for row in rows]
+                end, _, each = scan_op(lstm_step, [nothing, nothing.clone()], rows, (of_state,))
                 last.append(end)
-                read.append(each)
+                read.append(each.flip(0) if direction else each)
             states = torch.cat(read, dim=2)
         return last
+
+
+def lstm_step(state: Tensor, cell: Tensor, gates: Tensor, is_word: Tensor, of_state: Tensor) -> list[Tensor]:
+    """One word: state and cell (B, width), the input's part of the gates (B, 4 * width) -> state, cell, and state.
+
+    The equations are those of `torch.nn.LSTM`, in its order of gates.
+    """
+    take, keep, new, show = (gates + F.linear(state, of_state)).chunk(4, dim=1)
+    after = keep.sigmoid() * cell + take.sigmoid() * new.tanh()
+    state = torch.where(is_word, show.sigmoid() * after.tanh(), state)
+    return [state, torch.where(is_word, after, cell), state.clone()]

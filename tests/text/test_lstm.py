@@ -54,6 +54,19 @@ def test_company_in_the_batch_and_padding_do_not_matter(encoder: LSTMEncoder) ->
         torch.testing.assert_close(encoder(rows([sentence], len(sentence)))[0], together[i], rtol=0, atol=1e-6)
 
 
+def test_an_export_gives_the_same_embeddings_for_any_padding() -> None:
+    torch.manual_seed(0)
+    encoder = LSTMEncoder(vocabulary=10, word_dim=5, hidden_dim=8, layers=2, bidirectional=True)
+    sizes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length")}
+    encoder.requires_grad_(False)
+    exported = torch.export.export(encoder, (rows(SENTENCES, 6),), dynamic_shapes=(sizes,)).module()
+    odd = torch.tensor(
+        [[0, 3, 0, 4], [5, 0, 0, 0], [0, 0, 0, 0], [1, 2, 3, 4]]
+    )  # with padding in their midst, or alone
+    for tokens in (rows(SENTENCES, 6), rows(SENTENCES, 50), rows(SENTENCES[1:2], 1), rows(SENTENCES[:1], 9), odd):
+        torch.testing.assert_close(exported(tokens), encoder(tokens), rtol=0, atol=1e-6)
+
+
 def test_order_of_words_matters(encoder: LSTMEncoder) -> None:
     one, other = encoder(rows([[3, 5, 2], [5, 3, 2]], 3))
     assert (one - other).abs().max() > 1e-3
