@@ -171,7 +171,7 @@ def test_two_processes_measure_what_one_does(two: Two, tmp_path: Path) -> None:
     assert (run / "checkpoints/best.ckpt").exists()
     features = ["features._target_=made_up.TinyFeatures", "~features.resolution"]
     settings = ["evaluation=default", "evaluation.count=80", "evaluation.faithfulness={}"]
-    evaluate(run / "checkpoints/last.ckpt", [*features, *settings], tmp_path)
+    evaluate(str(run / "checkpoints/last.ckpt"), [*features, *settings], tmp_path)
     alone, together = (
         json.loads(file.read_text())["figures"] for file in (tmp_path / "report.json", run / "evaluation.json")
     )

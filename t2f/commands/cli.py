@@ -82,7 +82,7 @@ def interpolate(
 
 @app.command()
 def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(help="A .ckpt file, or a folder of runs: its newest last.ckpt.")],
+    model: Annotated[str, typer.Argument(help="A run, a .ckpt file, an exported folder, OWNER/NAME, or pretrained.")],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(help="Settings of conf/evaluate.yaml, as features=inception or data.folder=/where/celeba/is."),
@@ -96,7 +96,7 @@ def evaluate(
 
     options = {"evaluation.count": count, "evaluation.seed": seed}
     settings = [f"{name}={value}" for name, value in options.items() if value is not None]
-    measure(checkpoint, [*(overrides or []), *settings], out)
+    measure(model, [*(overrides or []), *settings], out)
 
 
 @app.command()

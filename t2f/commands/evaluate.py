@@ -16,41 +16,48 @@ from rich.console import Console
 
 import t2f
 from t2f.batches.datamodule import FaceSource
-from t2f.checkpoint import find_checkpoint
 from t2f.data.avatars import Avatars
 from t2f.data.photographs import Photographs
 from t2f.errors import UserError, require
 from t2f.evaluation.provenance import provenance
 from t2f.evaluation.report import show, write_report
+from t2f.models import find, load
 from t2f.painter import Painter
 from t2f.trust import require_ours
 
 CONF = Path(t2f.__file__).parent.parent / "conf"
 
 
-def evaluate(checkpoint: Path, overrides: list[str], out: Path | None) -> None:
-    """Measure a checkpoint as conf/evaluate.yaml and `overrides` say, with the data that it was trained on.
+def evaluate(model: str, overrides: list[str], out: Path | None) -> None:
+    """Measure a model as conf/evaluate.yaml and `overrides` say, with the data that it was trained on.
 
     Overrides of `data` say where these are, data.folder=/where/celeba/is, or take others; the report tells them. It
-    goes into `out`, or the run's folder.
+    goes into `out`, or the run's folder; of a model without one, into the present folder.
     """
-    checkpoint = find_checkpoint(checkpoint)
+    place = find(model)
+    name = model if place.is_dir() else str(place)
     cfg = compose_evaluation([each for each in overrides if not each.startswith("data.")])
-    painter = Painter.load(checkpoint)
+    painter = load(place)
     source = source_of(painter, cfg.paths.cache, [each for each in overrides if each.startswith("data.")])
     painter.networks.to(device_of(cfg.device))
     evaluation = instantiate(cfg.evaluation)
     console = Console()
     console.print(
-        f"Measuring {checkpoint} by {evaluation.count:,} faces. Where these data have not been measured yet, the "
+        f"Measuring {name} by {evaluation.count:,} faces. Where these data have not been measured yet, the "
         "real faces are read and readers are taught first, which takes some minutes on a CPU.",
         markup=False,
         highlight=False,
     )
     findings = evaluation(painter, source, painter.conditioner)
     about = provenance(evaluation, source, painter.config, painter.images_seen, painter.device)
-    command = ["t2f", "evaluate", str(checkpoint), *overrides, *(["--out", str(out)] if out is not None else [])]
-    folder = out or run_folder(checkpoint)
+    command = [
+        "t2f",
+        "evaluate",
+        name,
+        *overrides,
+        *(["--out", str(out)] if out is not None else []),
+    ]
+    folder = out or (Path() if place.is_dir() else run_folder(place))
     write_report(findings, {**about, "command": shlex.join(command)}, folder, "report")
     show(findings, console)
     console.print(f"The report: {folder / 'report.md'}, {folder / 'report.json'}", markup=False, soft_wrap=True)

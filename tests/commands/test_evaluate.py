@@ -40,7 +40,7 @@ def report(folder: Path) -> dict[str, Any]:
 def test_the_report_lies_in_the_runs_folder_and_its_command_repeats_it(
     runs: Path, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    evaluate(runs / name, FAST, None)
+    evaluate(str(runs / name), FAST, None)
     first = report(runs / name)
     assert {"frechet_distance_tiny", "precision_tiny", "attribute_accuracy"} < set(first["figures"])
     assert first["images_seen"] == {"words": 96, "labels": 48}[name]
@@ -60,12 +60,12 @@ def test_the_report_lies_in_the_runs_folder_and_its_command_repeats_it(
 
 
 def test_retrieval_is_part_of_the_full_evaluation(runs: Path, tmp_path: Path) -> None:
-    evaluate(runs / "words", [*TINY_FEATURES, "evaluation.count=20"], tmp_path)
+    evaluate(str(runs / "words"), [*TINY_FEATURES, "evaluation.count=20"], tmp_path)
     assert {"r_precision", "r_precision_shuffled", "r_precision_real"} < set(report(tmp_path)["figures"])
 
 
 def test_overrides_of_the_data_change_the_data(runs: Path, tmp_path: Path) -> None:
-    evaluate(runs / "words", [*FAST, *NO_READER, "data.count=30"], tmp_path)
+    evaluate(str(runs / "words"), [*FAST, *NO_READER, "data.count=30"], tmp_path)
     assert report(tmp_path)["real_count"] == 30
 
 
@@ -94,4 +94,4 @@ def test_wrong_settings_end_in_one_sentence(
 
 def test_a_run_without_checkpoint_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no checkpoint in the folder"):
-        evaluate(tmp_path, [], None)
+        evaluate(str(tmp_path), [], None)

@@ -1,0 +1,64 @@
+"""The model that comes with t2f."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import t2f
+from t2f import load
+from t2f.painter import Painter
+from t2f.pictures import to_uint8
+
+FOLDER = Path(t2f.__file__).parent / "pretrained"
+
+
+@pytest.fixture(scope="module")
+def painter() -> Painter:
+    return load()
+
+
+def faces(painter: Painter, words: str, count: int = 24) -> Tensor:
+    """Drawn by the same noise each time: float (count, 3, r, r), 0 to 255."""
+    return to_uint8(painter.draw([words] * count, painter.noise(count, seed=0))).float()
+
+
+def part(images: Tensor, rows: tuple[float, float], columns: tuple[float, float]) -> Tensor:
+    """Mean colours (count, 3) of a part of the pictures, told as shares of the height and width."""
+    size = images.shape[-1]
+    (top, bottom), (left, right) = ([round(share * size) for share in shares] for shares in (rows, columns))
+    return images[:, :, top:bottom, left:right].mean(dim=(2, 3))
+
+
+def test_it_is_a_small_folder_that_tells_what_it_is() -> None:
+    assert {file.name for file in FOLDER.iterdir()} == {"README.md", "config.json", "model.safetensors", "report.json"}
+    assert (FOLDER / "model.safetensors").stat().st_size < 5e6
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    for word in ("DiceBear", "not for", "bias"):
+        assert word.lower() in card.lower()
+
+
+def test_it_draws_64_pixels_and_no_two_alike(painter: Painter) -> None:
+    drawn = faces(painter, "a smiling woman")
+    assert drawn.shape == (24, 3, 64, 64)
+    distances = torch.cdist(drawn.flatten(1), drawn.flatten(1)) + 1e9 * torch.eye(24)
+    assert distances.min() / (3 * 64 * 64) ** 0.5 > 8  # of 255 levels, root mean square, and the nearest pair
+
+
+@pytest.mark.parametrize("who", ["man", "bald woman"])
+def test_complexion_is_what_the_words_say(painter: Painter, who: str) -> None:
+    pale, dark = faces(painter, f"a pale {who}"), faces(painter, f"a dark-skinned {who}")
+    face = (0.45, 0.7), (0.35, 0.65)
+    assert ((part(pale, *face) - part(dark, *face)).mean(dim=0) > 40).all()
+
+
+def test_hair_has_the_colour_that_the_words_say(painter: Painter) -> None:
+    top = (0.05, 0.3), (0.35, 0.65)
+    red, black, blond = (
+        part(faces(painter, f"a woman with long {colour} hair"), *top).mean(dim=0)
+        for colour in ("red", "black", "blond")
+    )
+    assert red[0] - red[2] > 60 > black[0] - black[2]  # more red than blue
+    assert blond[1] - red[1] > 40  # and blond has green too
+    assert black.max() < red[0] - 40
