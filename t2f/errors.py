@@ -34,8 +34,8 @@ def disk_errors(what: str) -> Iterator[None]:
                 f"The disk is full, so {what} could not be written: free some space and run again."
             ) from error
         raise UserError(
-            f"{what[0].upper()}{what[1:]} could not be written ({error.strerror}): choose another place for it "
-            "(folders are set by paths.cache and paths.runs)."
+            f"{what[0].upper()}{what[1:]} could not be written ({error.strerror or error}): choose another place for "
+            "it (folders are set by --out, paths.cache and paths.runs)."
         ) from error
 
 

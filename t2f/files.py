@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +19,7 @@ def whole_file(path: Path, what: str) -> Iterator[Path]:
 
     Raises `UserError`, which names `what`, where the disk is full or cannot be written.
     """
-    side = path.with_name(f".{path.name}.part-{os.getpid()}")
+    side = path.with_name(f".{path.name}.part-{secrets.token_hex(4)}")  # hosts that share a disk share process numbers
     with disk_errors(what):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher, _SubprocessScriptLauncher
+from torch.multiprocessing.spawn import ProcessExitedException
 
 from t2f.batches.datamodule import FaceDataModule
 from t2f.callbacks.checkpoints import Checkpoints
@@ -63,8 +64,8 @@ def fit_in_children(
     request.listen(pass_on=launcher.kill)
     try:
         trainer.fit(system, data, ckpt_path=checkpoint, weights_only=True)
-    except Exception:
-        if request.number is None:  # else one that was still importing has died of the signal
+    except ProcessExitedException as error:
+        if request.number is None or error.exit_code != -request.number:  # else one that still imported has died of it
             raise
     finally:
         request.ignore()

@@ -44,21 +44,26 @@ def load_anywhere(model: str) -> Painter:
 def find(model: str) -> Path:
     """The folder of safetensors or the checkpoint that a user may call so."""
     path = Path(__file__).parent / "pretrained" if model == PRETRAINED else Path(model)
-    if (path / WEIGHTS).is_file():
+    if (path / WEIGHTS).is_file() or (path / CONFIG).is_file():
         return path
     if path.exists() or path.suffix == ".ckpt" or model.count("/") != 1 or model.startswith((".", "~")):
         return find_checkpoint(path)
     return download(model)
 
 
+def has_model(folder: Path) -> bool:
+    """Whether a folder holds an exported model, or a run's checkpoint somewhere in it."""
+    return (folder / WEIGHTS).is_file() or next(folder.rglob("last.ckpt"), None) is not None
+
+
 def load_folder(folder: Path) -> Painter:
     """The model of a folder that `save_folder` wrote."""
+    for name in (CONFIG, WEIGHTS):
+        require((folder / name).is_file(), f"{folder} is no whole model: {name} is missing.")
     try:
         card = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         weights = load_file(folder / WEIGHTS)
-    except FileNotFoundError as error:
-        raise UserError(f"{folder} is no whole model: {error.filename} is missing.") from error
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, RecursionError, SafetensorError) as error:
         raise UserError(f"{folder} is no whole model ({error}): export it anew, or download it again.") from error
     require(isinstance(card, dict), f"{folder / CONFIG} is not the config of a t2f model.")
     return Painter.from_card(card, {name: value.float() for name, value in weights.items()}, folder)

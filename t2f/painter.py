@@ -67,12 +67,18 @@ class Painter:
             networks.load_state_dict(weights)
             conditioner = load_conditioner(card["conditioner"])
             place = (card["resolution"], card["alpha"], card["images_seen"])
+            painter = cls(networks.eval(), conditioner, *place, card["config"])
+            face = painter.draw([conditioner.example], painter.noise(1, seed=0))
+            if face.shape[-1] != painter.resolution or not 0 <= painter.alpha <= 1:
+                raise ValueError(f"it does not draw at a resolution of {painter.resolution} and alpha {painter.alpha}")
+            if not face.isfinite().all():
+                raise ValueError("it draws pixels that are not numbers")
         except UserError:
             raise
         except Exception as error:  # a file from anywhere can be wrong in any way
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise UserError(f"{path} holds a model that this version of t2f cannot build: {reason}") from error
-        return cls(networks.eval(), conditioner, *place, card["config"])
+        return painter
 
     @property
     def card(self) -> dict[str, Any]:

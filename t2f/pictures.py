@@ -88,7 +88,7 @@ def save_png(picture: Image.Image, path: Path, about: Mapping[str, str] | None =
     texts = PngInfo()
     for keyword, text in (about or {}).items():
         texts.add_itxt(keyword, text)
-    with whole_file(path, str(path)) as side:
+    with whole_file(path, f"the picture {path}") as side:
         picture.save(side, format="PNG", optimize=True, pnginfo=texts)
 
 
@@ -101,5 +101,5 @@ def save_time_lapse(frames: Sequence[Path], path: Path, seconds: float = 8.0) ->
             pictures.append(frame.convert("P", palette=Image.Palette.ADAPTIVE))
     durations = [int(1000 * seconds / len(pictures))] * len(pictures)
     durations[-1] += 2000
-    with whole_file(path, str(path)) as side:
+    with whole_file(path, f"the picture {path}") as side:
         pictures[0].save(side, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0)

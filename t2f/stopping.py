@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import threading
@@ -56,10 +57,16 @@ class StopRequest:
 def exit_on_signals() -> Iterator[None]:
     """Where nobody else listens to a signal, let it end the block, with the exit status that shells know: 128 + number.
 
-    By an exception, so that what is half written is cleaned up and the loggers are finished.
+    By an exception, so that what is half written is cleaned up and the loggers are finished. What follows it at once is
+    no second signal: launchers send on what the terminal has sent already.
     """
+    left_at = -math.inf
 
     def leave(number: int, frame: Any) -> None:
+        nonlocal left_at
+        if time.monotonic() - left_at <= SECONDS_OF_ONE_SIGNAL:
+            return
+        left_at = time.monotonic()
         rank_zero_only(print)(f"Stopped by {signal.Signals(number).name}.", file=sys.stderr)
         raise SystemExit(128 + number)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from commands.test_generate import model  # noqa: F401  # a fixture
+from safetensors.torch import load_file, save_file
 
 from t2f import load
 from t2f.errors import UserError
@@ -58,13 +59,14 @@ def test_what_is_missing_or_broken_is_named(exported: Path, tmp_path: Path) -> N
             (folder / file).write_bytes(content)
         return folder
 
-    with pytest.raises(UserError, match=r"config\.json is missing"):
-        load(broken("a", "config.json", None))
-    for name, content in (("b", b"{"), ("c", b"\xff\xfe\x00"), ("d", b"[]"), ("e", b"{}")):
+    for name in ("config.json", "model.safetensors"):
+        with pytest.raises(UserError, match=rf"is no whole model: {name} is missing"):
+            load(broken(f"without_{name}", name, None))
+    for name, content in (("b", b"{"), ("c", b"\xff\xfe\x00"), ("d", b"[]"), ("e", b"{}"), ("f", b"[" * 100_000)):
         with pytest.raises(UserError, match=str(tmp_path / name)):
             load(broken(name, "config.json", content))
     whole = (exported / "model.safetensors").read_bytes()
-    for name, content in (("f", b""), ("g", whole[: len(whole) // 2]), ("h", b"\x80\x04\x95" * 10)):
+    for name, content in (("g", b""), ("h", whole[: len(whole) // 2]), ("i", b"\x80\x04\x95" * 10)):
         with pytest.raises(UserError, match="is no whole model"):
             load(broken(name, "model.safetensors", content))
 
@@ -75,6 +77,24 @@ def test_a_strangers_config_calls_nothing_but_our_networks(exported: Path) -> No
     assert config != card["config"]
     (exported / "config.json").write_text(json.dumps({**card, "config": config}))
     with pytest.raises(UserError, match=r"asks to call os\.system, which is not ours"):
+        load(exported)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"resolution": 4096}, {"resolution": "8"}, {"resolution": None}, {"alpha": "x"}, {"alpha": 2}]
+)
+def test_a_card_that_is_not_true_of_its_model_is_refused(exported: Path, wrong: dict[str, object]) -> None:
+    card = json.loads((exported / "config.json").read_text())
+    (exported / "config.json").write_text(json.dumps({**card, **wrong}))
+    with pytest.raises(UserError, match="holds a model that this version of t2f cannot build"):
+        load(exported)
+
+
+def test_weights_that_are_not_numbers_are_refused(exported: Path) -> None:
+    weights = load_file(exported / "model.safetensors")
+    name = next(name for name in weights if name.startswith("generator"))
+    save_file({**weights, name: torch.full_like(weights[name], float("nan"))}, exported / "model.safetensors")
+    with pytest.raises(UserError, match="it draws pixels that are not numbers"):
         load(exported)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from t2f.commands.generate import FACE_SIZE, about, note, require_descriptions, tell
+from t2f.commands.generate import about, note, require_descriptions, shown_size, tell
 from t2f.errors import require
 from t2f.models import load
 from t2f.painter import Painter, understood
@@ -16,14 +16,14 @@ from t2f.pictures import save_png, tiled, titled, to_uint8
 
 def edit(model: str, before: str, after: str, count: int, steps: int, seed: int, truncation: float, out: Path) -> None:
     """Draw `count` persons, a row each, from the words of `before` in `steps` columns to those of `after`."""
-    require_descriptions([before])
+    require_descriptions([before, after])
     require(out.suffix.lower() == ".png", f"--out must name a .png file, but is {out}.")
     painter = load(model)
     first, last = understood([before, after], painter.conditioner, note)
     noise = painter.noise(count, seed, truncation)
     words = between(painter, first, last, steps)
     faces = to_uint8(painter.paint(words.repeat(count, 1), noise.repeat_interleave(steps, dim=0)))
-    sheet = titled(f"{first}  ->  {last}", tiled(faces, steps, FACE_SIZE))
+    sheet = titled(f"{first}  ->  {last}", tiled(faces, steps, shown_size(faces)))
     save_png(sheet, out, about([first, last], {"model": model, "seed": seed, "truncation": truncation}))
     tell(f"{count} edited faces, from left to right, written to {out}")
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import t2f
 from t2f.errors import UserError, require
-from t2f.models import load
+from t2f.models import has_model, load
 from t2f.painter import understood
 from t2f.pictures import captioned_sheet, save_png, tiled, titled, to_pil, to_uint8
 
@@ -46,9 +46,14 @@ def generate(model: str, descriptions: list[str], count: int, seed: int, truncat
 def sheet_of(descriptions: Sequence[str], faces: Tensor) -> Image.Image:
     """uint8 (descriptions, count, 3, r, r) -> a captioned grid of one description's faces, or a row for each."""
     if len(descriptions) > 1:
-        return captioned_sheet(descriptions, faces, FACE_SIZE)
+        return captioned_sheet(descriptions, faces, shown_size(faces))
     columns = min(8, max(3, math.ceil(math.sqrt(faces.shape[1]))), faces.shape[1])
-    return titled(descriptions[0], tiled(faces[0], columns, FACE_SIZE))
+    return titled(descriptions[0], tiled(faces[0], columns, shown_size(faces)))
+
+
+def shown_size(faces: Tensor) -> int:
+    """How wide faces (..., r, r) are shown: no smaller than they are drawn."""
+    return max(FACE_SIZE, faces.shape[-1])
 
 
 def save_each(captions: Sequence[str], faces: Tensor, count: int, settings: dict[str, object], out: Path) -> None:
@@ -71,13 +76,18 @@ def about(descriptions: Sequence[str], settings: dict[str, object]) -> dict[str,
 def require_descriptions(descriptions: Sequence[str]) -> None:
     """Raise `UserError` where what looks like a description is a model: that has an option of its own."""
     require(bool(descriptions), 'Say what to draw, in quotes: t2f generate "a smiling woman with long red hair".')
-    first = Path(descriptions[0])
+    for description in descriptions:
+        if is_model(description):
+            raise UserError(f"{description} is a model, not a description: name it by --model {description}.")
+
+
+def is_model(words: str) -> bool:
+    """Whether this is the path of a checkpoint, or of a folder with a model."""
+    path = Path(words)
     try:
-        exists = first.suffix == ".ckpt" or (first.exists() and len(first.parts) > 0 and " " not in descriptions[0])
+        return (path.is_file() and path.suffix == ".ckpt") or (path.is_dir() and has_model(path))
     except (OSError, ValueError):  # no possible name of a file
-        exists = False
-    if exists:
-        raise UserError(f"{first} is a model, not a description: name it by --model {first}.")
+        return False
 
 
 def note(what: str) -> None:

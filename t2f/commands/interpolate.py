@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from t2f.commands.edit import between
-from t2f.commands.generate import FACE_SIZE, note, require_descriptions, tell
+from t2f.commands.generate import note, require_descriptions, shown_size, tell
 from t2f.errors import UserError, require
 from t2f.files import whole_file
 from t2f.models import load
@@ -34,7 +34,7 @@ def interpolate(
 
     With `to_seed` the persons change too, from one seed's to the other's.
     """
-    require_descriptions([before])
+    require_descriptions([before, after])
     kind = out.suffix.lower()
     require(kind in (".gif", ".mp4"), f"--out must name a .gif or an .mp4 file, but is {out}.")
     painter = load(model)
@@ -44,9 +44,9 @@ def interpolate(
     path = torch.stack([slerp(noise, ends, share / (frames - 1)) for share in range(frames)])
     words = between(painter, first, last, frames).repeat_interleave(count, dim=0)
     faces = to_uint8(painter.paint(words, path.flatten(0, 1))).unflatten(0, (frames, count))
-    there = [tiled(each, count, FACE_SIZE) for each in faces]
+    there = [tiled(each, count, shown_size(faces)) for each in faces]
     pictures = [*there, *there[-2:0:-1]]
-    with whole_file(out, str(out)) as side:
+    with whole_file(out, f"the film {out}") as side:
         (write_gif if kind == ".gif" else write_mp4)(pictures, side)
     tell(f"{len(pictures)} frames of {count} {'face' if count == 1 else 'faces'} written to {out}")
 

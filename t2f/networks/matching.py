@@ -59,9 +59,11 @@ class MatchingHead(nn.Module):
         """What `see` gave, embedding (B, E) -> cosines of all pairs over the temperature (B, B), pictures in rows."""
         assert self.features is not None
         assert self.projection is not None
-        pictures = F.normalize(F.leaky_relu(self.features(seen.flatten(1)), 0.2).float(), dim=1)
-        words = F.normalize(self.projection(embedding).float(), dim=1)
-        return pictures @ words.T / TEMPERATURE
+        pictures = F.leaky_relu(self.features(seen.flatten(1)), 0.2)
+        words = self.projection(embedding)
+        with torch.autocast(seen.device.type, enabled=False):  # half precision cannot tell cosines near 1 apart
+            cosines = F.normalize(pictures.float(), dim=1) @ F.normalize(words.float(), dim=1).T
+        return cosines / TEMPERATURE
 
     def judge_alone(self, seen: Tensor) -> Tensor:
         """What `see` gave -> scores (B,)."""

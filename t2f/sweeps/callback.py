@@ -58,7 +58,7 @@ class Sweep(Callback):
             config.hydra.sweep.dir = folder
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir={QuotedString(folder, Quote.double).with_quotes()}")
         if launched_by_joblib(config.hydra):
-            StopRequest().listen(pass_on=tell_children)
+            StopRequest().listen(pass_on=lambda number: tell_jobs(number, Path(folder)))
         atexit.register(show, config, incomplete=True)  # for one that is cut off: Hydra does not tell
 
     @rank_zero_only  # the others come here before the first has recorded the last job's end
@@ -75,15 +75,20 @@ def prepare_storage(storage: str, runs: Path) -> None:
     """Let the first of several workers that start at one moment make a search's tables, which SQLite would mix up."""
     from optuna.storages import RDBStorage
 
-    with one_at_a_time(runs):
-        RDBStorage(storage)
+    try:
+        with one_at_a_time(runs):
+            RDBStorage(storage)
+    except Exception as error:  # Hydra would turn it into a warning
+        raise SystemExit(f"error: hydra.sweeper.storage={storage} cannot keep a study: {error}") from error
 
 
-def tell_children(number: int) -> None:
-    """Pass a signal on to the processes that this one has started."""
+def tell_jobs(number: int, sweep: Path) -> None:
+    """Pass a signal on to the processes of the jobs; where none is in a job, nothing is to be saved, and all ends."""
     for process in multiprocessing.active_children():
         if process.pid is not None:
             os.kill(process.pid, number)
+    if all(job.status != "running" for job in jobs_in(sweep).values()):
+        raise SystemExit(128 + number)
 
 
 @rank_zero_only

@@ -23,6 +23,8 @@ from t2f.processes import first_process, locked
 from t2f.resume import AUTO
 
 RECORD = "job.json"
+SECONDS_TO_RECORD = 5.0
+"""Between a training's end and the record of it; of one that was killed there is none."""
 
 
 @dataclass
@@ -112,12 +114,15 @@ def launched_by_joblib(hydra: Any) -> bool:
 def wait_for_others(sweep: Path) -> None:
     """Wait while other jobs of a sweep are being trained: when the first one ends by a signal, joblib kills the others.
 
-    They have got it too, and save.
+    They have got it too, as a rule, and save; if not, they are waited for to their end.
     """
     for place, job in jobs_in(sweep).items():
         if job.status == "running":
             with locked(sweep / place, wait=True):
                 pass
+    deadline = time.monotonic() + SECONDS_TO_RECORD
+    while time.monotonic() < deadline and any(job.status == "running" for job in jobs_in(sweep).values()):
+        time.sleep(0.05)
 
 
 def jobs_in(folder: Path) -> dict[str, Job]:

@@ -122,6 +122,15 @@ def test_the_command_line(model: str, tmp_path: Path) -> None:
     assert Image.open(out).format == "PNG"
 
 
+def test_a_word_that_is_also_the_name_of_a_folder_is_drawn(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "glasses").mkdir()
+    generate(model, ["glasses"], 1, 0, 1.0, tmp_path / "faces.png")
+    assert (tmp_path / "faces.png").exists()
+
+
 def test_a_model_in_place_of_a_description_is_told_from_one(
     model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,7 +20,7 @@ def test_noise_turns_by_equal_angles_and_keeps_its_length() -> None:
 
 
 def test_a_gif_goes_there_and_back(model: str, tmp_path: Path) -> None:  # noqa: F811
-    interpolate(model, "a man", "a woman", 2, 6, 0, None, 1.0, tmp_path / "faces.gif")
+    interpolate(model, "a man", "a woman", 2, 6, 0, 1, 1.0, tmp_path / "faces.gif")
     with Image.open(tmp_path / "faces.gif") as gif:
         assert gif.size == (2 * 132 + 4, 132 + 4)
         assert gif.n_frames == 6 + 4

@@ -18,6 +18,8 @@ def test_pictures_and_words_are_compared_by_their_angle() -> None:
     assert similarity.shape == (3, 3)
     torch.testing.assert_close(system.discriminator.compare(seen, 5 * words), similarity)
     assert similarity.abs().max() <= 10 + 1e-4  # cosines over the temperature, 0.1
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert system.discriminator.compare(seen, words).dtype == torch.float32
 
 
 @pytest.mark.parametrize("labelled", [2, 6])
