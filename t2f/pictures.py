@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -84,12 +85,20 @@ def titled(title: str, picture: Image.Image) -> Image.Image:
 
 
 def save_png(picture: Image.Image, path: Path, about: Mapping[str, str] | None = None) -> None:
-    """Write a PNG; `about` becomes text in it, under such of PNG's keywords as Description."""
+    """Write a PNG; `about`: see `png`."""
+    content = png(picture, about)
+    with whole_file(path, f"the picture {path}") as side:
+        side.write_bytes(content)
+
+
+def png(picture: Image.Image, about: Mapping[str, str] | None = None) -> bytes:
+    """A PNG's content; `about` becomes text in it, under such of PNG's keywords as Description."""
     texts = PngInfo()
     for keyword, text in (about or {}).items():
         texts.add_itxt(keyword, text)
-    with whole_file(path, f"the picture {path}") as side:
-        picture.save(side, format="PNG", optimize=True, pnginfo=texts)
+    content = BytesIO()
+    picture.save(content, format="PNG", optimize=True, pnginfo=texts)
+    return content.getvalue()
 
 
 def save_time_lapse(frames: Sequence[Path], path: Path, seconds: float = 8.0) -> None:

@@ -81,6 +81,18 @@ def interpolate(
 
 
 @app.command()
+def demo(
+    model: Model = "pretrained",
+    host: Annotated[str, typer.Option(help="Whose calls to answer: 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The page's address ends with it.")] = 7860,
+) -> None:
+    """Open a web page on this machine, to type descriptions and see faces."""
+    from t2f.commands.demo import demo as serve
+
+    serve(model, host, port)
+
+
+@app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(help="A run, a .ckpt file, an exported folder, OWNER/NAME, or pretrained.")],
     overrides: Annotated[
