@@ -8,11 +8,12 @@ from t2f.commands.interpolate import interpolate
 
 HERE = Path(__file__).parent
 FACES = [
-    "a bald man with a red beard and sunglasses",
     "a smiling woman with long red hair and glasses",
     "a dark-skinned woman with short black hair",
-    "a pale man with blond hair and a mustache",
-    "an old man with gray hair who wears a hat",
+    "a pale man with short blond hair",
+    "a man with gray hair and glasses",
+    "a woman who wears a hat",
+    "a bald man with a beard",
 ]
 MANY = [
     *("a man", "a woman", "a bald man", "a man with glasses", "a man with a beard", "a man with a hat"),
