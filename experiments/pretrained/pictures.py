@@ -12,7 +12,7 @@ FACES = [
     "a dark-skinned woman with short black hair",
     "a pale man with short blond hair",
     "a man with gray hair and glasses",
-    "a woman who wears a hat",
+    "a person who wears a hat",
     "a bald man with a beard",
 ]
 MANY = [
