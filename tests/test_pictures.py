@@ -128,11 +128,11 @@ def test_a_full_disk_leaves_the_old_picture(tmp_path: Path, monkeypatch: pytest.
     save_png(to_pil(plain(COLOURS[0])), path)
     old = path.read_bytes()
 
-    def half_a_picture(self: Image.Image, file: Path, **options: Any) -> None:
-        Path(file).write_bytes(b"half")
+    def half_a_picture(self: Path, content: bytes) -> None:
+        self.write_text("half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Image.Image, "save", half_a_picture)
+    monkeypatch.setattr(Path, "write_bytes", half_a_picture)
     with pytest.raises(UserError, match=r"disk is full, so .*face\.png"):
         save_png(to_pil(plain(COLOURS[1])), path)
     assert path.read_bytes() == old

@@ -43,7 +43,7 @@ STYLE = """
 .note {margin: 0; padding: 8px 12px; border-radius: 8px; background: var(--background-fill-secondary)}
 .faces {display: grid; grid-template-columns: repeat(auto-fill, 128px); gap: 8px; min-height: 128px}
 .faces img {width: 128px; height: 128px; margin: 0; border-radius: 8px; image-rendering: pixelated}
-.prose a.download {display: inline-block; margin: 8px 0 0}
+.keep {display: inline-block; margin: 8px 0 0; padding: 0}
 """
 
 
@@ -75,17 +75,14 @@ class Studio:
 
         All values come from a visitor. Raises `UserError` for what cannot be drawn.
         """
-        # Also of values that are missing or not a number, which no comparison holds for.
-        require(0 <= (share if share is not None else -1) <= 1, "The way between two descriptions goes from 0 to 1.")
-        require(1 <= (count or 0) <= MOST, f"Choose from 1 to {MOST} faces.")
-        require(
-            seed is not None and 0 <= seed <= LARGEST_SEED,
-            f"The seed is a whole number from 0 to {LARGEST_SEED}: write one.",
-        )
-        require(0 <= (truncation if truncation is not None else -1) <= 2, "The truncation goes from 0 to 2.")
+        require(within(share, 0, 1), "The way between two descriptions goes from 0 to 1.")
+        require(within(count, 1, MOST), f"Choose from 1 to {MOST} faces.")
+        require(within(seed, 0, LARGEST_SEED), f"The seed is a whole number from 0 to {LARGEST_SEED}: write one.")
+        require(within(truncation, 0, 2), "The truncation goes from 0 to 2.")
         asked = [description or "", other or ""] if share > 0 else [description or ""]
         require(
-            all(len(each) <= LONGEST for each in asked), f"A description may have {LONGEST} characters: shorten it."
+            all(len(each) <= LONGEST for each in asked),
+            f"A description may have at most {LONGEST} characters: shorten it.",
         )
         notes: list[str] = []
         asked = understood(asked, self.painter.conditioner, notes.append)
@@ -98,6 +95,11 @@ class Studio:
         return as_note("; ".join(notes)), as_html(faces, title, about(asked, {**settings, "share": share}))
 
 
+def within(value: object, least: float, most: float) -> bool:
+    """Whether a value is there, and a number in these bounds; NaN is not."""
+    return isinstance(value, int | float) and least <= value <= most
+
+
 def as_note(what: str) -> str:
     """A line above the faces."""
     return f'<p class="note" role="status">{html.escape(what)}</p>'
@@ -108,7 +110,7 @@ def as_html(faces: Tensor, title: str, texts: dict[str, str]) -> str:
     alt = html.escape(title)
     pictures = "".join(f'<img src="{as_link(png(to_pil(face)))}" alt="{alt}">' for face in faces)
     sheet = as_link(png(sheet_of([title], faces[None]), texts))
-    link = f'<a class="download" download="faces.png" href="{sheet}">Download as PNG</a>'
+    link = f'<a class="keep" download="faces.png" href="{sheet}">Download as PNG</a>'
     return f'<div class="faces">{pictures}</div>{link}'
 
 

@@ -221,13 +221,13 @@ def test_any_text_is_drawn_or_answered_in_a_sentence(browser: "Browser", server:
     note = page.locator("#note .note")
     for description, told in (
         ("", "Description 1 is empty"),
-        ("man " * 100, "A description may have 300 characters: shorten it."),
+        ("man " * 100, "A description may have at most 300 characters: shorten it."),
         (" \n\t ", "Description 1 is empty"),
-        ("x" * 100_000, "A description may have 300 characters: shorten it."),
+        ("x" * 100_000, "A description may have at most 300 characters: shorten it."),
         ("zwölf Boxkämpfer", "none of the words of a description (zwölf, Boxkämpfer)"),
         ("رجل 男 🙂", "none of the words"),
         ("a man, 男 🙂 \u202e", "ignored: 男"),
-        ("<img src=x onerror='window.hit=1'> man", "ignored:"),
+        ('a "><img src=x onerror="window.hit=1"> man', "onerror"),
         ("a woman <script>window.hit=1</script>", "script"),
         ("man ${window.hit=1} {{window.hit=1}}", "window"),
         ("\x00 zwölf", "none of the words of a description"),
@@ -260,10 +260,7 @@ def test_a_flood_of_requests_is_turned_away_and_passes(server: Server) -> None:
     with ThreadPoolExecutor(16) as many:
         answers = list(many.map(lambda _: server.join(data, "flood"), range(6 * WAITING)))
     assert set(answers) == {200, 503}
-    with pytest.MonkeyPatch.context():
-        told = b""
-        while b"process_completed" not in told:
-            told = server.ask("GET", "/gradio_api/queue/data?session_hash=flood")[1]
+    assert b"data:image/png" in server.ask("GET", "/gradio_api/queue/data?session_hash=flood")[1]
     assert b"data:image/png" in server.answer(data)
 
 
