@@ -139,6 +139,13 @@ def test_commands_that_need_an_account_are_there() -> None:
     assert (ROOT / sweep[2]).exists()
 
 
+def test_the_page_is_opened_by_a_command_that_is_there() -> None:
+    """tests/commands/test_demo.py opens it."""
+    (page,) = (shlex.split(command) for command in commands("page"))
+    assert page[:2] == ["t2f", "demo"]
+    assert "demo" in {command.name or command.callback.__name__ for command in app.registered_commands}
+
+
 @pytest.mark.parametrize("command", commands("processes"))
 def test_every_command_for_several_processes_composes(command: str) -> None:
     """tests/test_processes.py runs some."""
