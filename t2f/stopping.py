@@ -33,7 +33,7 @@ class StopRequest:
 
     def listen(self, pass_on: Callable[[int], None] | None = None) -> None:
         """Python tells signals to its main thread only: elsewhere none is heard. `pass_on` is told the first, too."""
-        self.pass_on = pass_on
+        self.pass_on, self.number = pass_on, None
         if threading.current_thread() is threading.main_thread():
             heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
             self.before = {number: signal.signal(number, self.note) for number in heard}

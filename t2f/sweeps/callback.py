@@ -30,6 +30,10 @@ EXTRAS = {
 }
 
 
+STOP = StopRequest()
+"""What the sweep itself has heard; not the callback's, for that is sent to the processes of the jobs."""
+
+
 class Sweep(Callback):
     """Say which extra a missing plugin comes with; show all jobs at the end, with status 1 if any is unfinished.
 
@@ -58,12 +62,13 @@ class Sweep(Callback):
             config.hydra.sweep.dir = folder
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir={QuotedString(folder, Quote.double).with_quotes()}")
         if launched_by_joblib(config.hydra):
-            StopRequest().listen(pass_on=lambda number: tell_jobs(number, Path(folder)))
+            STOP.listen(pass_on=lambda number: tell_jobs(number, Path(folder)))
         atexit.register(show, config, incomplete=True)  # for one that is cut off: Hydra does not tell
 
     @rank_zero_only  # the others come here before the first has recorded the last job's end
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         atexit.unregister(show)
+        STOP.ignore()
         jobs = jobs_in(Path(config.hydra.sweep.dir))
         failed = any(job.status != "finished" for job in jobs.values())
         show(config, incomplete=failed)
