@@ -186,7 +186,9 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("overrides", nargs="*", help="further settings of the run")
     arguments = parser.parse_args()
+    COMMAND.extend(arguments.overrides)
     print(f"seed {arguments.seed}", flush=True)
     rng = random.Random(arguments.seed)
     torch.set_num_threads(1)  # the threads of a process do not survive its fork
