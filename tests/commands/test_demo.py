@@ -107,12 +107,15 @@ def server(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     }
     command = [sys.executable, "-m", "t2f", "demo", "--model", model, "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        assert f"http://127.0.0.1:{port}/" in first, first
-        yield Server(port, files, called)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        try:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            assert f"http://127.0.0.1:{port}/" in first, first
+            yield Server(port, files, called)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
 
 
 def listen(trap: socket.socket, called: list[bytes]) -> None:
