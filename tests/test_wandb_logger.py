@@ -24,7 +24,9 @@ Tiny = Callable[..., DictConfig]
 
 
 def blocks(file: Path) -> Iterator[bytes]:
-    """The records of a .wandb file: LevelDB's log format (blocks of 32 KiB, records whole or in parts)."""
+    """The whole records of a .wandb file, which may be in writing: LevelDB's log format (blocks of 32 KiB,
+    records whole or in parts).
+    """
     data, start, parts = file.read_bytes(), 7, []  # after wandb's own 7 bytes
     while start + 7 <= len(data):
         left = 32768 - start % 32768
@@ -32,6 +34,8 @@ def blocks(file: Path) -> Iterator[bytes]:
             start += left
             continue
         _, length, kind = struct.unpack("<IHB", data[start : start + 7])
+        if length == 0 or start + 7 + length > len(data):
+            return  # not yet written
         parts.append(data[start + 7 : start + 7 + length])
         start += 7 + length
         if kind in (1, 4):  # whole, or the last part
