@@ -46,6 +46,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         source.prepare()
         conditioner = fit_conditioner(instantiate(cfg.conditioning.conditioner), source.train)
     cfg.conditioning.size = conditioner.size
+    cfg.attributes_known = len(source.train.attribute_names)
     schedule = instantiate(cfg.growth, dataset_size=len(source.train))
     data = FaceDataModule(source, conditioner, schedule, cfg.labelled_share, cfg.seed, cfg.workers)
 

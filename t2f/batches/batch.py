@@ -15,4 +15,5 @@ class Batch(TypedDict):
 
     images: Tensor  # uint8 (B, 3, R, R)
     conditions: Tensor  # (B, ...)
+    attributes: Tensor  # int8 (B, A), of the pictures: 1, 0, or -1 where unknown
     labelled: int

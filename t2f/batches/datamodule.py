@@ -47,6 +47,7 @@ class ConditionedFaces(Dataset[Batch]):
     def __init__(self, faces: Faces, conditioner: Conditioner, mirror: bool) -> None:
         conditions = conditioner.of(faces)
         self.images = faces.images
+        self.attributes = torch.from_numpy(np.array(faces.attributes))
         self.mirror = mirror
         self.conditions = conditions
         self.first = np.cumsum(conditions.counts) - conditions.counts
@@ -77,6 +78,7 @@ class ConditionedFaces(Dataset[Batch]):
         return {
             "images": torch.from_numpy(images),
             "conditions": conditions.rows[torch.from_numpy(chosen)],
+            "attributes": self.attributes[torch.from_numpy(faces)],
             "labelled": draw.labelled,
         }
 

@@ -40,6 +40,9 @@ class Discriminator(nn.Module):
     compares: bool = False
     """Whether it can compare all pictures of a batch with all its words."""
 
+    classes: int | None = None
+    """How many attributes it learns to tell, 0 where the data know none; None if it cannot."""
+
     @abstractmethod
     def picture(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
         """Real images (B, 3, R, R), R a multiple of the resolution, as pictures like the generator's of now."""
@@ -58,6 +61,10 @@ class Discriminator(nn.Module):
 
     def compare(self, seen: Tensor, embedding: Tensor) -> Tensor:
         """How well each picture fits each of the words (B, E): (B, B), pictures in rows, logits."""
+        raise NotImplementedError
+
+    def classify(self, seen: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """Which attributes pictures show, and words (N, E) tell of: logits (B, classes) and (N, classes)."""
         raise NotImplementedError
 
     def forward(self, picture: Tensor, embedding: Tensor, resolution: int, alpha: float) -> Tensor:

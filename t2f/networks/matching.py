@@ -20,10 +20,12 @@ class MatchingHead(nn.Module):
     picture's features with the projected embedding (Miyato & Koyama 2018, arXiv:1802.05637, equation 3), which teaches
     the words sooner; unlike theirs, it has a layer of features of its own and is scaled by 1 / sqrt(width), and the
     other term sees the embedding too. With `unconditional` it can also judge the picture alone, as StackGAN++'s
-    discriminators do (Zhang et al. 2018, arXiv:1710.10916).
+    discriminators do (Zhang et al. 2018, arXiv:1710.10916). With `project` it also tells `classes` attributes.
     """
 
-    def __init__(self, channels: int, embedding_dim: int, text_dim: int, project: bool, unconditional: bool) -> None:
+    def __init__(
+        self, channels: int, embedding_dim: int, text_dim: int, project: bool, unconditional: bool, classes: int
+    ) -> None:
         super().__init__()
         width = channels
         self.spread = MinibatchStdDev()
@@ -34,6 +36,7 @@ class MatchingHead(nn.Module):
         self.score = EqualizedLinear(width, 1, gain=1.0)
         self.features = EqualizedLinear(width * 16, width) if project else None
         self.projection = EqualizedLinear(embedding_dim, width, gain=1.0) if project else None
+        self.classifier = EqualizedLinear(width, classes, gain=1.0) if project and classes else None
         self.alone = (
             nn.Sequential(EqualizedLinear(width * 16, width), nn.LeakyReLU(0.2), EqualizedLinear(width, 1, gain=1.0))
             if unconditional
@@ -64,6 +67,17 @@ class MatchingHead(nn.Module):
         with torch.autocast(seen.device.type, enabled=False):  # half precision cannot tell cosines near 1 apart
             cosines = F.normalize(pictures.float(), dim=1) @ F.normalize(words.float(), dim=1).T
         return cosines / TEMPERATURE
+
+    def classify(self, seen: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """What `see` gave, embedding (N, E) -> logits of attributes, (B, classes) and (N, classes).
+
+        One classifier reads both from what `compare` compares, so that pictures and words have their place together.
+        """
+        assert self.features is not None
+        assert self.projection is not None
+        assert self.classifier is not None
+        pictures = F.leaky_relu(self.features(seen.flatten(1)), 0.2)
+        return self.classifier(pictures).float(), self.classifier(self.projection(embedding)).float()
 
     def judge_alone(self, seen: Tensor) -> Tensor:
         """What `see` gave -> scores (B,)."""

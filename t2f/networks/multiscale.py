@@ -69,11 +69,13 @@ class MultiScaleDiscriminator(Discriminator):
         text_dim: int,
         project: bool,
         unconditional: bool,
+        classes: int,
         augment: DiffAugment,
     ) -> None:
         super().__init__()
         self.has_unconditional_score = unconditional
         self.compares = project
+        self.classes = classes if project else None
         self.augment = augment
         self.scales = len(channels)
         self.from_rgb = EqualizedConv2d(3, channels[-1], 1)
@@ -82,7 +84,7 @@ class MultiScaleDiscriminator(Discriminator):
             DiscriminatorBlock(wide + 3 * (number > 0), narrow) for number, (wide, narrow) in enumerate(downwards)
         )
         self.join = EqualizedConv2d(channels[0] + 3 * (self.scales > 1), channels[0], 1)
-        self.head = MatchingHead(channels[0], embedding_dim, text_dim, project, unconditional)
+        self.head = MatchingHead(channels[0], embedding_dim, text_dim, project, unconditional, classes)
 
     def picture(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
         size = images.shape[-1]
@@ -105,3 +107,6 @@ class MultiScaleDiscriminator(Discriminator):
 
     def compare(self, seen: Tensor, embedding: Tensor) -> Tensor:
         return self.head.compare(seen, embedding)
+
+    def classify(self, seen: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        return self.head.classify(seen, embedding)

@@ -125,15 +125,17 @@ class ProgressiveDiscriminator(Discriminator):
         text_dim: int,
         project: bool,
         unconditional: bool,
+        classes: int,
         augment: DiffAugment,
     ) -> None:
         super().__init__()
         self.has_unconditional_score = unconditional
         self.compares = project
+        self.classes = classes if project else None
         self.augment = augment
         self.from_rgb = nn.ModuleList(EqualizedConv2d(3, each, 1) for each in channels)
         self.blocks = nn.ModuleList(DiscriminatorBlock(b, a) for a, b in itertools.pairwise(channels))
-        self.head = MatchingHead(channels[0], embedding_dim, text_dim, project, unconditional)
+        self.head = MatchingHead(channels[0], embedding_dim, text_dim, project, unconditional, classes)
 
     def picture(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
         return faded_reals(images, resolution, alpha)
@@ -158,6 +160,9 @@ class ProgressiveDiscriminator(Discriminator):
 
     def compare(self, seen: Tensor, embedding: Tensor) -> Tensor:
         return self.head.compare(seen, embedding)
+
+    def classify(self, seen: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        return self.head.classify(seen, embedding)
 
 
 def depth_of(resolution: int) -> int:

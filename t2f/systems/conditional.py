@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from t2f.batches.batch import Batch
 from t2f.errors import UserError, require
 from t2f.losses import AdversarialLoss, GradientPenalty
+from t2f.losses.classification import classification_loss
 from t2f.losses.contrastive import contrastive_loss, same_rows
 from t2f.networks.conditional import ConditionalGenerator
 from t2f.networks.conditioning import kl_to_standard_normal
@@ -36,6 +37,10 @@ class ConditionalGAN(GANSystem):
     all others' of the batch, the discriminator's of real pictures and the generator's of its own. In several processes
     each compares its own share.
 
+    With `classifier_weight` the discriminator also learns to tell the attributes of real faces, where the data know
+    them, from the picture and from the words: by that both come to hold small things, such as a smile, which right and
+    wrong words alone teach very late. Unlike in AC-GAN, the generator is not asked to please the classifier.
+
     `ema_half_life` is in images, 0 for no average; early on it is at most `ema_ramp` of the images seen.
     """
 
@@ -52,6 +57,7 @@ class ConditionalGAN(GANSystem):
         matching_aware: bool,
         kl_weight: float,
         contrastive_weight: float,
+        classifier_weight: float,
         n_critic: int,
         ema_half_life: float,
         ema_ramp: float,
@@ -76,6 +82,11 @@ class ConditionalGAN(GANSystem):
             f"model.contrastive_weight is {contrastive_weight}, but the discriminator does not compare pictures with "
             "others' words: choose model=t2f or multiscale with model.discriminator.project=true, or 0.",
         )
+        require(
+            discriminator.classes is not None or not classifier_weight,
+            f"model.classifier_weight is {classifier_weight}, but the discriminator does not classify: choose "
+            "model=t2f or multiscale with model.discriminator.project=true, or 0.",
+        )
         require(n_critic >= 1, f"model.n_critic is {n_critic}: it must be at least 1.")
         require(ema_half_life >= 0, f"model.ema_half_life is {ema_half_life}: it must be 0 (none) or above.")
         require(ema_ramp > 0, f"model.ema_ramp is {ema_ramp}: it must be above 0.")
@@ -91,6 +102,7 @@ class ConditionalGAN(GANSystem):
         self.least_labelled = 2 if matching_aware else 1
         self.kl_weight = kl_weight
         self.contrastive_weight = contrastive_weight
+        self.classifier_weight = classifier_weight if discriminator.classes else 0.0
         self.n_critic = n_critic
         self.ema_half_life = ema_half_life
         self.ema_ramp = ema_ramp
@@ -122,7 +134,7 @@ class ConditionalGAN(GANSystem):
 
         wrong = self.wrong_words(batch, for_judging) if self.matching_aware else None
         same = same_rows(batch["conditions"])
-        report = self.discriminator_step(real, fake.detach(), for_judging, wrong, same, labelled, step)
+        report = self.discriminator_step(real, fake.detach(), for_judging, wrong, same, batch, step)
         if step % self.n_critic == 0:
             report |= self.generator_step(real, fake, moments, for_drawing, same, labelled)
             self.update_ema(len(real) * self.trainer.world_size * self.n_critic)
@@ -145,7 +157,7 @@ class ConditionalGAN(GANSystem):
         embedding: Tensor,
         wrong: Tensor | None,
         same: Tensor,
-        labelled: int,
+        batch: Batch,
         step: int,
     ) -> dict[str, Tensor]:
         """Teach the discriminator real with right words from fake, and from real with `wrong` words.
@@ -154,6 +166,7 @@ class ConditionalGAN(GANSystem):
         """
         optimizer = self.both_optimizers()[1]
         resolution, alpha = self.position.resolution, self.position.alpha
+        labelled = batch["labelled"]
         words = embedding[:labelled]
         seen = self.discriminator.see(real, resolution, alpha)
         seen_fake = self.discriminator.see(fake, resolution, alpha)
@@ -180,6 +193,12 @@ class ConditionalGAN(GANSystem):
             similarity = self.discriminator.compare(seen[:labelled], words)
             report["loss/contrastive_real"] = contrastive_loss(similarity, same[:labelled, :labelled])
             loss = loss + self.contrastive_weight * report["loss/contrastive_real"]
+        if self.classifier_weight:
+            of_pictures, of_words = self.discriminator.classify(seen, words)
+            report["loss/attributes_of_pictures"] = classification_loss(of_pictures, batch["attributes"])
+            report["loss/attributes_of_words"] = classification_loss(of_words, batch["attributes"][:labelled])
+            both = report["loss/attributes_of_pictures"] + report["loss/attributes_of_words"]
+            loss = loss + self.classifier_weight * both
 
         for penalty in self.penalties:
             if step % penalty.every == 0:

@@ -110,6 +110,8 @@ def test_words_stay_with_their_picture_through_the_loader(words: Words) -> None:
         for image, tokens in zip(batch["images"], batch["conditions"], strict=True):
             own = words(CAPTIONS[int(image[0, 0, 0]) // 10])
             assert (own == tokens).all(dim=1).any()
+        assert batch["attributes"].dtype == torch.int8
+        assert batch["attributes"][:, 0].tolist() == (batch["images"][:, 0, 0, 0] // 10 % 2).tolist()
 
 
 def test_the_loader_goes_on_where_training_stopped(words: Words) -> None:

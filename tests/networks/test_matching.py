@@ -7,13 +7,13 @@ from torch import Tensor, nn
 
 from t2f.networks.matching import MatchingHead
 
-CHANNELS, WORDS, TEXT = 8, 5, 3
+CHANNELS, WORDS, TEXT, ATTRIBUTES = 8, 5, 3, 2
 
 
 def head(project: bool = True, unconditional: bool = False) -> MatchingHead:
     """One whose biases are not zero, where a forgotten one would not be noticed."""
     torch.manual_seed(1)
-    made = MatchingHead(CHANNELS, WORDS, TEXT, project, unconditional)
+    made = MatchingHead(CHANNELS, WORDS, TEXT, project, unconditional, ATTRIBUTES)
     for name, parameter in made.named_parameters():
         if name.endswith("bias"):
             nn.init.normal_(parameter, std=0.3)
@@ -102,6 +102,19 @@ def test_the_two_scores_share_only_what_they_see() -> None:
     made.judge(made.see(features()), words()).sum().backward()
     learnt = {name.split(".")[0] for name, parameter in made.named_parameters() if parameter.grad is not None}
     assert learnt == {"conv", "compress", "join", "dense", "score", "features", "projection"}
+
+
+def test_one_classifier_reads_attributes_from_the_features_and_from_the_projected_words() -> None:
+    made, seen = head(), head().see(features())
+    assert made.features is not None
+    assert made.projection is not None
+    assert made.classifier is not None
+    of_pictures, of_words = made.classify(seen, words()[:3])
+    picture, text = act(linear(made.features, seen.reshape(4, -1))), linear(made.projection, words()[:3], gain=1.0)
+    torch.testing.assert_close(of_pictures, linear(made.classifier, picture, gain=1.0))
+    torch.testing.assert_close(of_words, linear(made.classifier, text, gain=1.0))
+    assert (of_pictures.shape, of_words.shape) == ((4, ATTRIBUTES), (3, ATTRIBUTES))
+    assert head(project=False).classifier is None
 
 
 def test_without_an_unconditional_score_there_are_no_layers_for_it() -> None:

@@ -23,7 +23,7 @@ def make_generator(channels: tuple[int, ...] = CHANNELS) -> MultiScaleGenerator:
 
 def make_discriminator(channels: tuple[int, ...] = CHANNELS, policy: tuple[str, ...] = ()) -> MultiScaleDiscriminator:
     torch.manual_seed(1)
-    return MultiScaleDiscriminator(channels, WORDS, TEXT, True, True, DiffAugment(policy))
+    return MultiScaleDiscriminator(channels, WORDS, TEXT, True, True, 2, DiffAugment(policy))
 
 
 def pyramid(count: int = 4, sizes: tuple[int, ...] = SIZES) -> list[Tensor]:
@@ -134,7 +134,8 @@ def test_both_scores_depend_on_each_scale(scale: int) -> None:
 def test_every_layer_of_the_discriminator_learns() -> None:
     discriminator = make_discriminator()
     conditional, alone = scores(discriminator, flatten_pyramid(pyramid()))
-    (conditional + alone).sum().backward()
+    of_pictures, of_words = discriminator.classify(discriminator.see(flatten_pyramid(pyramid()), 16, 1.0), words())
+    (conditional + alone + (of_pictures + of_words).sum(1)).sum().backward()
     # A bias before the spread of the batch has a gradient too, so none may be without.
     assert [name for name, parameter in discriminator.named_parameters() if parameter.grad is None] == []
 

@@ -39,7 +39,7 @@ def generator() -> ProgressiveGenerator:
 @pytest.fixture
 def discriminator() -> ProgressiveDiscriminator:
     torch.manual_seed(1)
-    return with_biases(ProgressiveDiscriminator(CHANNELS, WORDS, TEXT, True, False, DiffAugment([])))
+    return with_biases(ProgressiveDiscriminator(CHANNELS, WORDS, TEXT, True, False, 2, DiffAugment([])))
 
 
 @pytest.fixture
@@ -269,8 +269,8 @@ def test_pictures_of_real_faces_are_faded_like_the_generators(discriminator: Pro
 
 def test_every_picture_is_seen_augmented() -> None:
     torch.manual_seed(1)
-    plain = ProgressiveDiscriminator(CHANNELS, WORDS, TEXT, True, True, DiffAugment([]))
-    augmented = ProgressiveDiscriminator(CHANNELS, WORDS, TEXT, True, True, DiffAugment(["color", "cutout"]))
+    plain = ProgressiveDiscriminator(CHANNELS, WORDS, TEXT, True, True, 2, DiffAugment([]))
+    augmented = ProgressiveDiscriminator(CHANNELS, WORDS, TEXT, True, True, 2, DiffAugment(["color", "cutout"]))
     augmented.load_state_dict(plain.state_dict())
     torch.manual_seed(2)
     seen = augmented.see(images(8), 8, 1.0)
@@ -281,7 +281,7 @@ def test_every_picture_is_seen_augmented() -> None:
 
 def test_judging_alone_is_left_to_the_head() -> None:
     torch.manual_seed(1)
-    discriminator = ProgressiveDiscriminator(CHANNELS, WORDS, TEXT, True, True, DiffAugment([]))
+    discriminator = ProgressiveDiscriminator(CHANNELS, WORDS, TEXT, True, True, 2, DiffAugment([]))
     assert discriminator.has_unconditional_score
     seen = discriminator.see(images(8), 8, 1.0)
     assert torch.equal(discriminator.judge_alone(seen), discriminator.head.judge_alone(seen))

@@ -27,7 +27,7 @@ from t2f.systems.conditional import ConditionalGAN, nearest_different
 from t2f.systems.learning_rate import LinearDecay
 from t2f.text.lstm import LSTMEncoder
 
-WORDS, CONDITION, LATENT, FACES = 5, 3, 8, 6
+WORDS, CONDITION, LATENT, FACES, ATTRIBUTES = 5, 3, 8, 6, 2
 HERE = Position(stage=0, resolution=8, alpha=1.0, batch_size=FACES, progress=0.0, epoch=0.0)
 
 
@@ -43,6 +43,7 @@ def system_of(
         "matching_aware": True,
         "kl_weight": 0.25,
         "contrastive_weight": 0.0,
+        "classifier_weight": 0.0,
         "n_critic": 1,
         "ema_half_life": 0,
         "ema_ramp": 1e9,
@@ -61,12 +62,14 @@ def system_of(
     return system
 
 
-def growing(unconditional: bool = True, encoder: nn.Module | None = None, **more: Any) -> ConditionalGAN:
+def growing(
+    unconditional: bool = True, encoder: nn.Module | None = None, classes: int = ATTRIBUTES, **more: Any
+) -> ConditionalGAN:
     """T2F's networks, small; conditions are embeddings."""
     torch.manual_seed(0)
     generator = ProgressiveGenerator(CONDITION, LATENT, (8, 6))
     networks = ConditionalGenerator(encoder or AsGiven(), ConditioningAugmentation(WORDS, CONDITION), generator)
-    discriminator = ProgressiveDiscriminator((8, 6), WORDS, 3, True, unconditional, DiffAugment([]))
+    discriminator = ProgressiveDiscriminator((8, 6), WORDS, 3, True, unconditional, classes, DiffAugment([]))
     return system_of(networks, discriminator, **more)
 
 
@@ -82,6 +85,7 @@ def make_batch(labelled: int = FACES) -> Batch:
     return {
         "images": torch.randint(0, 256, (FACES, 3, 8, 8), dtype=torch.uint8, generator=generator),
         "conditions": torch.randn(FACES, WORDS, generator=generator),
+        "attributes": torch.tensor([[1, 0], [0, -1], [-1, 1], [1, 1], [0, 0], [-1, -1]], dtype=torch.int8),
         "labelled": labelled,
     }
 
@@ -231,7 +235,8 @@ class Brightness(Discriminator):
 
 def plain(brightness: list[int], told: list[float]) -> Batch:
     images = torch.tensor(brightness, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8).clone()
-    return {"images": images, "conditions": torch.tensor(told)[:, None], "labelled": len(told)}
+    nothing = torch.empty(len(told), 0, dtype=torch.int8)
+    return {"images": images, "conditions": torch.tensor(told)[:, None], "attributes": nothing, "labelled": len(told)}
 
 
 def test_accuracies_are_the_shares_of_scores_on_the_right_side() -> None:
