@@ -89,12 +89,12 @@ def offline_runs(folder: Path) -> list[Offline]:
     """The runs of a folder, in the order of their starts; wandb writes their ends when it has let the process go on."""
     runs = []
     for file in sorted(folder.glob("wandb/offline-run-*/*.wandb"), key=lambda file: file.parent.name):
-        for _ in range(300):
-            runs.append(Offline(file))
-            if runs[-1].exit_code is not None:
+        for _ in range(600):
+            run = Offline(file)
+            if run.exit_code is not None:
                 break
-            runs.pop()
             time.sleep(0.1)
+        runs.append(run)
     return runs
 
 
