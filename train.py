@@ -80,8 +80,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
 
 def train_and_finish(cfg: DictConfig) -> dict[str, float]:
-    """Train in a folder of its own, and end wandb's run however the training ends."""
-    with alone_in(Path(cfg.paths.run)), finish_wandb():
+    """Train, and end wandb's run however the training ends."""
+    with finish_wandb():
         return train(cfg)
 
 
@@ -92,7 +92,8 @@ def main(cfg: DictConfig) -> float | None:
     with exit_on_signals(), hydra_errors():
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             return run_job(train_and_finish, cfg)
-        train_and_finish(cfg)
+        with alone_in(Path(cfg.paths.run)):
+            train_and_finish(cfg)
     return None
 
 

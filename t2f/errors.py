@@ -74,6 +74,15 @@ def sentence_of(error: BaseException) -> str | None:
     return sentence
 
 
+def in_short(error: BaseException) -> str:
+    """What to tell of an error where there is no room for a stack trace."""
+    from torch.multiprocessing.spawn import ProcessRaisedException
+
+    if isinstance(error, ProcessRaisedException):  # its message is the other process's stack trace
+        return sentence_of(error) or str(error).strip().splitlines()[-1]
+    return sentence_of(error) or f"{type(error).__name__}: {error}"
+
+
 @contextmanager
 def hydra_errors() -> Iterator[None]:
     """In a Hydra job: let Hydra print one sentence, and go on with the other jobs of a sweep."""

@@ -15,6 +15,7 @@ from t2f.batches.datamodule import FaceDataModule
 from t2f.callbacks.checkpoints import Checkpoints
 from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from t2f.errors import UserError, require
+from t2f.loggers import go_back
 from t2f.stopping import StopRequest
 from t2f.systems.base import GANSystem
 
@@ -46,8 +47,7 @@ def require_single_job(trainer: pl.Trainer, launcher: _SubprocessScriptLauncher)
         or trainer.world_size == 1
         or not HydraConfig.initialized()
         or HydraConfig.get().mode != RunMode.MULTIRUN,
-        "In a sweep, trainer=ddp would start the whole sweep again in each process: use trainer=ddp_spawn, or start "
-        "the sweep with torchrun.",
+        "In a sweep, trainer=ddp would start the whole sweep again in each process: use trainer=ddp_spawn.",
     )
 
 
@@ -72,4 +72,6 @@ def fit_in_children(
     if (folder / "last.ckpt").exists():
         system.images_seen = read_checkpoint(folder / "last.ckpt", mmap=True)[CHECKPOINT_KEY]["images_seen"]
         system.position = data.schedule.at(system.images_seen)
+    for logger in trainer.loggers:
+        go_back(logger, system.images_seen)  # the children have logged; this process goes on after them
     return request.number

@@ -28,15 +28,11 @@ class CSVLogger(Logger):
     def __init__(self, path: str) -> None:
         super().__init__()
         self.path = Path(path)
-        self.columns = [CLOCK]
+        self.columns: list[str] = []
         self.rows: list[dict[str, Any]] = []
+        self.has_read = False
         self.append = False  # not to a file of an earlier part of the run: its end may be cut off, or be stale
         self.clock: int | None = None
-        if self.path.exists():
-            with self.path.open(newline="", encoding="utf-8") as file:
-                reader = csv.DictReader(file)
-                self.rows = [row for row in reader if row[CLOCK].isdigit() and None not in row.values()]
-                self.columns = list(reader.fieldnames or [CLOCK])
 
     @property
     def name(self) -> str:
@@ -50,11 +46,17 @@ class CSVLogger(Logger):
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """The run's config is already in its folder."""
 
+    def read(self) -> None:
+        """Take in what an earlier part of the run, or another process of it, has written."""
+        self.has_read, self.append = True, False
+        self.columns, self.rows = read_rows(self.path)
+
     def go_back(self, clock: int) -> None:
         """Drop the rows of an earlier part of the run after `clock` images; what is next logged at it adds to its row.
 
         Raises `UserError` when the disk is full.
         """
+        self.read()
         kept = [row for row in self.rows if int(row[CLOCK]) <= clock]
         if len(kept) < len(self.rows):
             self.rows = kept
@@ -63,6 +65,8 @@ class CSVLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        if not self.has_read:
+            self.read()
         row: dict[str, Any] = {CLOCK: step, **{name: f"{value:.6g}" for name, value in metrics.items()}}
         if step == self.clock:
             row = {**self.rows[-1], **row}
@@ -86,6 +90,16 @@ class CSVLogger(Logger):
             writer.writeheader()
             writer.writerows(self.rows)
         self.append = True
+
+
+def read_rows(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
+    """The columns and the whole rows of a file of metrics, which need not be there."""
+    if not path.exists():
+        return [CLOCK], []
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        rows: list[dict[str, Any]] = [row for row in reader if row[CLOCK].isdigit() and None not in row.values()]
+        return list(reader.fieldnames or [CLOCK]), rows
 
 
 @rank_zero_only

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from lightning_fabric.loggers.logger import rank_zero_experiment
 from omegaconf import OmegaConf
 from PIL import Image
 from pytorch_lightning.loggers import Logger
@@ -58,8 +59,9 @@ class WandbLogger(Logger):
         return ""
 
     @property
+    @rank_zero_experiment
     def experiment(self) -> Run:
-        """The run, begun at its first use, which is the first process's alone."""
+        """The run, begun at its first use; of several processes, the first one's alone."""
         if self.run is None:
             import wandb
 
@@ -82,7 +84,7 @@ class WandbLogger(Logger):
             labels["tags"] = [*self.tags, *(f"{group}={choice}"[:64] for group, choice in choices.items() if choice)]
             if hydra.mode == RunMode.MULTIRUN:
                 sweep = Path(hydra.sweep.dir)
-                labels |= {"name": f"{self.run_name}-{hydra.job.num}", "job_type": "sweep"}
+                labels |= {"name": f"{self.run_name}-{self.folder.name}", "job_type": "sweep"}
                 labels["group"] = f"{sweep.parent.name}/{sweep.name}"[-128:]
         return labels
 

@@ -135,7 +135,9 @@ TWO = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu"]
 def test_lightnings_own_processes_share_a_folder_and_a_signal_stops_both(tmp_path: Path) -> None:
     """`python train.py trainer=ddp`, stopped in its second stage."""
     with start(*TINY, *TWO, f"paths.runs={tmp_path}", "name=ddp", "growth.images=[48,100000]") as process:
+        deadline = time.monotonic() + 200
         while not list(tmp_path.glob("ddp/*/checkpoints/4px.ckpt")):
+            assert time.monotonic() < deadline
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
         process.terminate()
@@ -149,7 +151,7 @@ def test_lightnings_own_processes_share_a_folder_and_a_signal_stops_both(tmp_pat
 def test_ddp_in_a_sweep_is_refused_with_what_to_do(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         execute(f"python train.py -m {' '.join(TWO)} seed=1,2", tmp_path)
-    assert "use trainer=ddp_spawn, or start the sweep with torchrun" in capfd.readouterr().err
+    assert "use trainer=ddp_spawn" in capfd.readouterr().err
 
 
 def test_what_ddp_spawn_sends_its_processes_is_small(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 import csv
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -275,23 +276,29 @@ def test_another_model_cannot_be_resumed(tiny: Tiny, tmp_path: Path) -> None:
         train(tiny(f"ckpt_path={tmp_path}/first/checkpoints/last.ckpt", "data.count=41"))
 
 
+class Poison(pl.Callback):
+    """At 72 images a weight is no longer a number."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: object) -> None:
+        if pl_module.images_seen == 72:
+            with torch.no_grad():
+                next(pl_module.networks.generator.parameters()).fill_(math.nan)
+
+
 def test_a_diverging_run_says_so_and_keeps_its_last_good_checkpoint(tiny: Tiny, tmp_path: Path) -> None:
-    train(
-        tiny(
-            f"paths.run={tmp_path}/first",
-            "resolution=4",
-            "growth.resolutions=[4]",
-            "growth.images=[48]",
-            "growth.fade_in=[0]",
-            "growth.batch_sizes=[8]",
-            "model.networks.generator.channels=[16,16]",
-        )
-    )
+    with pytest.raises(UserError, match="Training diverged"):
+        train(tiny("+callbacks.poison={_target_: test_train.Poison}"))
+    kept = list((tmp_path / "run").rglob("*.ckpt"))
+    assert "last.ckpt" in {path.name for path in kept}
+    for path in kept:
+        checkpoint = read_checkpoint(path)
+        assert 0 < checkpoint["t2f"]["images_seen"] <= 72
+        assert all(torch.isfinite(weight).all() for weight in checkpoint["state_dict"].values())
+
+
+def test_a_rate_without_measure_diverges_at_once(tiny: Tiny) -> None:
     with pytest.raises(UserError, match="Training diverged"):
         train(tiny("model.generator_optimizer.lr=1e30"))
-    for path in (tmp_path / "run").rglob("*.ckpt"):
-        weights = read_checkpoint(path)["state_dict"].values()
-        assert all(torch.isfinite(weight).all() for weight in weights)
 
 
 def test_the_command_line_says_errors_in_one_sentence(tmp_path: Path) -> None:

@@ -91,8 +91,8 @@ class Checkpoints(ClockCallback):
             (self.folder / f"{clock:09d}.ckpt").unlink()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.agree(trainer)  # after the last step, too: an evaluation may have followed it
         self.stop.ignore()
+        self.agree(trainer)  # after the last step, too: an evaluation may have followed it
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         self.stop.ignore()

@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import io
 import json
-import multiprocessing
 import os
 import random
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import cache, cached_property, partial
 from importlib.metadata import version
 from importlib.resources import files
@@ -25,9 +22,9 @@ import numpy as np
 import resvg_py
 from dicebear import Avatar, Style
 from PIL import Image
-from rich.progress import track
 
 from t2f.data.captions import RULES, describe
+from t2f.data.decoding import in_chunks
 from t2f.data.faces import Attributes, Faces, Images, fingerprint, open_cache, write_labels, writing_cache
 from t2f.data.origin import Origin
 from t2f.errors import UserError
@@ -250,20 +247,15 @@ class Avatars:
         captions: list[list[str]] = []
         attributes = np.empty((self.total, len(ATTRIBUTES)), np.int8)
         shape = (self.total, 3, self.resolution, self.resolution)
+        title = f"Drawing {self.total:,} faces"
         with writing_cache(self.folder, shape) as (side, images):
-            for chunk, (some_images, some_captions, some_attributes) in self._chunks():
+            draw = partial(_draw_faces, **self.drawing)
+            drawn = in_chunks(draw, lambda chunk: chunk, self.total, self.workers, title, size=64)
+            for chunk, (some_images, some_captions, some_attributes) in drawn:
                 images[chunk.start : chunk.stop] = some_images
                 captions += some_captions
                 attributes[chunk.start : chunk.stop] = some_attributes
             write_labels(side, captions, attributes, ATTRIBUTES, self.settings)
-
-    def _chunks(self) -> Iterator[tuple[range, tuple[Images, list[list[str]], Attributes]]]:
-        """All faces in order, in chunks drawn in parallel, behind a progress bar."""
-        chunks = [range(i, min(i + 64, self.total)) for i in range(0, self.total, 64)]
-        context = multiprocessing.get_context("spawn")  # forking a process that runs torch's threads can hang
-        with ProcessPoolExecutor(min(self.workers, len(chunks)), mp_context=context) as pool:
-            drawn = pool.map(partial(_draw_faces, **self.drawing), chunks)
-            yield from track(zip(chunks, drawn, strict=True), f"Drawing {self.total:,} faces", total=len(chunks))
 
     def __getstate__(self) -> dict[str, Any]:
         # Another process opens the cache itself: a memory map would be sent whole.

@@ -13,13 +13,12 @@ from typing import Any
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, read_write
-from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
 from t2f.errors import one_sentence_errors
 from t2f.processes import one_at_a_time
 from t2f.stopping import StopRequest
-from t2f.sweeps.job import jobs_in, launched_by_joblib
+from t2f.sweeps.job import Job, jobs_in, launched_by_joblib
 from t2f.sweeps.report import report
 
 EXTRAS = {
@@ -51,9 +50,10 @@ class Sweep(Callback):
                 # Hydra turns a callback's exceptions into warnings, but not this one.
                 extra = EXTRAS[package]
                 raise SystemExit(f"error: {part._target_} is not installed: pip install -e '.[{extra}]' brings it.")
-        if not config.hydra.sweeper._target_.endswith(".BasicSweeper") and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        if "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ["WORLD_SIZE"]) > 1:
             raise SystemExit(
-                "error: a search cannot be started by torchrun, whose processes would each try another thing."
+                "error: torchrun would start the whole sweep in each of its processes, and they part at the first job "
+                "that fails: start it with python, and several processes a job with trainer=ddp_spawn."
             )
         if isinstance(config.hydra.sweeper.get("storage"), str):
             prepare_storage(config.hydra.sweeper.storage, Path(config.paths.runs))
@@ -65,15 +65,22 @@ class Sweep(Callback):
             STOP.listen(pass_on=lambda number: tell_jobs(number, Path(folder)))
         atexit.register(show, config, incomplete=True)  # for one that is cut off: Hydra does not tell
 
-    @rank_zero_only  # the others come here before the first has recorded the last job's end
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         atexit.unregister(show)
         STOP.ignore()
         jobs = jobs_in(Path(config.hydra.sweep.dir))
-        failed = any(job.status != "finished" for job in jobs.values())
-        show(config, incomplete=failed)
+        alone = the_one_asked_for(config, jobs)
+        failed = any(job.status != "finished" for place, job in jobs.items() if alone in (None, place))
+        show(config, incomplete=failed and alone is None)
         if failed:
             raise SystemExit(1)
+
+
+def the_one_asked_for(config: DictConfig, jobs: dict[str, Job]) -> str | None:
+    """The folder of the single job that is run again, as the report told, or None."""
+    asked = [each for each in config.hydra.overrides.hydra if each.startswith("hydra.sweep.subdir=")]
+    place = asked[-1].partition("=")[2] if asked else ""
+    return place if place in jobs else None
 
 
 def prepare_storage(storage: str, runs: Path) -> None:
@@ -96,7 +103,6 @@ def tell_jobs(number: int, sweep: Path) -> None:
         raise SystemExit(128 + number)
 
 
-@rank_zero_only
 def show(config: DictConfig, incomplete: bool) -> None:
     """Report on the jobs there are; of an incomplete sweep, say how it goes on."""
     folder, console = Path(config.hydra.sweep.dir), Console()

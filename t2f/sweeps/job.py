@@ -17,14 +17,12 @@ from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 from torch import distributed
 
-from t2f.errors import disk_errors, require, sentence_of
+from t2f.errors import disk_errors, in_short, require
 from t2f.files import whole_file
-from t2f.processes import first_process, locked
+from t2f.processes import Busy, alone_in, first_process, locked
 from t2f.resume import AUTO
 
 RECORD = "job.json"
-SECONDS_TO_RECORD = 5.0
-"""Between a training's end and the record of it; of one that was killed there is none."""
 
 
 @dataclass
@@ -54,9 +52,20 @@ def run_job(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig) ->
     """Train, or go on where an earlier attempt stopped, or leave it where one finished; the objective's figure.
 
     An error is written down in `job.json`, with its stack trace in `error.txt`, and goes no further: the other jobs
-    of the sweep are worth having. The objective is then None.
+    of the sweep are worth having. The objective is then None. So it is of a job that another process is in, whose
+    record is that one's to write.
     """
     folder = Path(cfg.paths.run)
+    try:
+        with alone_in(folder):
+            return go_on_with(train, cfg, folder)
+    except Busy as error:
+        print(f"error: {error} (the sweep goes on)", file=sys.stderr)
+        return None
+
+
+def go_on_with(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig, folder: Path) -> float | None:
+    """The job in a folder that is this process's alone."""
     overrides = list(HydraConfig.get().overrides.task)
     job = Job.read(folder) or Job(overrides)
     require(
@@ -94,7 +103,7 @@ def attempt(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig, jo
         raise
     except Exception as error:
         job.status = "failed"
-        job.error = sentence_of(error) or f"{type(error).__name__}: {error}"
+        job.error = in_short(error)
         job.write(folder)
         with disk_errors(f"the error in {folder}"):
             (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
@@ -120,9 +129,6 @@ def wait_for_others(sweep: Path) -> None:
         if job.status == "running":
             with locked(sweep / place, wait=True):
                 pass
-    deadline = time.monotonic() + SECONDS_TO_RECORD
-    while time.monotonic() < deadline and any(job.status == "running" for job in jobs_in(sweep).values()):
-        time.sleep(0.05)
 
 
 def jobs_in(folder: Path) -> dict[str, Job]:

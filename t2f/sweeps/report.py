@@ -15,7 +15,7 @@ from rich.table import Table
 
 from t2f.errors import require
 from t2f.files import whole_file
-from t2f.loggers import CLOCK, CSVLogger
+from t2f.loggers import CLOCK, read_rows
 from t2f.sweeps.job import Job, jobs_in
 
 MOST_FIGURES = 3
@@ -57,7 +57,7 @@ def images_of(folder: Path, job: Job) -> int:
     """The images that a job has seen; of one that did not end well, those of its last metrics."""
     if "images_seen" in job.figures:
         return int(job.figures["images_seen"])
-    rows = CSVLogger(str(folder / "metrics.csv")).rows
+    _, rows = read_rows(folder / "metrics.csv")
     return int(rows[-1][CLOCK]) if rows else 0
 
 

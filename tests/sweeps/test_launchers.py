@@ -1,5 +1,6 @@
 """Sweeps whose jobs are processes, started and stopped as from a terminal."""
 
+import csv
 import os
 import signal
 import subprocess
@@ -14,16 +15,21 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from test_train import start
 
 from t2f.checkpoint import read_checkpoint
-from t2f.sweeps.job import jobs_in
+from t2f.processes import alone_in
+from t2f.sweeps.job import Job, jobs_in
 
 WITH_JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
 
 
 class Killed(Callback):
-    """One seed's process is killed at 72 images, as the system does where memory is short."""
+    """One seed's process is killed at 72 images, once, as the system does where memory is short."""
+
+    def __init__(self, mark: str) -> None:
+        self.mark = Path(mark)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: object) -> None:
-        if pl_module.seed == 2 and pl_module.images_seen >= 72:
+        if pl_module.seed == 2 and pl_module.images_seen >= 72 and not self.mark.exists():
+            self.mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -59,13 +65,19 @@ def test_a_signal_to_a_sweep_lets_all_its_jobs_save(tmp_path: Path) -> None:
 
 def test_a_sweep_that_loses_a_process_shows_its_jobs_and_goes_on(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    command = [*WITH_JOBLIB, f"hydra.sweep.dir={tmp_path}/sweep", "seed=1,2"]
-    first = run(*command, "+callbacks.trap={_target_: sweeps.test_launchers.Killed}")
+    trap = f"+callbacks.trap={{_target_: sweeps.test_launchers.Killed, mark: '{tmp_path}/killed'}}"
+    command = [*WITH_JOBLIB, f"hydra.sweep.dir={tmp_path}/sweep", "seed=1,2", trap]
+    first = run(*command)
     assert first.returncode == 1
     assert "Sweep of 2 jobs" in first.stdout
     jobs = jobs_in(tmp_path / "sweep")
     assert jobs["1"].status == "running"  # nobody could say more
     assert "unfinished" in first.stdout
+    again = run(*command)
+    assert again.returncode == 0, again.stderr
+    assert [job.status for job in jobs_in(tmp_path / "sweep").values()] == ["finished"] * 2
+    with (tmp_path / "sweep/1/metrics.csv").open(newline="") as file:
+        assert [int(row["images_seen"]) for row in csv.DictReader(file)] == [16, 32, 48, 64, 80, 96]
 
 
 def test_two_workers_on_one_search_share_its_study(tmp_path: Path) -> None:
@@ -85,23 +97,50 @@ def test_two_workers_on_one_search_share_its_study(tmp_path: Path) -> None:
     assert tried <= {override for job in jobs.values() for override in job.overrides}
 
 
-TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-
-
-@pytest.mark.parametrize(("trainer", "starter", "seeds"), [("ddp_spawn", [], [1]), ("ddp", TORCHRUN, [1, 2])])
-def test_a_sweep_of_runs_in_several_processes(
-    tmp_path: Path, trainer: str, starter: list[str], seeds: list[int]
-) -> None:
-    """By Lightning's processes, which are started for each job anew, or by torchrun's, which do all of them."""
-    on_two = [f"trainer={trainer}", "trainer.devices=2", "trainer.accelerator=cpu"]
+def test_a_sweep_of_runs_in_several_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By Lightning's processes, which log; then the sweep's own measures, and adds its figures."""
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    on_two = ["trainer=ddp_spawn", "trainer.devices=2", "trainer.accelerator=cpu", "logger=wandb"]
     measured = ["evaluation=default", "evaluation.count=20", "evaluation.faithfulness={}"]
     measured += ["features._target_=made_up.TinyFeatures", "~features.resolution"]
-    where = [f"seed={','.join(map(str, seeds))}", f"hydra.sweep.dir={tmp_path}/sweep"]
-    done = run(*on_two, *measured, *where, starter=starter)
+    done = run(*on_two, *measured, "seed=1", f"hydra.sweep.dir={tmp_path}/sweep")
     assert done.returncode == 0, done.stdout + done.stderr
+    (job,) = jobs_in(tmp_path / "sweep").values()
+    assert job.status == "finished"
+    assert job.figures["images_seen"] == 96
+    assert job.figures["frechet_distance_tiny"] > 0
+    folder = tmp_path / "sweep/0"
+    assert read_checkpoint(folder / "checkpoints/last.ckpt")["t2f"]["images_seen"] == 96
+    with (folder / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["images_seen"]) for row in rows] == [16, 32, 48, 64, 80, 96]
+    assert all(row["loss/generator"] for row in rows)
+    assert rows[-1]["evaluation/frechet_distance_tiny"]
+    # One run, which the sweep's own process goes on with.
+    runs = sorted((folder / "wandb").glob("offline-run-*"))
+    assert {run.name.rpartition("-")[2] for run in runs} == {(folder / "wandb_id.txt").read_text()}
+
+
+def test_a_sweep_by_torchrun_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = run("seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep", starter=torchrun)
+    assert done.returncode == 1
+    assert "several processes a job with trainer=ddp_spawn" in done.stderr
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_a_job_that_another_process_is_in_is_left_to_it(tmp_path: Path) -> None:
+    """The same command, typed while the first still runs."""
+    folder = tmp_path / "sweep/0"
+    theirs = Job(["theirs"])
+    folder.mkdir(parents=True)
+    theirs.write(folder)
+    with alone_in(folder):
+        done = run("seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep")
+    assert done.returncode == 1
+    assert f"error: Another process is training in {folder}" in done.stderr
     jobs = jobs_in(tmp_path / "sweep")
-    assert [job.status for job in jobs.values()] == ["finished"] * len(seeds)
-    for place, job in jobs.items():
-        assert job.figures["images_seen"] == 96
-        assert job.figures["frechet_distance_tiny"] > 0
-        assert read_checkpoint(tmp_path / "sweep" / place / "checkpoints/last.ckpt")["t2f"]["images_seen"] == 96
+    assert jobs["0"] == theirs
+    assert jobs["1"].status == "finished"
+    assert not (folder / "error.txt").exists()

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,15 @@ def test_a_failed_job_stops_no_other_and_the_same_command_goes_on_where_it_faile
     assert sweep(tmp_path, "seed=7", f"hydra.sweep.dir={there}") == 1
     assert "0 holds another job (" in capsys.readouterr().err
     assert jobs_in(there)["0"].status == "finished"
+
+    # Of two that failed, one is run again alone.
+    for place in ("0", "2"):
+        replace(jobs_in(there)[place], status="failed").write(there / place)
+    assert sweep(tmp_path, "seed=3", trap, f"hydra.sweep.dir={there}", "hydra.sweep.subdir=2") == 0
+    said = capsys.readouterr().out
+    assert "1 of 3 jobs failed:" in said
+    assert "To run all that is missing" not in said
+    assert [job.status for job in jobs_in(there).values()] == ["failed", "finished", "finished"]
 
 
 def test_jobs_through_a_launcher_have_folders_of_their_own(tmp_path: Path) -> None:
