@@ -60,7 +60,7 @@ class Discriminator(nn.Module):
         raise NotImplementedError
 
     def compare(self, seen: Tensor, embedding: Tensor) -> Tensor:
-        """How well each picture fits each of the words (B, E): (B, B), pictures in rows, logits."""
+        """How well each picture fits each of the words (B, E), of all processes: (N, N), pictures in rows, logits."""
         raise NotImplementedError
 
     def classify(self, seen: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2f.networks.layers import EqualizedConv2d, EqualizedLinear, MinibatchStdDev
+from t2f.networks.sharing import gathered_to_learn
 
 TEMPERATURE = 0.1
 """Of comparisons; XMC-GAN's, as its paper gives it."""
@@ -59,14 +60,17 @@ class MatchingHead(nn.Module):
         return score
 
     def compare(self, seen: Tensor, embedding: Tensor) -> Tensor:
-        """What `see` gave, embedding (B, E) -> cosines of all pairs over the temperature (B, B), pictures in rows."""
+        """What `see` gave, embedding (B, E) -> cosines of all pairs over the temperature (N, N), pictures in rows.
+
+        N is the size of the whole batch, where several processes share one.
+        """
         assert self.features is not None
         assert self.projection is not None
         pictures = F.leaky_relu(self.features(seen.flatten(1)), 0.2)
         words = self.projection(embedding)
         with torch.autocast(seen.device.type, enabled=False):  # half precision cannot tell cosines near 1 apart
-            cosines = F.normalize(pictures.float(), dim=1) @ F.normalize(words.float(), dim=1).T
-        return cosines / TEMPERATURE
+            pictures, words = (gathered_to_learn(F.normalize(each.float(), dim=1)) for each in (pictures, words))
+            return pictures @ words.T / TEMPERATURE
 
     def classify(self, seen: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor]:
         """What `see` gave, embedding (N, E) -> logits of attributes, (B, classes) and (N, classes).

@@ -27,6 +27,21 @@ def drawn(draw: Callable[..., Tensor], count: int, *shape: int, device: torch.de
 
 def gathered(share: Tensor) -> Tensor:
     """The shares (count, ...) of all processes -> the whole batch (count * processes, ...), without gradients."""
+    if place()[1] == 1:
+        return share.detach()
     shares = [torch.empty_like(share) for _ in range(place()[1])]
     distributed.all_gather(shares, share.contiguous())
     return torch.stack(shares, dim=1).flatten(0, 1)
+
+
+def gathered_to_learn(share: Tensor) -> Tensor:
+    """As `gathered`, but each process can learn from its own share, by a loss that all take of the whole batch.
+
+    A gradient counts as many times as there are processes, since the average over them is taken afterwards.
+    """
+    rank, processes = place()
+    if processes == 1:
+        return share
+    whole = gathered(share)
+    whole[rank::processes] = processes * share - (processes - 1) * share.detach()
+    return whole

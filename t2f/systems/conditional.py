@@ -34,8 +34,7 @@ class ConditionalGAN(GANSystem):
     unconditional loss (StackGAN++); from faces that nobody described, they learn by the latter.
 
     With `contrastive_weight` both also minimise XMC-GAN's loss, by which a picture must fit its own words better than
-    all others' of the batch, the discriminator's of real pictures and the generator's of its own. In several processes
-    each compares its own share.
+    all others' of the batch, the discriminator's of real pictures and the generator's of its own.
 
     With `classifier_weight` the discriminator also learns to tell the attributes of real faces, where the data know
     them, from the picture and from the words: by that both come to hold small things, such as a smile, which right and
@@ -133,7 +132,7 @@ class ConditionalGAN(GANSystem):
         fake, moments = self.networks.draw(for_drawing, noise, resolution, alpha)
 
         wrong = self.wrong_words(batch, for_judging) if self.matching_aware else None
-        same = same_rows(batch["conditions"])
+        same = same_rows(gathered(batch["conditions"]))
         report = self.discriminator_step(real, fake.detach(), for_judging, wrong, same, batch, step)
         if step % self.n_critic == 0:
             report |= self.generator_step(real, fake, moments, for_drawing, same, labelled)
@@ -142,10 +141,9 @@ class ConditionalGAN(GANSystem):
 
     def wrong_words(self, batch: Batch, embedding: Tensor) -> Tensor:
         """Embeddings of words that do not fit the labelled faces: those of others in the batch of all processes."""
-        labelled = batch["labelled"]
         if self.trainer.world_size == 1:
-            return embedding[nearest_different(batch["conditions"][:labelled])]
-        others = gathered(batch["conditions"])[: int(gathered(torch.tensor([labelled], device=self.device)).sum())]
+            return embedding[nearest_different(batch["conditions"][: batch["labelled"]])]
+        others = gathered(batch["conditions"])[: self.labelled_of_all(batch["labelled"])]
         wrong = others[nearest_different(others)][self.global_rank :: self.trainer.world_size]
         with torch.set_grad_enabled(embedding.requires_grad):
             return cast(Tensor, self.networks.encoder(wrong))
@@ -162,7 +160,8 @@ class ConditionalGAN(GANSystem):
     ) -> dict[str, Tensor]:
         """Teach the discriminator real with right words from fake, and from real with `wrong` words.
 
-        Only the first `labelled` of the real faces have words of their own; `same` tells which words are equal.
+        Only the first `labelled` of the real faces have words of their own; `same` tells which words are equal, of all
+        processes.
         """
         optimizer = self.both_optimizers()[1]
         resolution, alpha = self.position.resolution, self.position.alpha
@@ -190,8 +189,8 @@ class ConditionalGAN(GANSystem):
             report |= {"score/real_alone": real_alone.mean(), "score/fake_alone": fake_alone.mean()}
         report["loss/discriminator"] = loss
         if self.contrastive_weight:
-            similarity = self.discriminator.compare(seen[:labelled], words)
-            report["loss/contrastive_real"] = contrastive_loss(similarity, same[:labelled, :labelled])
+            similarity, known = self.discriminator.compare(seen, embedding), self.labelled_of_all(labelled)
+            report["loss/contrastive_real"] = contrastive_loss(similarity[:known, :known], same[:known, :known])
             loss = loss + self.contrastive_weight * report["loss/contrastive_real"]
         if self.classifier_weight:
             of_pictures, of_words = self.discriminator.classify(seen, words)
@@ -211,6 +210,12 @@ class ConditionalGAN(GANSystem):
         self.manual_backward(loss)
         optimizer.step()
         return report
+
+    def labelled_of_all(self, labelled: int) -> int:
+        """How many faces are labelled in the shares of all processes."""
+        if self.trainer.world_size == 1:
+            return labelled
+        return int(gathered(torch.tensor([labelled], device=self.device)).sum())
 
     def all_scores(self, picture: Tensor, words: Tensor) -> Tensor:
         """The sum of a picture's scores with its words, where it has some, and alone: (B,), for gradient penalties."""

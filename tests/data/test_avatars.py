@@ -55,7 +55,7 @@ def test_train_comes_first_and_held_out_last(avatars: Avatars) -> None:
 
 
 def test_a_finished_cache_is_not_drawn_again(avatars: Avatars, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Avatars, "_chunks", lambda self: pytest.fail("drawn again"))
+    monkeypatch.setattr("t2f.data.avatars.in_chunks", lambda *what, **more: pytest.fail("drawn again"))
     small(avatars.folder.parent, workers=2).prepare()
 
 
