@@ -131,6 +131,7 @@ def measure_memory(asked: argparse.Namespace, device: torch.device, before: dict
                 command = [
                     sys.executable,
                     __file__,
+                    f"--batch={asked.batch}",
                     "--one-side",
                     name,
                     "--stages",
@@ -260,7 +261,7 @@ PARTS = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS), metavar="PART")
+    parser.add_argument("parts", nargs="*", metavar="PART")
     parser.add_argument("--stages", type=int, nargs="+", default=[4, 8, 16, 32, 64])
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--device", default="auto")
@@ -270,6 +271,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--one-side", help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
+    unknown = set(asked.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"no part is called {', '.join(unknown)}: choose among {', '.join(PARTS)}")
     name = ("cuda" if torch.cuda.is_available() else "cpu") if asked.device == "auto" else asked.device
     device = torch.device(name)
     clocks.read(asked.clock)
@@ -281,7 +285,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     file = asked.out / "results.json"
     results = json.loads(file.read_text()) if file.exists() else {}
-    for part in asked.parts:
+    for part in asked.parts or PARTS:
         try:
             found = PARTS[part](asked, device, results.get(part, {}))
         except UserError as error:
