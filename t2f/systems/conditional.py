@@ -201,8 +201,7 @@ class ConditionalGAN(GANSystem):
 
         for penalty in self.penalties:
             if step % penalty.every == 0:
-                # Squared gradients underflow in half precision.
-                with torch.autocast(self.device.type, enabled=False):
+                with penalty_precision(self.device.type):
                     value = penalty(lambda x: self.all_scores(x, words.detach()), real, fake)
                 loss = loss + value
                 report[f"penalty/{type(penalty).__name__}"] = value / penalty.every
@@ -285,6 +284,15 @@ class ConditionalGAN(GANSystem):
         scores: Tensor = self.discriminator(picture, self.networks.encoder(conditions), resolution, alpha)
         self.discriminator.train()
         return scores
+
+
+def penalty_precision(device: str) -> torch.autocast:
+    """The precision of the run, but float32 where that is float16, in which squared gradients underflow.
+
+    bfloat16 reaches as far as float32; norms are taken and added up in float32 in each case, since the pictures are.
+    """
+    dtype = torch.get_autocast_dtype(device)
+    return torch.autocast(device, dtype, enabled=torch.is_autocast_enabled(device) and dtype != torch.float16)
 
 
 def nearest_different(conditions: Tensor) -> Tensor:

@@ -1,0 +1,307 @@
+"""How fast does t2f train, beside T2F's own engine and beside what the machine can do?
+
+python experiments/speed/measure.py [PART ...] [--stages 4 8 16 32 64] [--device auto] [--seconds 20]
+
+The parts, all by default: engine (needs pip install -e '.[speed]'), memory (likewise), facegan, loader, training,
+profile, choices. Each
+replaces its own figures in results.json; results.md and speed.png are made of all that are there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+import clocks  # noqa: E402
+import report  # noqa: E402
+from clocks import CLOCKS, flops_of, in_turn, median_rate, peak_memory, peak_of_device, seconds_of, shares_of  # noqa: E402
+from plain_dcgan import plain  # noqa: E402
+from sides import (  # noqa: E402
+    EMBEDDINGS,
+    Step,
+    engine,
+    ours,
+    ours_in_the_engines_passes,
+    precisions,
+)
+from study import machine  # noqa: E402
+
+from t2f.errors import UserError  # noqa: E402
+from t2f.systems import conditional  # noqa: E402
+
+RECIPE = ["experiment=t2f_original", *EMBEDDINGS]
+LAZY = [*RECIPE, "loss=logistic", "~loss.adversarial.drift"]
+SMALL = ["resolution=64", "model.networks.generator.channels=[128,96,64,32,16]", *EMBEDDINGS]
+JOINT = ["experiment=pretrained", *EMBEDDINGS]
+FACEGAN = ["experiment=facegan_original", "conditioning.size=2"]
+ENGINE = "T2F's engine, float32"
+DUE, NOT_DUE = 0, 1  # numbers of steps at which a lazy penalty is due, and is not
+EVERY = 8
+
+
+def engine_sides(stage: int, batch: int, device: torch.device) -> dict[str, Callable[[], Step]]:
+    """Who takes turns at this stage: T2F's engine, ours in its passes, ours as it trains, ours at less cost."""
+    sides: dict[str, Callable[[], Step]] = {ENGINE: lambda: engine(stage, batch, device)}
+    for precision in precisions(device):
+        sides[f"t2f in the engine's passes, {precision}"] = lambda precision=precision: ours_in_the_engines_passes(
+            RECIPE, stage, batch, device, precision
+        )
+    for precision in precisions(device):
+        sides[f"t2f as it trains, {precision}"] = lambda precision=precision: ours(
+            RECIPE, stage, batch, device, precision
+        )
+    fast = precisions(device)[-1]
+    for name, recipe in (("logistic loss, lazy R1", LAZY), ("and the default's widths", SMALL)):
+        for number, when in ((DUE, "penalty due"), (NOT_DUE, "not due")):
+            sides[f"{name}, {fast}: {when}"] = lambda recipe=recipe, number=number: ours(
+                recipe, stage, batch, device, fast, number=number
+            )
+    return sides
+
+
+def join_lazy(sides: dict[str, dict[str, Any]], batch: int) -> dict[str, dict[str, Any]]:
+    """A step with the penalty and seven without it, as one line."""
+    joined: dict[str, dict[str, Any]] = {}
+    for name, figures in sides.items():
+        lazy, _, when = name.partition(": ")
+        if when == "penalty due":
+            without = sides[f"{lazy}: not due"]
+            mean = {key: (figures[key] + (EVERY - 1) * without[key]) / EVERY for key in ("seconds", "flops")}
+            joined[lazy] = {**mean, "images a second": batch / mean["seconds"], "rounds": figures["rounds"]}
+        elif not when:
+            joined[name] = figures
+    return joined
+
+
+def against_each_other(
+    sides: dict[str, Callable[[], Step]], batch: int, seconds: float, device: torch.device
+) -> dict[str, dict[str, Any]]:
+    """Each side's images a second, and its FLOPs a step."""
+    steps = {name: make() for name, make in sides.items()}
+    flops = {name: flops_of(step) for name, step in steps.items()}
+    taken = in_turn(steps, seconds, device)
+    return {
+        name: {
+            "seconds": statistics.median(times),
+            "least": min(times),
+            "most": max(times),
+            "rounds": len(times),
+            "images a second": median_rate(batch, times),
+            "flops": flops[name],
+        }
+        for name, times in taken.items()
+    }
+
+
+def measure_engine(asked: argparse.Namespace, device: torch.device, before: dict[str, Any]) -> dict[str, Any]:
+    stages = dict(before.get("stages", {}))
+    for stage in asked.stages:
+        sides = against_each_other(engine_sides(stage, asked.batch, device), asked.batch, asked.seconds, device)
+        peak = peak_of_device(device)
+        stages[str(stage)] = {"batch": asked.batch, "peak": peak, "sides": join_lazy(sides, asked.batch)}
+        print(
+            stage, {name: round(figures["images a second"], 2) for name, figures in stages[str(stage)]["sides"].items()}
+        )
+    return {"stages": dict(sorted(stages.items(), key=lambda item: int(item[0])))}
+
+
+def measure_memory(asked: argparse.Namespace, device: torch.device, before: dict[str, Any]) -> dict[str, Any]:
+    """Each side and stage in a process of its own, two steps."""
+    stages = dict(before.get("stages", {}))
+    for stage in asked.stages:
+        found = {}
+        for name in engine_sides(stage, asked.batch, device):
+            if name == ENGINE or name.startswith("t2f as it trains"):
+                command = [
+                    sys.executable,
+                    __file__,
+                    f"--batch={asked.batch}",
+                    "--one-side",
+                    name,
+                    "--stages",
+                    str(stage),
+                    "--device",
+                    device.type,
+                ]
+                done = subprocess.run(command, check=True, capture_output=True, text=True)
+                found[name] = int(done.stdout.split()[-1])
+        stages[str(stage)] = found
+    return {"batch": asked.batch, "stages": stages, "of": "the device" if device.type == "cuda" else "the process"}
+
+
+def measure_facegan(asked: argparse.Namespace, device: torch.device, before: dict[str, Any]) -> dict[str, Any]:
+    batch = 8 * asked.batch  # faCeGAN's 128, by default
+    sides: dict[str, Callable[[], Step]] = {"plain PyTorch, float32": lambda: plain(batch, device)}
+    for precision in precisions(device):
+        sides[f"t2f, {precision}"] = lambda precision=precision: ours(FACEGAN, 64, batch, device, precision, numbers=2)
+    return {"batch": batch, "sides": against_each_other(sides, batch, asked.seconds, device)}
+
+
+def measure_loader(asked: argparse.Namespace, device: torch.device, before: dict[str, Any]) -> dict[str, Any]:
+    from whole import batches_alone
+
+    cache = os.environ.get("T2F_CACHE", str(Path.home() / ".cache/t2f"))
+    rates = {str(pixels): batches_alone(pixels, asked.batch, 2.0, cache) for pixels in (16, 32, 64, 128)}
+    return {"batch": asked.batch, "images a second": rates}
+
+
+def measure_training(asked: argparse.Namespace, device: torch.device, before: dict[str, Any]) -> dict[str, Any]:
+    from whole import training
+
+    return training([f"trainer.accelerator={'gpu' if device.type == 'cuda' else 'cpu'}", *asked.overrides])
+
+
+def cycle(recipe: Sequence[str], stage: int, batch: int, device: torch.device) -> Step:
+    """One step with the penalty and seven without."""
+    system_step = [ours(recipe, stage, batch, device, precisions(device)[-1], number=number) for number in (0, 1)]
+
+    def steps() -> None:
+        for number in range(EVERY):
+            system_step[number > 0]()
+
+    return steps
+
+
+PROFILED = {
+    "t2f_original's networks at 64x64": (RECIPE, 64),
+    "the default at 32x32": (EMBEDDINGS, 32),
+    "the model that comes with t2f, 64x64": (JOINT, 64),
+}
+
+
+def measure_profile(asked: argparse.Namespace, device: torch.device, before: dict[str, Any]) -> dict[str, Any]:
+    """How much of the device's peak the steps reach, and what they are made of."""
+    peak, found = peak_of_device(device), {}
+    for name, (recipe, stage) in PROFILED.items():
+        whole = recipe is not RECIPE
+        step = (
+            cycle(recipe, stage, asked.batch, device)
+            if whole
+            else ours(recipe, stage, asked.batch, device, precisions(device)[-1])
+        )
+        flops = flops_of(step)
+        seconds = statistics.median(in_turn({name: step}, asked.seconds / 2, device)[name])
+        images = asked.batch * (EVERY if whole else 1)
+        found[name] = {
+            "flops an image": flops / images,
+            "images a second": images / seconds,
+            "flops a second": flops / seconds,
+            **shares_of(step, device, steps=1),
+        }
+    return {"batch": asked.batch, "peak": peak, "steps": found}
+
+
+@contextmanager
+def other(choice: str) -> Any:
+    """The other way of a choice that the code makes."""
+    if choice == "channels first":
+        with mock.patch.object(torch, "channels_last", torch.contiguous_format):
+            yield
+    elif choice == "penalty in float32":
+        exact = mock.patch.object(conditional, "penalty_precision", lambda kind: torch.autocast(kind, enabled=False))
+        with exact:
+            yield
+    else:
+        yield
+
+
+def measure_choices(asked: argparse.Namespace, device: torch.device, before: dict[str, Any]) -> dict[str, Any]:
+    """What each choice that the code makes for the user brings: the same steps with the other one."""
+    found: dict[str, dict[str, float]] = {}
+    for name, recipe, stage in (
+        ("default, 4x4", EMBEDDINGS, 4),
+        ("default, 8x8", EMBEDDINGS, 8),
+        ("default, 16x16", EMBEDDINGS, 16),
+        ("default, 32x32", EMBEDDINGS, 32),
+        ("the model that comes with t2f, 64x64", JOINT, 64),
+    ):
+        steps: dict[str, Step] = {}
+        for choice in ("as shipped", "channels first", "penalty in float32"):
+            step = cycle(recipe, stage, asked.batch, device)
+
+            def chosen(step: Step = step, choice: str = choice) -> None:
+                with other(choice):
+                    step()
+
+            steps[choice] = chosen
+        for step in steps.values():
+            step()
+        taken = in_turn(steps, asked.seconds / 2, device)
+        found[name] = {choice: median_rate(asked.batch * EVERY, times) for choice, times in taken.items()}
+        print(name, found[name])
+    return {"batch": asked.batch, "images a second": found}
+
+
+PARTS = {
+    "engine": measure_engine,
+    "memory": measure_memory,
+    "facegan": measure_facegan,
+    "loader": measure_loader,
+    "training": measure_training,
+    "profile": measure_profile,
+    "choices": measure_choices,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART")
+    parser.add_argument("--stages", type=int, nargs="+", default=[4, 8, 16, 32, 64])
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--seconds", type=float, default=20, help="for the turns of each stage, at least three rounds")
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: one thread beside what others run")
+    parser.add_argument("--overrides", nargs="*", default=[], help="of train.py, for the part training")
+    parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--one-side", help=argparse.SUPPRESS)
+    asked = parser.parse_args(arguments)
+    unknown = set(asked.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"no part is called {', '.join(unknown)}: choose among {', '.join(PARTS)}")
+    name = ("cuda" if torch.cuda.is_available() else "cpu") if asked.device == "auto" else asked.device
+    device = torch.device(name)
+    clocks.read(asked.clock)
+    if asked.one_side:
+        step = engine_sides(asked.stages[0], asked.batch, device)[asked.one_side]()
+        for _ in range(2):
+            seconds_of(step, device)
+        print(peak_memory(device))
+        return
+    file = asked.out / "results.json"
+    results = json.loads(file.read_text()) if file.exists() else {}
+    for part in asked.parts or PARTS:
+        try:
+            found = PARTS[part](asked, device, results.get(part, {}))
+        except UserError as error:
+            sys.exit(str(error))
+        results[part] = {
+            "measured": {
+                "on": str(date.today()),
+                "machine": machine(),
+                "torch": version("torch"),
+                "clock": asked.clock,
+            },
+            **found,
+        }
+        file.write_text(json.dumps(results, indent=2) + "\n")
+        report.write(results, asked.out)
+
+
+if __name__ == "__main__":
+    main()

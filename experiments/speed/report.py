@@ -1,0 +1,210 @@
+"""results.json -> results.md and speed.png."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+Table = list[str]
+
+
+def table(head: list[str], rows: list[list[str]]) -> Table:
+    return [
+        "| " + " | ".join(head) + " |",
+        "|---" + "|---:" * (len(head) - 1) + "|",
+        *(f"| {' | '.join(row)} |" for row in rows),
+        "",
+    ]
+
+
+def rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def of_engine(part: dict[str, Any]) -> Table:
+    stages = part["stages"]
+    batches = [stage["batch"] for stage in stages.values()]
+    names = list(next(iter(stages.values()))["sides"])
+    rates, work, reached = [], [], []
+    for name in names:
+        kind = "bfloat16" if "bf16" in name else "float32"
+        sides = [stage["sides"][name] for stage in stages.values()]
+        firsts = [stage["sides"][names[0]]["images a second"] for stage in stages.values()]
+        of_side = [side["images a second"] for side in sides]
+        rates.append([name, *(f"{rate(a)} ({a / b:.1f}x)" for a, b in zip(of_side, firsts, strict=True))])
+        work.append([name, *(f"{side['flops'] / n / 1e9:.2f}" for side, n in zip(sides, batches, strict=True))])
+        shares = (
+            s["flops"] / s["seconds"] / stage["peak"][kind] for s, stage in zip(sides, stages.values(), strict=True)
+        )
+        reached.append([name, *(f"{share:.0%}" for share in shares)])
+    heads = [f"{size}x{size}" for size in stages]
+    rounds = min(side["rounds"] for stage in stages.values() for side in stage["sides"].values())
+    peaks = [
+        [kind, *(f"{stage['peak'][kind] / 1e9:,.0f}" for stage in stages.values())] for kind in ("float32", "bfloat16")
+    ]
+    return [
+        f"Images a second, in turn, medians of {rounds} rounds or more (times the engine's); batches of "
+        f"{', '.join(map(str, batches))}:",
+        "",
+        *table(["side", *heads], rates),
+        "Arithmetic, GFLOP an image:",
+        "",
+        *table(["side", *heads], work),
+        "The largest matrix product of this machine, measured beside each stage, GFLOP/s:",
+        "",
+        *table(["precision", *heads], peaks),
+        "Share of it that each side reaches, in its precision:",
+        "",
+        *table(["side", *heads], reached),
+    ]
+
+
+def of_memory(part: dict[str, Any]) -> Table:
+    names = list(next(iter(part["stages"].values())))
+    rows = [[name, *(f"{stage[name] / 2**20:,.0f}" for stage in part["stages"].values())] for name in names]
+    return [
+        f"Peak memory of {part['of']}, MiB, a process for each:",
+        "",
+        *table(["side", *(f"{s}x{s}" for s in part["stages"])], rows),
+    ]
+
+
+def of_facegan(part: dict[str, Any]) -> Table:
+    sides = part["sides"]
+    first = next(iter(sides.values()))["images a second"]
+    rows = [
+        [
+            name,
+            rate(each["images a second"]),
+            f"{each['images a second'] / first:.1f}x",
+            f"{each['flops'] / part['batch'] / 1e9:.2f}",
+        ]
+        for name, each in sides.items()
+    ]
+    return [
+        f"64x64, batches of {part['batch']}, in turn:",
+        "",
+        *table(["side", "images/s", "", "GFLOP an image"], rows),
+    ]
+
+
+def of_loader(part: dict[str, Any]) -> Table:
+    rows = [[f"{size}x{size}", rate(value)] for size, value in part["images a second"].items()]
+    return [
+        f"Batches of {part['batch']}, read and put together by the training's own process:",
+        "",
+        *table(["faces kept at", "images/s"], rows),
+    ]
+
+
+def of_training(part: dict[str, Any]) -> Table:
+    keys = ("step", "batch", "callbacks", "Lightning")
+    rows = [
+        [f"{size}x{size}", f"{stage['seconds']:.0f}", *(f"{stage[key]:.1%}" for key in keys)]
+        for size, stage in part["stages"].items()
+    ]
+    stops = [[change, f"{seconds:.2f}"] for change, seconds in part["pauses"].items()]
+    inside, outside = part["step in train.py"], part["bare step"]
+    return [
+        f"`{part['command']}`, at the default cadence, without evaluations; shares of each stage's time:",
+        "",
+        *table(["stage", "seconds", "the step", "its batch", "callbacks and loggers", "Lightning and the rest"], rows),
+        f"A step takes {inside * 1e3:.1f} ms within train.py, and {outside * 1e3:.1f} ms without Lightning, on "
+        "one batch, after it (the mean of as many steps of the last stage).",
+        "",
+        "Pause at each growth, over what a step takes (checkpoint and sheet of the stage included):",
+        "",
+        *table(["growth", "seconds"], stops),
+    ]
+
+
+def of_profile(part: dict[str, Any]) -> Table:
+    steps, peak = part["steps"], part["peak"]
+    kinds = list(next(iter(steps.values()))["kinds"])
+    reached = [
+        [
+            name,
+            rate(each["images a second"]),
+            f"{each['flops an image'] / 1e9:.2f}",
+            f"{each['flops a second'] / peak['bfloat16']:.0%}",
+        ]
+        for name, each in steps.items()
+    ]
+    shares = [[name, *(f"{each['kinds'][kind]:.0%}" for kind in kinds)] for name, each in steps.items()]
+    rest = [
+        f"- {name}: " + ", ".join(f"`{row}` {share:.1%}" for row, share in each["largest of the rest"].items())
+        for name, each in steps.items()
+    ]
+    return [
+        f"Batches of {part['batch']}; the share is of the largest bfloat16 matrix product "
+        f"({peak['bfloat16'] / 1e9:,.0f} GFLOP/s):",
+        "",
+        *table(["step", "images/s", "GFLOP an image", "of the peak"], reached),
+        *table(["step", *kinds], shares),
+        "The largest of the rest:",
+        "",
+        *rest,
+        "",
+    ]
+
+
+def of_choices(part: dict[str, Any]) -> Table:
+    networks = part["images a second"]
+    names = list(next(iter(networks.values())))
+    rows = [
+        [where, *(f"{rate(rates[name])} ({rates[name] / rates[names[0]]:.2f}x)" for name in names)]
+        for where, rates in networks.items()
+    ]
+    return [
+        f"Images a second, batches of {part['batch']}, whole cycles of the lazy penalty, in turn:",
+        "",
+        *table(["step", *names], rows),
+    ]
+
+
+CLOCKS = {
+    "wall": "seconds by the wall",
+    "cpu": "seconds that the process had, since others ran beside it, in which caches and memory were shared",
+}
+
+PARTS = {
+    "engine": ("Beside T2F's engine", of_engine),
+    "memory": ("Memory", of_memory),
+    "facegan": ("Beside a plain faCeGAN", of_facegan),
+    "loader": ("Batches alone", of_loader),
+    "training": ("train.py and the bare step", of_training),
+    "profile": ("Of the machine's peak", of_profile),
+    "choices": ("What the code chooses by itself", of_choices),
+}
+
+
+def draw(part: dict[str, Any], file: Path) -> None:
+    """Images a second of each side over the stages."""
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    sizes = [int(size) for size in part["stages"]]
+    for name in next(iter(part["stages"].values()))["sides"]:
+        rates = [stage["sides"][name]["images a second"] for stage in part["stages"].values()]
+        axes.plot(sizes, rates, marker="o", label=name)
+    axes.set(
+        xscale="log", yscale="log", xlabel="pixels", ylabel="training images a second", xticks=sizes, xticklabels=sizes
+    )
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    figure.savefig(file, dpi=100)
+
+
+def write(results: dict[str, Any], folder: Path) -> None:
+    lines = ["Written by `experiments/speed/measure.py`.", ""]
+    for name, (title, tell) in PARTS.items():
+        if name in results:
+            measured = results[name]["measured"]
+            lines += [f"## {title}", "", *tell(results[name])]
+            told = CLOCKS[measured["clock"]]
+            lines += [f"*{measured['on']}: {measured['machine']}; torch {measured['torch']}; {told}.*", ""]
+    (folder / "results.md").write_text("\n".join(lines))
+    if "engine" in results:
+        draw(results["engine"], folder / "speed.png")

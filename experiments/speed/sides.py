@@ -1,0 +1,160 @@
+"""What takes turns: training steps of ours, of T2F's own engine, and of faCeGAN's network written plainly."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from torch import Tensor
+
+from t2f.batches.batch import Batch
+from t2f.config import fast_precision, register_resolvers
+from t2f.errors import UserError
+from t2f.growth import Position
+from t2f.pictures import to_float
+from t2f.systems.conditional import ConditionalGAN, nearest_different
+
+ROOT = Path(__file__).parents[2]
+EMBEDDING = 256
+# T2F's engine begins at embeddings, so ours does too.
+EMBEDDINGS = [
+    "conditioning.encoder={_target_: t2f.networks.conditioning.AsGiven}",
+    f"conditioning.embedding_dim={EMBEDDING}",
+]
+FLOAT32 = "32-true"
+Step = Callable[[], None]
+
+
+def system_of(overrides: Sequence[str], device: torch.device) -> ConditionalGAN:
+    """The system that train.py would train with these overrides, with its optimisers, outside Lightning."""
+    register_resolvers()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose("train", overrides=["paths.run=unused", *overrides])
+    torch.manual_seed(0)
+    system: ConditionalGAN = instantiate(cfg.model, card={}, _convert_="all").to(device)
+    system.trainer = SimpleNamespace(world_size=1)  # type: ignore[assignment]
+    optimizers = system.configure_optimizers()
+    system.both_optimizers = lambda: optimizers  # type: ignore[method-assign,assignment,return-value]
+    system.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign,misc]
+    return system
+
+
+def in_precision(name: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """Lightning's precision of this name, around a step."""
+    if name == FLOAT32:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, {"bf16-mixed": torch.bfloat16}[name])
+
+
+def precisions(device: torch.device) -> list[str]:
+    """float32, and what `trainer.precision` is by itself on this device, if that is another."""
+    return list(dict.fromkeys([FLOAT32, fast_precision("cuda" if device.type == "cuda" else "cpu")]))
+
+
+def made_up_batch(count: int, resolution: int, numbers: int, device: torch.device) -> Batch:
+    """Noise for pictures and conditions: the arithmetic does not depend on what is seen."""
+    return {
+        "images": torch.randint(0, 256, (count, 3, resolution, resolution), dtype=torch.uint8, device=device),
+        "conditions": torch.randn(count, numbers, device=device),
+        "labelled": count,
+    }
+
+
+def stand_at(system: ConditionalGAN, resolution: int, batch: int) -> None:
+    """In the middle of a stage's fade, where old and new layers are both at work; in T2F's engine they always are."""
+    alpha = 0.5 if system.grows and resolution > 4 else 1.0
+    system.position = Position(0, resolution, alpha, batch, progress=0.5, epoch=1.0)
+
+
+def ours(
+    overrides: Sequence[str],
+    resolution: int,
+    batch: int,
+    device: torch.device,
+    precision: str,
+    numbers: int = EMBEDDING,
+    number: int = 1,
+) -> Step:
+    """Our step as it trains; `number`, counted from 0, tells whether a lazy penalty is due."""
+    system = system_of(overrides, device)
+    stand_at(system, resolution, batch)
+    faces = made_up_batch(batch, system.max_resolution, numbers, device)
+
+    def step() -> None:
+        system.images_seen += batch
+        with in_precision(precision, device):
+            system.train_on(faces, number)
+
+    return step
+
+
+def step_in_the_engines_passes(system: ConditionalGAN, faces: Batch) -> None:
+    """Our networks, loss, penalty, optimisers and average, but each pass that T2F's engine makes, and nothing shared.
+
+    The fakes are drawn twice, real faces are seen a second time with the wrong words, and the generator's step takes
+    the gradients of the discriminator's weights too, which nobody uses.
+    """
+    resolution, alpha, judge = system.position.resolution, system.position.alpha, system.discriminator
+    for_generator, for_discriminator = system.both_optimizers()
+    words = faces["conditions"]
+    noise = torch.randn(len(words), system.noise_dim, device=system.device)
+
+    def draw() -> Tensor:
+        return system.networks.draw(words, noise, resolution, alpha)[0]
+
+    real, fake = judge.picture(to_float(faces["images"]), resolution, alpha), draw().detach()
+    scores = [judge(picture, words, resolution, alpha) for picture in (real, fake)]
+    wrong = judge(real, words[nearest_different(words)], resolution, alpha)
+    loss = system.adversarial_loss.discriminator(*scores, wrong)
+    for penalty in system.penalties:
+        loss = loss + penalty(lambda x: judge(x, words, resolution, alpha), real, fake)
+    for_discriminator.zero_grad()
+    loss.backward()
+    for_discriminator.step()
+
+    loss = system.adversarial_loss.generator(judge(draw(), words, resolution, alpha))
+    for_generator.zero_grad()
+    loss.backward()
+    for_generator.step()
+    system.update_ema(len(words))
+
+
+def ours_in_the_engines_passes(
+    overrides: Sequence[str], resolution: int, batch: int, device: torch.device, precision: str
+) -> Step:
+    """`step_in_the_engines_passes`, of a system of its own."""
+    system = system_of(overrides, device)
+    stand_at(system, resolution, batch)
+    faces = made_up_batch(batch, system.max_resolution, EMBEDDING, device)
+
+    def step() -> None:
+        system.images_seen += batch
+        with in_precision(precision, device):
+            step_in_the_engines_passes(system, faces)
+
+    return step
+
+
+def engine(resolution: int, batch: int, device: torch.device, latent: int = EMBEDDING, depth: int = 5) -> Step:
+    """T2F's engine as T2F called it: matching-aware WGAN-GP, both steps with the same noise."""
+    try:
+        from pro_gan_pytorch.PRO_GAN import ConditionalProGAN
+    except ImportError as error:
+        raise UserError("T2F's engine is missing, beside which ours is timed: pip install -e '.[speed]'") from error
+    torch.manual_seed(0)
+    gan = ConditionalProGAN(EMBEDDING, depth, latent, latent // 2, beta_1=0.0, beta_2=0.0, device=device)
+    faces = made_up_batch(batch, 4 * 2 ** (depth - 1), EMBEDDING, device)
+    images, words = to_float(faces["images"]), faces["conditions"]
+    noise = torch.randn(batch, latent, device=device)
+    stage = resolution.bit_length() - 3
+
+    def step() -> None:
+        gan.optimize_discriminator(noise, images, words, stage, 0.5, use_matching_aware=True)
+        gan.optimize_generator(noise, words, stage, 0.5)
+
+    return step

@@ -1,0 +1,109 @@
+"""What experiments/speed times, at a tiny size. T2F's engine itself need not be installed."""
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from conftest import ROOT
+
+from t2f.errors import UserError
+
+CPU = torch.device("cpu")
+TINY = ["model.networks.generator.channels=[16,16]", "model.networks.generator.latent_dim=192", "resolution=8"]
+
+
+@pytest.fixture
+def speed(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The study's script, as a module."""
+    pytest.importorskip("matplotlib")
+    names = ("measure", "report", "clocks", "sides", "plain_dcgan", "study")
+    monkeypatch.syspath_prepend(str(ROOT / "experiments/speed"))
+    yield importlib.import_module("measure")
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+def test_sharing_what_the_engine_does_twice_trains_alike(speed: ModuleType) -> None:
+    """Plain gradient descent makes a step a gradient."""
+    from sides import made_up_batch, stand_at, step_in_the_engines_passes, system_of
+
+    adams = [f"~model.generator_optimizer.{key}" for key in ("betas", "eps", "fused")]
+    descent = ["model.generator_optimizer._target_=torch.optim.SGD", "model.generator_optimizer.lr=0.1", *adams]
+    torch.manual_seed(0)
+    faces = made_up_batch(8, 8, 256, CPU)
+    trained = []
+    for shared in (True, False):
+        system = system_of([*speed.RECIPE, *TINY, *descent, "model.kl_weight=0"], CPU)
+        stand_at(system, 8, 8)
+        before = {name: weight.clone() for name, weight in system.state_dict().items()}
+        torch.manual_seed(1)
+        if shared:
+            system.train_on(faces, 0)
+        else:
+            step_in_the_engines_passes(system, faces)
+        trained.append({name: weight - before[name] for name, weight in system.state_dict().items()})
+    torch.testing.assert_close(*trained, rtol=1e-3, atol=1e-6)
+    assert sum(bool(change.any()) for change in trained[0].values()) > 20
+
+
+def test_the_passes_of_the_engine_cost_what_its_own_step_costs(speed: ModuleType) -> None:
+    pytest.importorskip("pro_gan_pytorch")
+    from clocks import flops_of
+    from sides import FLOAT32, engine, ours, ours_in_the_engines_passes
+
+    theirs = flops_of(engine(8, 4, CPU))
+    assert flops_of(ours_in_the_engines_passes(speed.RECIPE, 8, 4, CPU, FLOAT32)) == pytest.approx(theirs, rel=0.02)
+    assert flops_of(ours(speed.RECIPE, 8, 4, CPU, FLOAT32)) < 0.8 * theirs
+
+
+def test_flops_are_those_of_the_formula(speed: ModuleType) -> None:
+    from clocks import flops_of
+
+    image, weight = torch.randn(2, 3, 8, 8), torch.randn(5, 3, 3, 3)
+    assert flops_of(lambda: torch.conv2d(image, weight, padding=1)) == 2 * 2 * 5 * 8 * 8 * 3 * 3 * 3
+
+
+def test_a_lazy_penalty_counts_once_in_eight_steps(speed: ModuleType) -> None:
+    due = {"seconds": 8.0, "flops": 16, "rounds": 3}
+    joined = speed.join_lazy({"lazy: penalty due": due, "lazy: not due": due | {"seconds": 1.0, "flops": 8}}, batch=15)
+    assert joined == {"lazy": {"seconds": 15 / 8, "flops": 9, "images a second": 8.0, "rounds": 3}}
+
+
+def test_the_script_measures_and_tells(speed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "PROFILED", {"tiny": ([*speed.RECIPE, *TINY], 8)})
+    monkeypatch.setattr(speed, "peak_of_device", lambda device: {"float32": 1e9, "bfloat16": 2e9})
+    speed.main(["profile", "--seconds=0", "--batch=4", "--device=cpu", f"--out={tmp_path}"])
+    (found,) = json.loads((tmp_path / "results.json").read_text())["profile"]["steps"].values()
+    assert sum(found["kinds"].values()) == pytest.approx(1)
+    assert found["kinds"]["convolution, backward"] > 0
+    assert found["flops a second"] == pytest.approx(found["flops an image"] * found["images a second"])
+    assert "| tiny |" in (tmp_path / "results.md").read_text()
+
+
+def test_plain_facegan_does_the_work_of_ours(speed: ModuleType) -> None:
+    """But for the second drawing, and for the label's planes, which ours convolves on 6x6."""
+    from clocks import flops_of
+    from plain_dcgan import plain
+    from sides import FLOAT32, ours
+
+    small = ["model.networks.generator.width=16", "model.discriminator.width=16"]
+    own = flops_of(ours([*speed.FACEGAN, *small], 64, 4, CPU, FLOAT32, numbers=2))
+    theirs = flops_of(plain(4, CPU, widths=(16, 16)))
+    assert own < theirs < 1.5 * own
+
+
+def test_without_the_engine_it_says_what_to_install(
+    speed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sides import engine
+
+    monkeypatch.setitem(sys.modules, "pro_gan_pytorch.PRO_GAN", None)
+    with pytest.raises(UserError, match=r"pip install -e '\.\[speed\]'"):
+        engine(4, 4, CPU)
+    with pytest.raises(SystemExit, match="T2F's engine is missing"):
+        speed.main(["engine", "--stages=4", "--device=cpu", f"--out={tmp_path}"])
