@@ -47,7 +47,8 @@ from t2f.systems import conditional  # noqa: E402
 
 RECIPE = ["experiment=t2f_original", *EMBEDDINGS]
 LAZY = [*RECIPE, "loss=logistic", "~loss.adversarial.drift"]
-SMALL = ["resolution=64", "model.networks.generator.channels=[128,96,64,32,16]", *EMBEDDINGS]
+WIDTHS = ["model.networks.generator.channels=[128,96,64,32,16]"]
+SMALL = ["resolution=64", *WIDTHS, "model.contrastive_weight=0", "model.classifier_weight=0", *EMBEDDINGS]
 JOINT = ["experiment=pretrained", *EMBEDDINGS]
 FACEGAN = ["experiment=facegan_original", "conditioning.size=2"]
 ENGINE = "T2F's engine, float32"

@@ -21,6 +21,7 @@ from t2f.systems.conditional import ConditionalGAN, nearest_different
 
 ROOT = Path(__file__).parents[2]
 EMBEDDING = 256
+ATTRIBUTES = 18
 # T2F's engine begins at embeddings, so ours does too.
 EMBEDDINGS = [
     "conditioning.encoder={_target_: t2f.networks.conditioning.AsGiven}",
@@ -34,7 +35,7 @@ def system_of(overrides: Sequence[str], device: torch.device) -> ConditionalGAN:
     """The system that train.py would train with these overrides, with its optimisers, outside Lightning."""
     register_resolvers()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose("train", overrides=["paths.run=unused", *overrides])
+        cfg = compose("train", overrides=["paths.run=unused", f"attributes_known={ATTRIBUTES}", *overrides])
     torch.manual_seed(0)
     system: ConditionalGAN = instantiate(cfg.model, card={}, _convert_="all").to(device)
     system.trainer = SimpleNamespace(world_size=1)  # type: ignore[assignment]
@@ -61,6 +62,7 @@ def made_up_batch(count: int, resolution: int, numbers: int, device: torch.devic
     return {
         "images": torch.randint(0, 256, (count, 3, resolution, resolution), dtype=torch.uint8, device=device),
         "conditions": torch.randn(count, numbers, device=device),
+        "attributes": torch.randint(-1, 2, (count, ATTRIBUTES), dtype=torch.int8, device=device),
         "labelled": count,
     }
 
