@@ -59,7 +59,7 @@ def sentence_of(error: BaseException) -> str | None:
     elif isinstance(error, MisconfigurationException | OmegaConfBaseException):
         sentence = str(error).strip().partition("\n")[0]
     elif type(error).__module__.startswith("wandb."):
-        sentence = f"Weights & Biases: {error}; set WANDB_MODE=offline to go on without an account."
+        sentence = f"Weights & Biases: {str(error).rstrip('.')}; or set WANDB_MODE=offline, which needs no account."
     elif isinstance(error, torch.OutOfMemoryError):
         sentence = "The device's memory is full: lower growth.batch_sizes or model.networks.generator.channels."
     elif isinstance(error, ProcessRaisedException) and USER_ERROR in str(error):  # what the process would have printed

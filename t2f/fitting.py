@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 from pathlib import Path
 
@@ -60,8 +61,19 @@ def fit_in_children(
     folder: Path,
 ) -> int | None:
     """Train in processes of Lightning's, which bring back the weights and nothing of where the training stands."""
+
+    def pass_on(number: int) -> None:
+        if launcher.procs:
+            launcher.kill(number)
+            return
+        # They are still being started, one after another: nothing is trained yet, and one that has died of the signal
+        # would leave this process waiting to tell it its task.
+        for child in multiprocessing.active_children():
+            child.kill()
+        raise SystemExit(128 + number)
+
     request = StopRequest()
-    request.listen(pass_on=launcher.kill)
+    request.listen(pass_on=pass_on)
     try:
         trainer.fit(system, data, ckpt_path=checkpoint, weights_only=True)
     except ProcessExitedException as error:

@@ -148,6 +148,33 @@ def test_lightnings_own_processes_share_a_folder_and_a_signal_stops_both(tmp_pat
     assert read_checkpoint(run / "checkpoints/last.ckpt")["t2f"]["images_seen"] > 48
 
 
+def test_a_signal_while_processes_are_started_ends_the_run_at_once(tmp_path: Path) -> None:
+    """As of a job that is cancelled early: all of its processes get it, and those that still import die of it."""
+    spawned = [*TINY, *TWO, "trainer=ddp_spawn", f"hydra.run.dir={tmp_path}/run"]
+    command = [sys.executable, "train.py", *spawned]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        deadline = time.monotonic() + 200
+        while not any("spawn_main" in command_of(child) for child in children.read_text().split()):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGTERM)
+        out, error = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, out + error
+    assert "Traceback" not in error
+
+
+def command_of(process: str) -> str:
+    """The command line of a process by its number, empty of one that has ended."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
 def test_ddp_in_a_sweep_is_refused_with_what_to_do(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         execute(f"python train.py -m {' '.join(TWO)} seed=1,2", tmp_path)

@@ -55,6 +55,9 @@ class Sweep(Callback):
                 "error: torchrun would start the whole sweep in each of its processes, and they part at the first job "
                 "that fails: start it with python, and several processes a job with trainer=ddp_spawn."
             )
+        objective = config.hydra.sweeper.get("params", {}).get("objective") or config.objective
+        if objective and not config.evaluation and not objective.startswith("images_"):
+            raise SystemExit(f"error: objective={objective} is a figure of the evaluation: leave out evaluation=none.")
         if isinstance(config.hydra.sweeper.get("storage"), str):
             prepare_storage(config.hydra.sweeper.storage, Path(config.paths.runs))
         folder = str(config.hydra.sweep.dir)
@@ -110,11 +113,15 @@ def show(config: DictConfig, incomplete: bool) -> None:
         return
     with one_sentence_errors():
         report(folder, console)
-    if incomplete and config.hydra.sweeper._target_.endswith(".BasicSweeper"):
+    if incomplete:
         asked = [*config.hydra.overrides.task, *config.hydra.overrides.hydra]
         kept = [each for each in asked if not each.startswith(("hydra.mode=", "hydra.sweep.dir="))]
-        again = shlex.join(["python", "train.py", "-m", *kept, f"hydra.sweep.dir={folder}"])
-        console.print(f"To run all that is missing: {again}", markup=False, highlight=False, soft_wrap=True)
+        what = "To go on with the search"  # in a folder of its own
+        if config.hydra.sweeper._target_.endswith(".BasicSweeper"):
+            what = "To run all that is missing"
+            kept.append(f"hydra.sweep.dir={folder}")
+        again = shlex.join(["python", "train.py", "-m", *kept])
+        console.print(f"{what}: {again}", markup=False, highlight=False, soft_wrap=True)
 
 
 def installed(package: str) -> bool:

@@ -6,6 +6,7 @@ import csv
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from t2f.errors import require
+from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint
+from t2f.errors import UserError, require
 from t2f.files import whole_file
 from t2f.loggers import CLOCK, read_rows
 from t2f.sweeps.job import Job, jobs_in
@@ -54,9 +56,11 @@ def report(folder: Path, console: Console) -> dict[str, Job]:
 
 
 def images_of(folder: Path, job: Job) -> int:
-    """The images that a job has seen; of one that did not end well, those of its last metrics."""
+    """The images that a job has seen; of one that did not end well, those of its last checkpoint or metrics."""
     if "images_seen" in job.figures:
         return int(job.figures["images_seen"])
+    with suppress(UserError):  # there is none, or no whole one
+        return int(read_checkpoint(folder / "checkpoints/last.ckpt", mmap=True)[CHECKPOINT_KEY]["images_seen"])
     _, rows = read_rows(folder / "metrics.csv")
     return int(rows[-1][CLOCK]) if rows else 0
 

@@ -107,6 +107,14 @@ def test_a_search_keeps_its_study_and_outlives_failed_trials(tmp_path: Path) -> 
         assert f"model.ema_half_life={trial.params['model.ema_half_life']}" in job.overrides
 
 
+def test_a_search_for_what_nobody_measures_is_refused_before_it_starts() -> None:
+    pytest.importorskip("optuna")
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose("train", ["hydra/sweeper=search", "evaluation=none"], return_hydra_config=True)
+    with pytest.raises(SystemExit, match="objective=attribute_accuracy is a figure of the evaluation"):
+        callback.Sweep().on_multirun_start(cfg)
+
+
 @pytest.mark.parametrize("launcher", ["joblib", "ray", "submitit_local", "submitit_slurm"])
 def test_the_presets_are_what_their_launchers_take(launcher: str) -> None:
     if not callback.installed({"joblib": "joblib", "ray": "ray"}.get(launcher, "submitit")):
