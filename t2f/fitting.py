@@ -19,6 +19,7 @@ from t2f.errors import UserError, require
 from t2f.loggers import go_back
 from t2f.stopping import StopRequest
 from t2f.systems.base import GANSystem
+from t2f.wandb_logger import WandbLogger
 
 
 def fit(trainer: pl.Trainer, system: GANSystem, data: FaceDataModule, checkpoint: Path | None) -> int | None:
@@ -72,6 +73,9 @@ def fit_in_children(
             child.kill()
         raise SystemExit(128 + number)
 
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.ends_with_training = True  # in the children, who are sent a copy
     request = StopRequest()
     request.listen(pass_on=pass_on)
     try:

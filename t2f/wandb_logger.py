@@ -49,6 +49,8 @@ class WandbLogger(Logger):
         self.checkpoints = checkpoints
         self.labels = self.place_in_sweep()  # now: a process that Lightning starts does not know Hydra's job
         self.run: Run | None = None
+        self.ends_with_training = False
+        """Whether another process goes on with the run afterwards, and adds the evaluation."""
 
     @property
     def name(self) -> str:
@@ -124,13 +126,19 @@ class WandbLogger(Logger):
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Keep the checkpoints, also those of a run that failed."""
-        if self.run is None or not self.checkpoints:
+        if self.run is None:
             return
+        if self.checkpoints:
+            self.keep_checkpoints(self.run)
+        if self.ends_with_training:
+            self.run.finish(exit_code=int(status != "success"))
+
+    def keep_checkpoints(self, run: Run) -> None:
         import wandb
 
         # Those named for the images seen are last.ckpt by another name, or older than it.
         named = [file for file in (self.folder / "checkpoints").glob("*.ckpt") if not file.stem.isdigit()]
         for file in sorted(named, key=lambda file: (file.stat().st_mtime, file.stem == "last")):
-            artifact = wandb.Artifact(f"checkpoints-{self.run.id}", type="model")
+            artifact = wandb.Artifact(f"checkpoints-{run.id}", type="model")
             artifact.add_file(str(file))
-            self.run.log_artifact(artifact, aliases=["latest"] if file.stem == "last" else [file.stem])
+            run.log_artifact(artifact, aliases=["latest"] if file.stem == "last" else [file.stem])

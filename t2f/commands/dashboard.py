@@ -57,6 +57,8 @@ def workspace(entity: str, project: str) -> Workspace:
             lines("Discriminator right", "accuracy/real", "accuracy/fake"),
             lines("Gradient norms", "gradient_norm/generator", "gradient_norm/discriminator", log=True),
             panels.LinePlot(title="Gradient penalties", x=CLOCK, metric_regex="penalty/.*", log_y=True),
+            lines("Words told from others'", "loss/contrastive_real", "loss/contrastive_fake"),
+            lines("Attributes told", "loss/attributes_of_pictures", "loss/attributes_of_words"),
             lines("KL of the condition", "loss/kl"),
         ],
         "Growth": [lines("Resolution", "growth/resolution"), lines("Alpha", "growth/alpha")],

@@ -31,7 +31,7 @@ def test_every_panel_is_laid_out_and_shows_what_a_run_logs(tiny: Callable[..., D
         logged = next(csv.reader(file))
     made = workspace("us", "t2f")
     sections = {section.name: section.panels for section in made.sections}
-    assert [len(panels) for panels in sections.values()] == [3, 3, 6, 2, 2, 3]
+    assert [len(panels) for panels in sections.values()] == [3, 3, 8, 2, 2, 3]
     lines = [panel for panels in sections.values() for panel in panels if type(panel).__name__ == "LinePlot"]
     assert {line.x for line in lines} == {"images_seen"}
     shown = {metric for line in lines for metric in line.y}
