@@ -55,7 +55,7 @@ class Sweep(Callback):
                 "error: torchrun would start the whole sweep in each of its processes, and they part at the first job "
                 "that fails: start it with python, and several processes a job with trainer=ddp_spawn."
             )
-        objective = config.hydra.sweeper.get("params", {}).get("objective") or config.objective
+        objective = config.objective or (config.hydra.sweeper.get("params") or {}).get("objective")
         if objective and not config.evaluation and not objective.startswith("images_"):
             raise SystemExit(f"error: objective={objective} is a figure of the evaluation: leave out evaluation=none.")
         if isinstance(config.hydra.sweeper.get("storage"), str):
