@@ -71,6 +71,17 @@ def quiet() -> None:
     torch.set_num_threads(1)  # tests run beside each other
 
 
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A tiny checkpoint."""
+    from train import train
+
+    runs = tmp_path_factory.mktemp("runs")
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        train(compose("train", overrides=[*TINY, f"paths.run={runs}"]))
+    return str(runs / "checkpoints/last.ckpt")
+
+
 @pytest.fixture(autouse=True)
 def no_job_of_an_earlier_test() -> Iterator[None]:
     """Hydra remembers the last one that ran in this process."""

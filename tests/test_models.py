@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands.test_generate import model  # noqa: F401  # a fixture
 from safetensors.torch import load_file, save_file
 
 from t2f import load
@@ -14,12 +13,12 @@ from t2f.models import save_folder
 
 
 @pytest.fixture
-def exported(model: str, tmp_path: Path) -> Path:  # noqa: F811
+def exported(model: str, tmp_path: Path) -> Path:
     save_folder(load(model), tmp_path / "exported")
     return tmp_path / "exported"
 
 
-def test_a_folder_draws_what_its_checkpoint_draws(model: str, exported: Path) -> None:  # noqa: F811
+def test_a_folder_draws_what_its_checkpoint_draws(model: str, exported: Path) -> None:
     assert sorted(file.name for file in exported.iterdir()) == ["config.json", "model.safetensors"]
     before, after = load(model), load(exported)
     noise = before.noise(3, seed=1)
@@ -28,7 +27,7 @@ def test_a_folder_draws_what_its_checkpoint_draws(model: str, exported: Path) ->
     assert before.card == after.card
 
 
-def test_half_precision_draws_nearly_the_same_from_half_the_bytes(model: str, exported: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_half_precision_draws_nearly_the_same_from_half_the_bytes(model: str, exported: Path, tmp_path: Path) -> None:
     save_folder(load(model), tmp_path / "half", half=True)
     sizes = [(folder / "model.safetensors").stat().st_size for folder in (tmp_path / "half", exported)]
     assert sizes[0] < 0.6 * sizes[1]
@@ -37,7 +36,7 @@ def test_half_precision_draws_nearly_the_same_from_half_the_bytes(model: str, ex
     torch.testing.assert_close(half.draw(["a man"] * 4, noise), whole.draw(["a man"] * 4, noise), atol=0.02, rtol=0)
 
 
-def test_three_lines_of_python(model: str) -> None:  # noqa: F811
+def test_three_lines_of_python(model: str) -> None:
     faces = load(model)
     one = faces("a smiling woman")
     assert [face.size for face in one] == [(8, 8)]

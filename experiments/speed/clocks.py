@@ -28,7 +28,7 @@ clock = CLOCKS["wall"]
 
 def read(name: str) -> None:
     """Use this clock from now on: wall, or cpu, the time that this process had, where others use the machine too."""
-    global clock  # noqa: PLW0603
+    global clock  # noqa: PLW0603  # one clock for the whole script, chosen at its start
     clock = CLOCKS[name]
 
 

@@ -28,6 +28,7 @@ import torch
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
+# What follows is found only now, so the imports cannot stand above (E402).
 import clocks  # noqa: E402
 import report  # noqa: E402
 from clocks import CLOCKS, flops_of, in_turn, median_rate, peak_memory, peak_of_device, seconds_of, shares_of  # noqa: E402

@@ -19,15 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import ROOT, TINY
-from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from t2f.commands.demo import demo
 from t2f.commands.page import LARGEST_SEED, MOST, WAITING, Studio
 from t2f.errors import UserError
 from t2f.models import load
-from train import train
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -41,15 +38,6 @@ needs_browser = pytest.mark.skipif(
     reason="a browser is missing: apt-get install chromium and pip install -e '.[test]'",
 )
 MAN, WOMAN = "a man", "a smiling woman"
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A tiny checkpoint."""
-    runs = tmp_path_factory.mktemp("runs")
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        train(compose("train", overrides=[*TINY, f"paths.run={runs}"]))
-    return str(runs / "checkpoints/last.ckpt")
 
 
 @dataclass

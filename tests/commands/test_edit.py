@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands.test_generate import model  # noqa: F401  # a fixture
 from PIL import Image
 
 from t2f.commands.edit import between, edit
@@ -18,7 +17,7 @@ def cell(file: Path, row: int, column: int, top: int = 0) -> bytes:
     return sheet.crop((*place, place[0] + 128, place[1] + 128)).tobytes()
 
 
-def test_a_row_goes_from_one_description_to_the_other_with_one_noise(model: str, tmp_path: Path) -> None:  # noqa: F811
+def test_a_row_goes_from_one_description_to_the_other_with_one_noise(model: str, tmp_path: Path) -> None:
     edit(model, "a man", "a smiling woman", 3, 4, 5, 1.0, tmp_path / "edit.png")
     assert Image.open(tmp_path / "edit.png").width == 4 * 132 + 4
     generate(model, ["a man"], 3, 5, 1.0, tmp_path / "before.png")
@@ -29,13 +28,13 @@ def test_a_row_goes_from_one_description_to_the_other_with_one_noise(model: str,
     assert Image.open(tmp_path / "edit.png").text["Description"] == "a man\na smiling woman"
 
 
-def test_the_words_in_between_are_on_a_straight_line(model: str) -> None:  # noqa: F811
+def test_the_words_in_between_are_on_a_straight_line(model: str) -> None:
     painter = load(model)
     line = between(painter, "a man", "a woman", 5)
     start, end = painter.embed(["a man", "a woman"])
     torch.testing.assert_close(line, torch.stack([start + share / 4 * (end - start) for share in range(5)]))
 
 
-def test_another_kind_of_file_is_refused(model: str, tmp_path: Path) -> None:  # noqa: F811
+def test_another_kind_of_file_is_refused(model: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"must name a \.png file"):
         edit(model, "a man", "a woman", 1, 2, 0, 1.0, tmp_path / "edit.gif")

@@ -5,23 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY
-from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from t2f.commands.cli import run
 from t2f.commands.generate import generate
 from t2f.errors import UserError
-from train import train
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A tiny checkpoint."""
-    runs = tmp_path_factory.mktemp("runs")
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        train(compose("train", overrides=[*TINY, f"paths.run={runs}"]))
-    return str(runs / "checkpoints/last.ckpt")
 
 
 def t2f(*words: str) -> "subprocess.CompletedProcess[str]":

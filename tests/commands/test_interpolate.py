@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands.test_generate import model  # noqa: F401  # a fixture
 from PIL import Image
 
 from t2f.commands.interpolate import interpolate, slerp
@@ -19,7 +18,7 @@ def test_noise_turns_by_equal_angles_and_keeps_its_length() -> None:
     torch.testing.assert_close(slerp(start, end, 1.0), end)
 
 
-def test_a_gif_goes_there_and_back(model: str, tmp_path: Path) -> None:  # noqa: F811
+def test_a_gif_goes_there_and_back(model: str, tmp_path: Path) -> None:
     interpolate(model, "a man", "a woman", 2, 6, 0, 1, 1.0, tmp_path / "faces.gif")
     with Image.open(tmp_path / "faces.gif") as gif:
         assert gif.size == (2 * 132 + 4, 132 + 4)
@@ -33,7 +32,7 @@ def test_a_gif_goes_there_and_back(model: str, tmp_path: Path) -> None:  # noqa:
     assert frames[0] != frames[5]
 
 
-def test_an_mp4_is_one(model: str, tmp_path: Path) -> None:  # noqa: F811
+def test_an_mp4_is_one(model: str, tmp_path: Path) -> None:
     imageio = pytest.importorskip("imageio.v3")
     pytest.importorskip("imageio_ffmpeg")
     interpolate(model, "a man", "a woman", 3, 5, 0, 1, 1.0, tmp_path / "faces.mp4")
@@ -41,6 +40,6 @@ def test_an_mp4_is_one(model: str, tmp_path: Path) -> None:  # noqa: F811
     assert [file.name for file in tmp_path.iterdir()] == ["faces.mp4"]
 
 
-def test_another_kind_of_file_is_refused(model: str, tmp_path: Path) -> None:  # noqa: F811
+def test_another_kind_of_file_is_refused(model: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"must name a \.gif or an \.mp4 file"):
         interpolate(model, "a man", "a woman", 1, 4, 0, None, 1.0, tmp_path / "faces.png")

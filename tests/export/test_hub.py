@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands.test_generate import model  # noqa: F401  # a fixture
 from export.hub_server import Hub, serve
 
 from t2f import load
@@ -30,11 +29,11 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         yield server
 
 
-def write(model: str, out: Path, hub: str | None, private: bool = False) -> None:  # noqa: F811
+def write(model: str, out: Path, hub: str | None, private: bool = False) -> None:
     export(model, out, onnx=False, program=False, half=False, hub=hub, private=private)
 
 
-def test_what_is_uploaded_is_loaded_by_its_name(model: str, hub: Hub, tmp_path: Path) -> None:  # noqa: F811
+def test_what_is_uploaded_is_loaded_by_its_name(model: str, hub: Hub, tmp_path: Path) -> None:
     out = tmp_path / "faces"
     write(model, out, "owner/faces", private=True)
     (out / "secret.txt").write_text("not of the model")
@@ -58,7 +57,7 @@ def test_what_is_uploaded_is_loaded_by_its_name(model: str, hub: Hub, tmp_path: 
     ("repository", "token", "said"), [("other/faces", "token", "403.*rights"), ("owner/faces", "wrong", "401")]
 )
 def test_what_the_hub_refuses_is_written_here_and_told(
-    model: str,  # noqa: F811
+    model: str,
     hub: Hub,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -74,7 +73,7 @@ def test_what_the_hub_refuses_is_written_here_and_told(
 
 
 def test_a_hub_that_is_not_there_is_told(
-    model: str,  # noqa: F811
+    model: str,
     hub: Hub,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -86,7 +85,7 @@ def test_a_hub_that_is_not_there_is_told(
 
 @pytest.mark.parametrize("name", ["faces", "a/b/c", "owner/", "/faces", "owner/fa ces", "../faces", "männer/faces"])
 def test_a_name_that_is_no_repositorys_is_told_before_any_work(
-    model: str,  # noqa: F811
+    model: str,
     hub: Hub,
     tmp_path: Path,
     name: str,
@@ -97,7 +96,7 @@ def test_a_name_that_is_no_repositorys_is_told_before_any_work(
 
 
 def test_who_is_not_logged_in_is_told_before_any_work(
-    model: str,  # noqa: F811
+    model: str,
     hub: Hub,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
