@@ -41,18 +41,19 @@ def disk_errors(what: str) -> Iterator[None]:
 
 def sentence_of(error: BaseException) -> str | None:
     """What to tell the user of an error, or None where only a stack trace can tell."""
-    # Imported here, for the processes that draw faces and for --help to start at once.
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UserError):
+            return str(cause)
+        cause = cause.__cause__ or cause.__context__
+
+    # Imported here, for the processes that draw faces, for --help and for the sentences above to start at once.
     import torch
     from hydra.errors import InstantiationException
     from lightning_fabric.utilities.exceptions import MisconfigurationException
     from omegaconf.errors import OmegaConfBaseException
     from torch.multiprocessing.spawn import ProcessRaisedException
 
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, UserError):
-            return str(cause)
-        cause = cause.__cause__ or cause.__context__
     sentence = None
     if isinstance(error, InstantiationException):
         sentence = " ".join(str(error).split())

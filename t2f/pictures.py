@@ -52,7 +52,7 @@ def captioned_sheet(
     for column, heading in enumerate(headings or []):
         pen.text((CAPTION_WIDTH + column * (face_size + GAP), GAP // 2), heading, fill="gray", font=font)
     for row, caption in enumerate(captions):
-        lines = textwrap.wrap(caption, 34)[: face_size // line_height]
+        lines = textwrap.wrap(caption, 34, max_lines=max(1, face_size // line_height), placeholder=" ...")
         y = top + row * row_height + max(0, (face_size - len(lines) * line_height) // 2)
         pen.multiline_text((GAP * 2, y), "\n".join(lines), fill="black", font=font, spacing=2)
         for column in range(columns):
@@ -73,10 +73,10 @@ def tiled(images: Tensor, columns: int, face_size: int) -> Image.Image:
 
 
 def titled(title: str, picture: Image.Image) -> Image.Image:
-    """The picture with a line of text, cut where it is too long, or more lines of it above."""
+    """The picture with up to four lines of text above."""
     font = ImageFont.load_default(FONT_SIZE)
     letters = max(8, int(picture.width / (FONT_SIZE * 0.55)))
-    lines = textwrap.wrap(title, letters)[:4]
+    lines = textwrap.wrap(title, letters, max_lines=4, placeholder=" ...")
     top = len(lines) * (FONT_SIZE + 4) + 2 * GAP
     whole = Image.new("RGB", (picture.width, picture.height + top), "white")
     ImageDraw.Draw(whole).multiline_text((2 * GAP, GAP), "\n".join(lines), fill="black", font=font, spacing=4)

@@ -301,6 +301,13 @@ def test_a_rate_without_measure_diverges_at_once(tiny: Tiny) -> None:
         train(tiny("model.generator_optimizer.lr=1e30"))
 
 
+def test_a_finished_run_goes_on_with_a_longer_schedule(tiny: Tiny, tmp_path: Path) -> None:
+    train(tiny())
+    figures = train(tiny("resume=true", "growth.images=[48,96]"))
+    assert (figures["images_seen"], figures["images_planned"]) == (144, 144)
+    assert [int(row["images_seen"]) for row in rows(tmp_path / "run")] == list(range(16, 145, 16))
+
+
 def test_the_command_line_says_errors_in_one_sentence(tmp_path: Path) -> None:
     messages = {
         "growth.fade_in=[0,2]": "error: growth.fade_in are shares of a stage",

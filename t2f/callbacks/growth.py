@@ -29,6 +29,14 @@ class Growth(pl.Callback):
                 "as growth=none does."
             )
 
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        assert isinstance(pl_module, GANSystem)
+        # A finished run has seen its last batch; with a longer schedule it has not.
+        finished = pl_module.images_seen >= self.schedule.total_images
+        checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = finished
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GANSystem)
         self.set_position(pl_module)

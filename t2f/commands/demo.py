@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from t2f.commands.generate import tell
+from t2f.commands.generate import by, tell
 from t2f.commands.page import STYLE, Studio, page
 from t2f.errors import UserError
 from t2f.models import load
@@ -53,7 +53,7 @@ def demo(model: str, host: str, port: int) -> None:
         raise UserError(
             f"No page can be served at {host}, port {port}: choose another --port, or a --host of this machine."
         ) from error
-    tell(f"Faces from words, drawn by {model}: {address}\nCtrl-C ends it.")
+    tell(f"Faces from words, drawn by {by(model)}: {address}\nCtrl-C ends it.")
     blocks.block_thread()
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import t2f
 from t2f.errors import UserError, require
-from t2f.models import has_model, load
+from t2f.models import PRETRAINED, has_model, load
 from t2f.painter import understood
 from t2f.pictures import captioned_sheet, save_png, tiled, titled, to_pil, to_uint8
 
@@ -40,7 +40,8 @@ def generate(model: str, descriptions: list[str], count: int, seed: int, truncat
     else:
         save_each(captions, faces, count, settings, out)
     many = "face" if len(faces) == 1 else "faces"
-    tell(f"{len(faces)} {many} of {painter.resolution}x{painter.resolution} pixels written to {out}, by {model}")
+    size = f"{painter.resolution}x{painter.resolution} pixels"
+    tell(f"{len(faces)} {many} of {size} written to {out}, drawn by {by(model)}")
 
 
 def sheet_of(descriptions: Sequence[str], faces: Tensor) -> Image.Image:
@@ -88,6 +89,11 @@ def is_model(words: str) -> bool:
         return (path.is_file() and path.suffix == ".ckpt") or (path.is_dir() and has_model(path))
     except (OSError, ValueError):  # no possible name of a file
         return False
+
+
+def by(model: str) -> str:
+    """The model's name, as a sentence has it."""
+    return "the model that comes with t2f" if model == PRETRAINED else model
 
 
 def note(what: str) -> None:

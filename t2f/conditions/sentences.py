@@ -61,6 +61,16 @@ class Sentences(Conditioner):
         )
 
 
+def listed(words: Sequence[str], most: int = 8, longest: int = 30) -> str:
+    """The words with commas between, for people to read: long ones cut, and of many the first.
+
+    >>> listed(["zwölf", "Boxkämpfer"], most=1)
+    'zwölf and 1 more'
+    """
+    shown = ", ".join(word if len(word) <= longest else f"{word[:longest]}..." for word in words[:most])
+    return shown if len(words) <= most else f"{shown} and {len(words) - most:,} more"
+
+
 def require_captions(faces: Faces) -> None:
     """Raise `UserError` for faces that nobody described."""
     instead = "choose conditioning=attributes" if len(faces.attribute_names) else "write some"
@@ -89,13 +99,14 @@ class Words(Sentences):
         return self.tokenizer(descriptions)
 
     def notes(self, description: str) -> list[str]:
-        unknown = ", ".join(self.tokenizer.unknown_words(description))
-        if unknown and not self.tokenizer.knows_a_word_of(description):
+        unknown = self.tokenizer.unknown_words(description)
+        if not self.tokenizer.knows_a_word_of(description):
+            none_known = f"The model was trained on none of the words of a description ({listed(unknown)})"
             raise UserError(
-                f"The model was trained on none of the words of a description ({unknown}): describe the face in plain "
-                "English, such as 'a smiling woman with red hair'."
+                f"{none_known if unknown else 'A description has no words'}: describe the face in plain English, "
+                "such as 'a smiling woman with red hair'."
             )
-        return [f"not among the words of training, so ignored: {unknown}"] if unknown else []
+        return [f"not among the words of training, so ignored: {listed(unknown)}"] if unknown else []
 
     @property
     def recipe(self) -> str:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from t2f.conditions.base import load_conditioner, save_conditioner
-from t2f.conditions.sentences import Words
+from t2f.conditions.sentences import Words, listed
 from t2f.data.captions import describe
 from t2f.data.faces import Faces
 from t2f.errors import UserError
@@ -116,6 +116,16 @@ def test_words_that_no_caption_had_are_noted(words: Words) -> None:
 def test_a_description_of_unknown_words_only_is_refused(words: Words) -> None:
     with pytest.raises(UserError, match=r"trained on none of the words of a description \(zwölf, Boxkämpfer\)"):
         words.notes("zwölf Boxkämpfer")
+
+
+def test_a_description_without_words_is_refused(words: Words) -> None:
+    with pytest.raises(UserError, match="A description has no words: describe the face"):
+        words.notes("🙂 !?")
+
+
+def test_a_note_stays_short(words: Words) -> None:
+    assert words.notes("a man " + "x" * 1000) == [f"not among the words of training, so ignored: {'x' * 30}..."]
+    assert listed(["x"] * 1008) == "x, x, x, x, x, x, x, x and 1,000 more"
 
 
 def test_an_empty_description_is_refused(words: Words) -> None:
