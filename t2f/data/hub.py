@@ -120,7 +120,7 @@ class Hub(Photographs):
         try:
             datasets = importlib.import_module("datasets")
         except ImportError as error:
-            raise UserError("data=hub needs the library datasets: pip install 't2f[hub]'.") from error
+            raise UserError("data=hub needs the library datasets: pip install -e '.[hub]'.") from error
         path = Path(self.dataset).expanduser()
         try:
             if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():  # written by save_to_disk
