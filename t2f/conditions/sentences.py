@@ -18,6 +18,8 @@ from t2f.data.faces import Faces
 from t2f.errors import UserError, require
 from t2f.text.tokenizer import WordTokenizer
 
+MOST_LISTED, LONGEST_LISTED = 8, 30  # words, letters: what a note repeats of a description
+
 
 class Sentences(Conditioner):
     """What all conditioners on sentences share. A face fits each of its captions."""
@@ -61,14 +63,11 @@ class Sentences(Conditioner):
         )
 
 
-def listed(words: Sequence[str], most: int = 8, longest: int = 30) -> str:
-    """The words with commas between, for people to read: long ones cut, and of many the first.
-
-    >>> listed(["zwölf", "Boxkämpfer"], most=1)
-    'zwölf and 1 more'
-    """
-    shown = ", ".join(word if len(word) <= longest else f"{word[:longest]}..." for word in words[:most])
-    return shown if len(words) <= most else f"{shown} and {len(words) - most:,} more"
+def listed(words: Sequence[str]) -> str:
+    """The words with commas between, for people to read: long ones cut, and of many the first."""
+    first = (word if len(word) <= LONGEST_LISTED else f"{word[:LONGEST_LISTED]}..." for word in words[:MOST_LISTED])
+    more = f" and {len(words) - MOST_LISTED:,} more" if len(words) > MOST_LISTED else ""
+    return ", ".join(first) + more
 
 
 def require_captions(faces: Faces) -> None:
@@ -106,7 +105,11 @@ class Words(Sentences):
                 f"{none_known if unknown else 'A description has no words'}: describe the face in plain English, "
                 "such as 'a smiling woman with red hair'."
             )
-        return [f"not among the words of training, so ignored: {listed(unknown)}"] if unknown else []
+        if not unknown:
+            return []
+        meant = {word: self.tokenizer.nearest(word) for word in unknown[:MOST_LISTED] if len(word) <= LONGEST_LISTED}
+        hints = "".join(f"; for {word}, try {near}" for word, near in meant.items() if near)
+        return [f"not among the words of training, so ignored: {listed(unknown)}{hints}"]
 
     @property
     def recipe(self) -> str:

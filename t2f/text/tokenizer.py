@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
@@ -69,6 +70,10 @@ class WordTokenizer:
     def knows_a_word_of(self, caption: str) -> bool:
         """Whether a training caption had any of a caption's words."""
         return any(token != UNKNOWN_ID for token, _ in self._words(caption))
+
+    def nearest(self, word: str) -> str | None:
+        """The known word that is spelt most like this one, if one nearly is: "mustache" for "moustache"."""
+        return next(iter(get_close_matches(word.lower(), self.tokenizer.get_vocab(), n=1, cutoff=0.8)), None)
 
     def _words(self, caption: str) -> list[tuple[int, str]]:
         encoding = self.tokenizer.encode(caption)

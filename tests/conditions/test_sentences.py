@@ -111,6 +111,9 @@ def test_words_that_no_caption_had_are_noted(words: Words) -> None:
     assert words.notes("a smiling Klingon with a moustache") == [
         "not among the words of training, so ignored: Klingon, moustache"
     ]
+    assert words.notes("a smiling womann") == [
+        "not among the words of training, so ignored: womann; for womann, try woman"
+    ]
 
 
 def test_a_description_of_unknown_words_only_is_refused(words: Words) -> None:
