@@ -73,7 +73,7 @@ class TerminalReport(pl.Callback):
         self.bar.update(self.task, completed=completed, description=where, speed=self.speed, left=left)
         if not self.console.is_terminal and now - self.line_at > SECONDS_BETWEEN_LINES:
             self.line_at = now
-            share = seen / self.schedule.total_images
+            share = completed / self.schedule.total_images
             line = f"{where}  {seen:,} images ({share:.0%})  {self.speed:,.0f} images/s  {left} left"
             self.console.print(line, highlight=False)
 
