@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from t2f.errors import UserError
-from t2f.pictures import captioned_sheet, save_png, save_time_lapse, to_float, to_pil, to_uint8
+from t2f.pictures import captioned_sheet, save_png, save_time_lapse, titled, to_float, to_pil, to_uint8
 
 COLOURS = torch.tensor([[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 99, 199]], dtype=torch.uint8)
 
@@ -114,6 +114,13 @@ def test_a_caption_too_long_for_its_row_stays_within_it() -> None:
     assert ink is not None
     assert ink[2] <= sheet.width - 44
     assert ink[3] <= sheet.height - 44
+
+
+def test_a_title_is_cut_where_it_says_so() -> None:
+    picture = Image.new("RGB", (128, 128))
+    whole, cut, more = (titled("face " * words, picture) for words in (3, 40, 4000))
+    assert whole.height < cut.height == more.height
+    assert cut.tobytes() == more.tobytes() == titled(f"{'face ' * 11}...", picture).tobytes()
 
 
 def test_png_is_saved_whole_without_leftovers(tmp_path: Path) -> None:
