@@ -140,7 +140,7 @@ def write_csv(names: list[str], runs: list[Run], settings: dict[str, list[Any]],
     """A line a run: every setting that differs, every figure in full, and how they were taken."""
     lines = []
     for place, (name, run) in enumerate(zip(names, runs, strict=True)):
-        taken = {key: run.report.get(key) for key in (*ALIKE, "seed")}
+        taken = {key: run.report.get(key) for key in (*ALIKE, "seed", "truncation")}
         values = {setting: of_runs[place] for setting, of_runs in settings.items()}
         known = {"run": name, "folder": run.folder, "images_seen": run.images_seen}
         lines.append(

@@ -31,15 +31,19 @@ class Artist(Protocol):
 
 
 @torch.inference_mode()
-def draw(artist: Artist, conditions: Tensor, seed: int, extractor: FeatureExtractor | None) -> Reading:
+def draw(
+    artist: Artist, conditions: Tensor, seed: int, extractor: FeatureExtractor | None, truncation: float = 1.0
+) -> Reading:
     """Draw one face for each of the conditions (N, ...), and read its features; without extractor, none of them.
+
+    `truncation` scales the noise, as in `Painter.noise`.
 
     They are drawn in blocks, of which each process takes its share, and given to every process. On the same device,
     they are to the last bit those of one process.
 
     Raises `UserError` if a pixel is not finite.
     """
-    noise = torch.randn(len(conditions), artist.noise_dim, generator=torch.Generator().manual_seed(seed))
+    noise = truncation * torch.randn(len(conditions), artist.noise_dim, generator=torch.Generator().manual_seed(seed))
     rank, world_size = place()
     blocks: dict[int, tuple[Tensor, ...]] = {}
     starts = range(rank * BLOCK, len(conditions), world_size * BLOCK)

@@ -37,6 +37,7 @@ class Evaluation:
     `features` makes the extractor; `metrics` compare what it reads off the drawn faces with what it reads off at most
     `real_count` real ones of `reference`; `faithfulness` marks the faces by their words. Real faces are read once, and
     kept in `cache`. Seed and count decide the words, the noise and which real faces: the same ones in every run.
+    `truncation` scales the noise: below 1 faces are more typical, and vary less.
 
     With several processes every one must call it: all draw, the first measures. An evaluation is of one data set.
     """
@@ -51,6 +52,7 @@ class Evaluation:
         features: Callable[[], FeatureExtractor] | None,
         metrics: Mapping[str, Metric],
         faithfulness: Mapping[str, Faithfulness],
+        truncation: float = 1.0,
     ) -> None:
         require(count >= 1, f"evaluation.count is {count}: it must be at least 1.")
         require(real_count >= 2, f"evaluation.real_count is {real_count}: it must be at least 2.")
@@ -58,10 +60,12 @@ class Evaluation:
             reference in ("train", "held_out"),
             f"evaluation.reference is {reference}: choose train or held_out, the real faces to compare with.",
         )
+        require(truncation >= 0, f"evaluation.truncation is {truncation}: it must be 0 or above.")
         self.count = count
         self.real_count = real_count
         self.reference = reference
         self.seed = seed
+        self.truncation = truncation
         self.cache = Path(cache)
         self.metrics = metrics
         self.faithfulness = faithfulness
@@ -79,7 +83,7 @@ class Evaluation:
         exam = conditioner.exam(source.held_out, self.count, self.seed)
         if self.extractor is not None:
             self.extractor.to(artist.device)
-        drawn = draw(artist, conditioner(exam.descriptions), self.seed, self.extractor)
+        drawn = draw(artist, conditioner(exam.descriptions), self.seed, self.extractor, self.truncation)
         if place()[0] > 0:
             return Findings()
         findings = Findings()

@@ -32,6 +32,7 @@ def provenance(
         "real_count": min(evaluation.real_count, len(evaluation.reference_faces(source))),
         "reference": evaluation.reference,
         "seed": evaluation.seed,
+        "truncation": evaluation.truncation,
         "features": extractor.name if extractor else None,
         "resize": extractor.resize if extractor else None,
         "extractor": extractor.checksum()[:12] if extractor else None,

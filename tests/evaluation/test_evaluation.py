@@ -65,6 +65,16 @@ def test_the_same_seed_gives_the_same_figures_to_the_last_bit(tmp_path: Path) ->
     assert one != other
 
 
+def test_truncation_takes_the_variety_away(tmp_path: Path) -> None:
+    spreads = []
+    for truncation in (1.0, 0.5, 0.0):
+        faces = draw(Colours(), torch.ones(BLOCK, 2), 0, None, truncation).images.float()
+        spreads.append(float(faces.std(dim=0).mean()))
+    assert spreads[0] > spreads[1] > spreads[2] == 0
+    whole, half = (evaluation(tmp_path, truncation=t)(Colours(), MadeUp(), conditioner()).flat() for t in (1.0, 0.5))
+    assert whole != half
+
+
 def test_faces_do_not_depend_on_how_many_others_are_drawn() -> None:
     """Their blocks are whole, so networks round them alike."""
     conditions = torch.ones(3 * BLOCK, 2)
@@ -142,6 +152,7 @@ def test_a_metric_of_another_name_bears_the_features_too(tmp_path: Path) -> None
         ({"count": 0}, "evaluation.count is 0"),
         ({"real_count": 1}, "evaluation.real_count is 1"),
         ({"reference": "test"}, "choose train or held_out"),
+        ({"truncation": -0.5}, "evaluation.truncation is -0.5"),
     ],
 )
 def test_wrong_settings_are_refused(tmp_path: Path, changes: dict[str, object], sentence: str) -> None:
