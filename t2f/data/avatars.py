@@ -123,9 +123,9 @@ def sample_face(rng: random.Random) -> tuple[dict[str, int], dict[str, Any]]:
         attributes |= dict.fromkeys(("Long_Hair", "Wavy_Hair", "Straight_Hair"), 0)
     if hat:
         attributes |= dict.fromkeys(("Bald", "Long_Hair", "Wavy_Hair", "Straight_Hair"), -1)
-    if not (beard or mustache):  # which would tell a man, and the hair colour, where the head does not
+    if not (beard or mustache):  # which would tell the hair colour where the head does not
         if hat:
-            attributes |= dict.fromkeys(("Male", *HAIR), -1)
+            attributes |= dict.fromkeys(HAIR, -1)
         elif bald:
             attributes |= dict.fromkeys(HAIR, 0)
 
@@ -156,6 +156,15 @@ def sample_face(rng: random.Random) -> tuple[dict[str, int], dict[str, Any]]:
     return attributes, options
 
 
+def as_seen(face: dict[str, int]) -> dict[str, int]:
+    """What the picture shows of a face's attributes: beneath a hat, only a beard or a mustache tells a man.
+
+    Words may call who wears one a man or a woman all the same.
+    """
+    hidden = face["Wearing_Hat"] and face["No_Beard"] and not face["Mustache"]
+    return face | {"Male": -1} if hidden else face
+
+
 @cache
 def _style() -> Style:
     return Style(json.loads((files("dicebear_styles") / "avataaars.json").read_text(encoding="utf-8")))
@@ -181,7 +190,7 @@ def _draw_faces(
         face, options = sample_face(rng)
         images[row] = draw(options, resolution)
         captions.append([describe(face, rng).text for _ in range(captions_per_face)])
-        attributes[row] = [face[name] for name in ATTRIBUTES]
+        attributes[row] = list(as_seen(face).values())
     return images, captions, attributes
 
 

@@ -8,13 +8,14 @@ however noisy they are: a face labelled bald and black-haired is called bald, ne
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from t2f.data.phrases import CLAIMS, COLOURS, FACIAL_HAIR, SELDOM, USUALLY, Claim
 
 # Raise it with every change to the captions, or to the drawings of `avatars`, so that old caches are left alone.
-RULES = 1
+RULES = 2
 
 MOST = 7  # features in one caption
 
@@ -144,15 +145,23 @@ class Subject:
     nouns: tuple[str, ...]
     pronoun: str
 
+    def named(self) -> Subject:
+        """The subject where "someone" cannot stand."""
+        return replace(self, nouns=tuple(noun for noun in self.nouns if noun != "someone"))
+
 
 MAN = Subject(("man", "man", "guy", "gentleman", "male person"), "he")
 WOMAN = Subject(("woman", "woman", "lady", "female person"), "she")
 PERSON = Subject(("person", "person", "someone"), "they")
 
 
+def _denials_last(words: Sequence[str]) -> list[str]:
+    return sorted(words, key=lambda word: word.startswith(("no ", "not ", "does not ", "do not ")))
+
+
 def _list(words: Sequence[str], conjunction: str = "and") -> str:
     """a, b and c. What is denied comes last: "no glasses and black hair" could be heard as neither."""
-    words = sorted(words, key=lambda word: word.startswith(("no ", "not ", "does not ", "do not ")))
+    words = _denials_last(words)
     return f" {conjunction} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
@@ -236,15 +245,22 @@ def _framed(subject: Subject, features: Sequence[Feature], rng: random.Random) -
 
 def _told(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
     """The man has black hair and a mustache. He wears a hat."""
-    nouns = tuple(noun for noun in subject.nouns if noun != "someone")
     before = features[: rng.randint(0, len(features) - 1)]  # at least one feature is left for the verb
-    noun, rest = _noun(replace(subject, nouns=nouns), before, rng)
+    noun, rest = _noun(subject.named(), before, rng)
     return _clauses(f"{rng.choice(('the', 'this'))} {noun}", subject, [*rest, *features[len(before) :]], rng)
 
 
 def _by_pronoun(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
     """She is pale and has long red hair."""
     return _clauses(subject.pronoun, subject, features, rng)
+
+
+def _terse(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
+    """Smiling woman, long red hair, glasses, no hat. Or without the commas."""
+    noun, rest = _noun(subject.named(), features, rng)
+    bare = [re.sub(r"^an? (?!lot)", "", feature.words) for feature in rest]
+    things = [f"no {words}" if feature.slot == "lack" else words for words, feature in zip(bare, rest, strict=True)]
+    return [rng.choice((", ", " ")).join([noun, *_denials_last(things)])]
 
 
 def _in_two(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
@@ -264,6 +280,7 @@ def _who(subject: Subject, features: Sequence[Feature], rng: random.Random) -> l
 SHAPES: tuple[Callable[[Subject, Sequence[Feature], random.Random], list[str]], ...] = (
     _plain,
     _framed,
+    _terse,
     _told,
     _by_pronoun,
     _in_two,

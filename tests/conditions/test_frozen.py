@@ -187,7 +187,7 @@ def test_a_missing_library_is_told(missing: str, monkeypatch: pytest.MonkeyPatch
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(UserError, match=r"pip install 't2f\[text\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[text\]'"):
         load_encoder(PACKAGED)
 
 

@@ -195,7 +195,7 @@ def test_a_bad_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 def test_without_the_library_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(UserError, match=r"^data=hub needs the library datasets: pip install 't2f\[hub\]'\.$"):
+    with pytest.raises(UserError, match=r"^data=hub needs the library datasets: pip install -e '\.\[hub\]'\.$"):
         _ = source(tmp_path).listing
 
 

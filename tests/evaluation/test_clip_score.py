@@ -111,5 +111,5 @@ def test_a_missing_library_is_told(sitting: Sitting, monkeypatch: pytest.MonkeyP
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(UserError, match=r"pip install 't2f\[text\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[text\]'"):
         ClipFaithfulness("someone/clip")(sitting)
