@@ -7,6 +7,7 @@ takes to draw, and a model card, `README.md`.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from t2f.checkpoint import find_checkpoint
 from t2f.errors import UserError, require
 from t2f.files import whole_file
 from t2f.painter import Painter
+from t2f.runs import REPORTS
 
 PRETRAINED = "pretrained"
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
@@ -26,7 +28,8 @@ def load(model: str | Path = PRETRAINED, device: str | torch.device = "cpu") -> 
     """What draws faces from descriptions; see `Painter`.
 
     `model`: "pretrained", which comes with t2f and draws cartoon faces; or a .ckpt file, a run's folder, a folder that
-    `t2f export` wrote, or OWNER/NAME on the Hugging Face Hub. Nothing of a file is run as code.
+    `t2f export` wrote, or OWNER/NAME on the Hugging Face Hub, of a certain revision by OWNER/NAME@REVISION. Nothing of
+    a file is run as code.
 
     Raises `UserError` where there is no such model.
     """
@@ -44,16 +47,27 @@ def load_anywhere(model: str) -> Painter:
 def find(model: str) -> Path:
     """The folder of safetensors or the checkpoint that a user may call so."""
     path = Path(__file__).parent / "pretrained" if model == PRETRAINED else Path(model)
-    if (path / WEIGHTS).is_file() or (path / CONFIG).is_file():
+    try:
+        exported, there = is_exported(path), path.exists()
+    except (OSError, ValueError) as error:
+        raise UserError(f"No file or folder can be named {model[:40]}...: name a model.") from error
+    if exported:
         return path
-    if path.exists() or path.suffix == ".ckpt" or model.count("/") != 1 or model.startswith((".", "~")):
+    on_the_hub = re.fullmatch(r"([\w-][\w.-]*)/[\w-][\w.-]*(@[\w./-]+)?", model, re.ASCII)
+    if there or path.suffix == ".ckpt" or on_the_hub is None or Path(on_the_hub[1]).is_dir():
         return find_checkpoint(path)
     return download(model)
 
 
-def has_model(folder: Path) -> bool:
-    """Whether a folder holds an exported model, or a run's checkpoint somewhere in it."""
-    return (folder / WEIGHTS).is_file() or next(folder.rglob("last.ckpt"), None) is not None
+def is_exported(folder: Path) -> bool:
+    """Whether this is a folder that `save_folder` wrote, whole or not."""
+    return (folder / WEIGHTS).is_file() or (folder / CONFIG).is_file()
+
+
+def holds_model(folder: Path) -> bool:
+    """Whether this is an exported model, a run, or a folder of runs; disks are not searched."""
+    places = ("", "checkpoints/", "*/checkpoints/", "*/*/checkpoints/")
+    return is_exported(folder) or any(next(folder.glob(f"{place}last.ckpt"), None) is not None for place in places)
 
 
 def load_folder(folder: Path) -> Painter:
@@ -84,18 +98,20 @@ def save_folder(painter: Painter, folder: Path, half: bool = False) -> None:
         config_side.write_text(config, encoding="utf-8")
 
 
-def download(repository: str) -> Path:
-    """The folder of a model on the Hugging Face Hub, kept in the Hub's own cache."""
+def download(model: str) -> Path:
+    """The folder of OWNER/NAME, or OWNER/NAME@REVISION, on the Hugging Face Hub, kept in the Hub's own cache."""
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
     except ModuleNotFoundError as error:
         raise UserError(
-            f"There is no file or folder {repository}; for a model of that name on the Hugging Face Hub, install "
+            f"There is no file or folder {model}; for a model of that name on the Hugging Face Hub, install "
             "pip install -e '.[hub]'."
         ) from error
+    repository, _, revision = model.partition("@")
     try:
-        return Path(snapshot_download(repository, allow_patterns=[WEIGHTS, CONFIG, CARD]))
+        files = [WEIGHTS, CONFIG, CARD, REPORTS[0]]
+        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=files))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise UserError(f"There is no file or folder {repository}, nor can it be had from the Hub: {reason}") from error
+        raise UserError(f"There is no file or folder {model}, nor can it be had from the Hub: {reason}") from error

