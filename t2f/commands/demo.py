@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
-
+from t2f.commands.gate import Gate
 from t2f.commands.generate import by, named, tell
 from t2f.commands.page import STYLE, Studio, page
 from t2f.errors import UserError
 from t2f.models import load
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
-LARGEST_REQUEST = 64 * 1024
-# What the page itself asks its server for.
-OPEN = {
-    "GET": r"/|/config|/theme\.css|/favicon\.ico|/(static|assets)/.+"
-    r"|/gradio_api/(startup-events|theme\.css|queue/data|heartbeat/\w+)",
-    "POST": r"/gradio_api/queue/join",
-}
 
 
 def demo(model: str, host: str, port: int) -> None:
@@ -54,34 +39,3 @@ def demo(model: str, host: str, port: int) -> None:
         ) from error
     tell(f"Faces from words, drawn by {by(model)}: {address}\nCtrl-C ends it.")
     blocks.block_thread()
-
-
-class Gate:
-    """Lets through what the page needs; to all else there is no answer.
-
-    Gradio's server can do more than this page asks of it: serve files, take uploads, fetch other addresses. What is
-    closed here needs no trust in how well it is guarded there.
-    """
-
-    def __init__(self, app: Callable[[Message, Receive, Send], Awaitable[None]]) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        status = 200 if scope["type"] == "lifespan" else refusal(scope)
-        if status == 200:
-            await self.app(scope, receive, send)
-        else:
-            await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
-            await send({"type": "http.response.body"})
-
-
-def refusal(scope: Message) -> int:
-    """The HTTP status by which a request is refused, or 200."""
-    method = "GET" if scope.get("method") == "HEAD" else scope.get("method", "")
-    if ".." in scope["path"] or not re.fullmatch(OPEN.get(method, "(?!)"), scope["path"]):
-        return 404
-    headers = dict(scope["headers"])
-    length = headers.get(b"content-length", b"0")
-    if b"transfer-encoding" in headers or not length.isdigit():
-        return 411
-    return 200 if int(length) <= LARGEST_REQUEST else 413

@@ -22,6 +22,7 @@ import pytest
 from PIL import Image
 
 from t2f.commands.demo import demo
+from t2f.commands.gate import MOST_UNREAD
 from t2f.commands.page import LARGEST_SEED, MOST, WAITING, Studio
 from t2f.errors import UserError
 from t2f.models import load
@@ -250,10 +251,26 @@ def test_three_visitors_who_click_twenty_times_each_see_their_own_faces(browser:
 def test_a_flood_of_requests_is_turned_away_and_passes(server: Server) -> None:
     data = [MAN, "", 0, MOST, 0, 1]
     with ThreadPoolExecutor(16) as many:
-        answers = list(many.map(lambda _: server.join(data, "flood"), range(6 * WAITING)))
+        answers = list(many.map(lambda number: server.join(data, f"flood{number}"), range(6 * WAITING)))
     assert set(answers) == {200, 503}
-    assert b"data:image/png" in server.ask("GET", "/gradio_api/queue/data?session_hash=flood")[1]
+    for number in (number for number, status in enumerate(answers) if status == 200):
+        assert b"data:image/png" in server.ask("GET", f"/gradio_api/queue/data?session_hash=flood{number}")[1]
     assert b"data:image/png" in server.answer(data)
+
+
+@needs_gradio
+def test_who_fetches_nothing_is_not_drawn_for_without_end(server: Server) -> None:
+    data = [MAN, "", 0, 1, 0, 1]
+    assert [server.join(data, "hoarder") for _ in range(MOST_UNREAD + 2)] == [200] * MOST_UNREAD + [429] * 2
+    told = server.ask("GET", "/gradio_api/queue/data?session_hash=hoarder")[1]
+    assert told.count(b"data:image/png") == 2 * MOST_UNREAD  # a face, and the sheet to keep
+    assert server.join(data, "hoarder") == 200
+    for visitor in ("", "a b", "a" * 65, "../x", 5, None, ["a"]):
+        assert server.join(data, visitor) == 400  # type: ignore[arg-type]
+    for question in ("", "?session_hash=", "?session_hash=..%2f", "?session_hash=a&session_hash=b"):
+        assert server.ask("GET", f"/gradio_api/queue/data{question}") == (400, b"")
+    for body in (b"", b"{", b"[]", b"[" * 50_000):
+        assert server.ask("POST", "/gradio_api/queue/join", body)[0] == 400
 
 
 @needs_gradio
