@@ -1,5 +1,6 @@
 """The model that comes with t2f."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,38 @@ def test_complexion_is_what_the_words_say(painter: Painter, who: str) -> None:
     pale, dark = faces(painter, f"a pale {who}"), faces(painter, f"a dark-skinned {who}")
     face = (0.45, 0.7), (0.35, 0.65)
     assert ((part(pale, *face) - part(dark, *face)).mean(dim=0) > 40).all()
+
+
+@pytest.mark.parametrize(
+    "words", ["a bald man with a red beard and sunglasses", "a bald man with a beard", "a woman with a hat"]
+)
+def test_a_description_needs_no_full_stop(painter: Painter, words: str) -> None:
+    assert torch.equal(faces(painter, words), faces(painter, f"{words}."))
+
+
+def test_its_report_is_of_its_weights(painter: Painter) -> None:
+    report = json.loads((FOLDER / "report.json").read_text(encoding="utf-8"))
+    assert report["images_seen"] == painter.images_seen
+    figures = {row["name"]: row for row in report["table"]}
+    assert figures["attribute_accuracy"]["drawn"] >= 0.95 * figures["attribute_accuracy"]["real"]
+
+
+@pytest.mark.parametrize(
+    ("words", "meaning", "opposite"),
+    [
+        ("a person who is not wearing a hat", "a person without a hat", "a person with a hat"),
+        ("a man not wearing a hat", "a man without a hat", "a man with a hat"),
+        ("a woman with a hat", "a person with a hat", "a woman without a hat"),
+        ("a woman not wearing glasses", "a woman without glasses", "a woman with glasses"),
+        ("a man with no hair", "a bald man", "a man with black hair"),
+        ("a man with a moustache", "a man with a mustache", "a man with no mustache"),
+        ("bald man, beard, sunglasses", "a bald man with a beard and sunglasses", "a man with hair and glasses"),
+    ],
+)
+def test_other_words_mean_the_same(painter: Painter, words: str, meaning: str, opposite: str) -> None:
+    """The mean face of some words is nearer to that of their meaning than to that of its opposite, by far."""
+    face, same, other = (faces(painter, each, 48).mean(dim=0) for each in (words, meaning, opposite))
+    assert (face - same).norm() < 0.5 * (face - other).norm()
 
 
 def test_hair_has_the_colour_that_the_words_say(painter: Painter) -> None:

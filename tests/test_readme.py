@@ -205,11 +205,19 @@ def test_every_value_of_every_config_group_is_in_the_table() -> None:
         assert set(re.findall(r"`(\w+)`", row)) == there
 
 
-def test_what_the_readme_links_exists() -> None:
+def test_the_lines_of_python_draw_a_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (lines,) = re.findall(r"```python\n(from t2f import load\n.*?)```", README, flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(lines, {})
+    assert Image.open("face.png").size == (64, 64)
+
+
+def test_what_the_pages_link_exists() -> None:
     headings = {line.strip("# ").lower().replace(" ", "-") for line in README.splitlines() if line.startswith("#")}
     assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= headings
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+    for page in (ROOT / "README.md", *(ROOT / "experiments").rglob("*.md")):
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), (page, target)
 
 
 @pytest.mark.parametrize("command", commands("own"))

@@ -21,6 +21,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from t2f import load
+
 HERE = Path(__file__).parent
 CLICKS = 30
 VISITS = 5
@@ -101,10 +103,11 @@ def main() -> None:
         versions = {"chromium": browser.version, **{name: version(name) for name in ("gradio", "torch")}}
         browser.close()
     machine = f"1 thread of {os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}"
-    results = {"model": Path(model).name, "machine": machine, "versions": versions, "seconds": seconds}
+    seen = load(model).images_seen
+    results = {"model": Path(model).name, "images seen": seen, "machine": machine, "versions": versions, "seconds": seconds}
     (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     lines = [
-        f"Written by `experiments/demo/measure.py` on {date.today()}; model `{Path(model).name}`; {machine}; "
+        f"Written by `experiments/demo/measure.py` on {date.today()}; model `{Path(model).name}` after {seen:,} images; {machine}; "
         f"{', '.join(f'{name} {number}' for name, number in versions.items())}. Seconds, as a browser on the same "
         "machine sees them.",
         "",

@@ -4,6 +4,7 @@ python experiments/generation/measure.py [--model MODEL] [--hostile 10000]
 """
 
 import argparse
+import io
 import itertools
 import json
 import os
@@ -12,21 +13,25 @@ import random
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
 from t2f import load
+from t2f.commands.generate import generate
 from t2f.data.captions import describe
 from t2f.errors import UserError
-from t2f.painter import Painter, understood
+from t2f.painter import understood
 
 HERE = Path(__file__).parent
 LOADING = """
@@ -84,8 +89,12 @@ def kinds(rng: random.Random) -> dict[str, Callable[[], str]]:
     }
 
 
-def draw_hostile(painter: Painter, count: int, seed: int) -> dict[str, Any]:
-    """`count` captions of all kinds, in batches of 100: how many were drawn, refused in a sentence, or worse."""
+def draw_hostile(model: str, count: int, seed: int) -> dict[str, Any]:
+    """`count` captions of all kinds, 100 at a time by `t2f generate`: how many were drawn, refused, or worse.
+
+    A PNG has no room for what is no number, so the pixels are looked at again before they are rounded.
+    """
+    painter = load(model)
     rng = random.Random(seed)
     ways = kinds(rng)
     ends = dict.fromkeys(ENDS, 0)
@@ -102,12 +111,21 @@ def draw_hostile(painter: Painter, count: int, seed: int) -> dict[str, Any]:
                 ends[REFUSED] += 1
                 refused[kind] += 1
         begin = time.perf_counter()
-        images = painter.draw(captions, painter.noise(len(captions), seed + start)) if captions else torch.zeros(0)
+        pictures = generated(model, captions, seed + start)
         worst = max(worst, time.perf_counter() - begin)
-        finite = images.isfinite().flatten(1).all(dim=1) if captions else torch.zeros(0, dtype=torch.bool)
+        assert pictures == [(painter.resolution, painter.resolution)] * len(captions)
+        finite = painter.draw(captions, painter.noise(len(captions), seed + start)).isfinite().flatten(1).all(dim=1)
         ends[DRAWN] += int(finite.sum())
         ends[NOT_FINITE] += int((~finite).sum())
     return {"captions": count, "seed": seed, **ends, "refused by kind": dict(refused), "slowest 100, seconds": worst}
+
+
+def generated(model: str, captions: list[str], seed: int) -> list[tuple[int, int]]:
+    """The sizes of the files that `t2f generate` writes for captions, one each."""
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        generate(model, captions, 1, seed, 1.0, Path(folder) / "faces")
+        files = sorted((Path(folder) / "faces").iterdir())
+        return [Image.open(file).convert("RGB").size for file in files]
 
 
 def seconds(task: Callable[[], object], rounds: int) -> dict[str, float]:
@@ -143,10 +161,11 @@ def main() -> None:
     painter = load(asked.model)
     captions = [f"a {first} {who} with {hair} hair" for first, who, hair in itertools.product(FIRST, WHO, HAIR)]
     drawing = seconds(lambda: painter(captions), 15)
-    hostile = draw_hostile(painter, asked.hostile, asked.seed)
+    hostile = draw_hostile(asked.model, asked.hostile, asked.seed)
     results = {
         "model": asked.model,
         "resolution": painter.resolution,
+        "images seen": painter.images_seen,
         "starting": starting,
         "64 faces of 64 captions": drawing,
         "hostile": hostile,
@@ -155,7 +174,7 @@ def main() -> None:
     page = [
         f"Written by `experiments/generation/measure.py` on {date.today()}; {torch.get_num_threads()} threads, "
         f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}; torch {version('torch')}. Model: "
-        f"{asked.model}, {painter.resolution} pixels.",
+        f"{asked.model}, {painter.resolution} pixels, after {painter.images_seen:,} images.",
         "",
         "| what | seconds, median | rounds |",
         "|---|---:|---:|",
