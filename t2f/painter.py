@@ -65,11 +65,11 @@ class Painter:
     def from_card(cls, card: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path) -> Painter:
         """The model that `card` tells of. Raises `UserError` if these weights, from `path`, are not its own."""
         try:
-            # Without memory of their own until the weights are theirs: sizes are at a file's word.
-            with torch.device("meta"):
-                networks = build_networks(OmegaConf.to_container(OmegaConf.create(card["config"])))
-            own = {name: value.clone(memory_format=torch.contiguous_format) for name, value in weights.items()}
-            networks.load_state_dict(own, assign=True)
+            config = OmegaConf.to_container(OmegaConf.create(card["config"]))
+            with torch.device("meta"):  # where sizes, which are at a file's word, take no memory
+                build_networks(config).load_state_dict(weights, assign=True)
+            networks = build_networks(config)
+            networks.load_state_dict(weights)
             conditioner = load_conditioner(card["conditioner"])
             resolution, alpha, images_seen = (card[name] for name in ("resolution", "alpha", "images_seen"))
             if not (type(resolution) is type(images_seen) is int and isinstance(alpha, int | float)):

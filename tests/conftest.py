@@ -9,6 +9,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
+from serving import Server, served
 
 from t2f.config import quiet_libraries, register_resolvers
 
@@ -80,6 +81,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         train(compose("train", overrides=[*TINY, f"paths.run={runs}"]))
     return str(runs / "checkpoints/last.ckpt")
+
+
+@pytest.fixture(scope="module")
+def server(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The page of a tiny model."""
+    pytest.importorskip("gradio", reason="gradio is missing: pip install -e '.[demo]'")
+    with served(model, tmp_path_factory.mktemp("gradio")) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

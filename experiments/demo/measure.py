@@ -104,12 +104,18 @@ def main() -> None:
         browser.close()
     machine = f"1 thread of {os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}"
     seen = load(model).images_seen
-    results = {"model": Path(model).name, "images seen": seen, "machine": machine, "versions": versions, "seconds": seconds}
+    results = {
+        "model": Path(model).name,
+        "images seen": seen,
+        "machine": machine,
+        "versions": versions,
+        "seconds": seconds,
+    }
     (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     lines = [
-        f"Written by `experiments/demo/measure.py` on {date.today()}; model `{Path(model).name}` after {seen:,} images; {machine}; "
-        f"{', '.join(f'{name} {number}' for name, number in versions.items())}. Seconds, as a browser on the same "
-        "machine sees them.",
+        f"Written by `experiments/demo/measure.py` on {date.today()}; model `{Path(model).name}` after {seen:,} "
+        f"images; {machine}; {', '.join(f'{name} {number}' for name, number in versions.items())}. Seconds, as a "
+        "browser on the same machine sees them.",
         "",
         "| | N | median | slowest |",
         "|---|---:|---:|---:|",
