@@ -54,8 +54,13 @@ def find(model: str) -> Path:
     if exported:
         return path
     on_the_hub = re.fullmatch(r"([\w-][\w.-]*)/[\w-][\w.-]*(@[\w./-]+)?", model, re.ASCII)
-    if there or path.suffix == ".ckpt" or on_the_hub is None or Path(on_the_hub[1]).is_dir():
+    if there or path.suffix == ".ckpt" or on_the_hub is None:
         return find_checkpoint(path)
+    owner, revision = on_the_hub[1], on_the_hub[2]
+    require(
+        revision is not None or not Path(owner).is_dir(),
+        f"There is no {path.name} in the folder {owner}; for the Hub's model of that name, write {model}@main.",
+    )
     return download(model)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml  # type: ignore[import-untyped]
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from PIL import Image
@@ -65,7 +66,7 @@ class Painter:
     def from_card(cls, card: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path) -> Painter:
         """The model that `card` tells of. Raises `UserError` if these weights, from `path`, are not its own."""
         try:
-            config = OmegaConf.to_container(OmegaConf.create(card["config"]))
+            config = OmegaConf.to_container(OmegaConf.create(without_aliases(card["config"])))
             with torch.device("meta"):  # where sizes, which are at a file's word, take no memory
                 build_networks(config).load_state_dict(weights, assign=True)
             networks = build_networks(config)
@@ -73,7 +74,10 @@ class Painter:
             conditioner = load_conditioner(card["conditioner"])
             resolution, alpha, images_seen = (card[name] for name in ("resolution", "alpha", "images_seen"))
             if not (type(resolution) is type(images_seen) is int and isinstance(alpha, int | float)):
-                raise ValueError(f"resolution {resolution!r}, alpha {alpha!r} and images_seen {images_seen!r} are none")
+                raise ValueError(
+                    "resolution and images_seen must be whole numbers and alpha a number, but are "
+                    f"{resolution!r}, {images_seen!r} and {alpha!r}"
+                )
             painter = cls(networks.eval(), conditioner, resolution, alpha, images_seen, card["config"])
             face = painter.draw([conditioner.example], painter.noise(1, seed=0))
             if face.shape[-1] != painter.resolution or not 0 <= painter.alpha <= 1:
@@ -117,6 +121,7 @@ class Painter:
 
         `truncation` scales it: below 1, faces are nearer to the most typical one of their description, at 0 that one.
         """
+        require(0 <= seed <= LARGEST_SEED, f"The seed is {seed}: it must be from 0 to {LARGEST_SEED}.")
         generator = torch.Generator().manual_seed(seed)
         return truncation * torch.stack([torch.randn(self.noise_dim, generator=generator) for _ in range(count)])
 
@@ -149,7 +154,6 @@ class Painter:
         descriptions = understood([descriptions] if isinstance(descriptions, str) else descriptions, self.conditioner)
         require(bool(descriptions), "There is no description to draw: give at least one.")
         require(count >= 1, f"count is {count}: it must be at least 1.")
-        require(0 <= seed <= LARGEST_SEED, f"seed is {seed}: it must be from 0 to {LARGEST_SEED}.")
         captions = [description for description in descriptions for _ in range(count)]
         faces = self.draw(captions, self.noise(count, seed, truncation).repeat(len(descriptions), 1))
         return [to_pil(face) for face in to_uint8(faces)]
@@ -171,6 +175,13 @@ def understood(
         for note in conditioner.notes(description):
             tell(note)
     return descriptions
+
+
+def without_aliases(config: str) -> str:
+    """A config as it is, if its YAML repeats nothing by reference: a few lines could be a thousand million values."""
+    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(config, Loader=yaml.CSafeLoader)):
+        raise ValueError("its config has YAML aliases, which t2f never writes")
+    return config
 
 
 def build_networks(config: Any) -> ConditionalGenerator:

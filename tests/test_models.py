@@ -86,6 +86,29 @@ def test_a_strangers_config_calls_nothing_but_our_networks(exported: Path) -> No
         load(exported)
 
 
+def test_a_tokenizer_is_taken_by_its_words_alone(exported: Path) -> None:
+    """Rules for texts could double a description without end."""
+    card = json.loads((exported / "config.json").read_text())
+    tokenizer = json.loads(card["conditioner"]["tokenizer"])
+    double = {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 1000}
+    tokenizer["normalizer"]["normalizers"] += 10 * [double]
+    wrong = {**card, "conditioner": {**card["conditioner"], "tokenizer": json.dumps(tokenizer)}}
+    (exported / "config.json").write_text(json.dumps(wrong))
+    assert len(load(exported)("a bald man with a beard")) == 1
+    wrong["conditioner"]["max_tokens"] = 5_000_000
+    (exported / "config.json").write_text(json.dumps(wrong))
+    with pytest.raises(UserError, match="max_tokens is 5000000: it must be from 1 to 10,000"):
+        load(exported)
+
+
+def test_a_config_that_repeats_itself_by_reference_is_refused(exported: Path) -> None:
+    card = json.loads((exported / "config.json").read_text())
+    card["config"] += "a: &a [1, 1]\nb: &b [*a, *a]\nc: [*b, *b]\n"
+    (exported / "config.json").write_text(json.dumps(card))
+    with pytest.raises(UserError, match="its config has YAML aliases"):
+        load(exported)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -127,7 +150,7 @@ def test_weights_that_are_not_numbers_are_refused(exported: Path) -> None:
         ("no/such/folder", "There is no file or folder no/such/folder"),
         ("none.ckpt", "There is no file or folder none.ckpt"),
         ("./none/here", "There is no file or folder none/here"),
-        ("runs/mistyped", "There is no file or folder runs/mistyped: give"),  # and the Hub is not asked
+        ("runs/mistyped", "There is no mistyped in the folder runs; for the Hub's model"),  # which is not asked
         ("x" * 5000, "No file or folder can be named xxxx"),
     ],
 )

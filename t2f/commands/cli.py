@@ -26,8 +26,7 @@ Model = Annotated[
     str,
     typer.Option(help="A .ckpt file, a run, an exported folder, or OWNER/NAME on the Hub; else the one that t2f has."),
 ]
-LARGEST_SEED = 2**63 - 1
-Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="The same seed draws the same faces.")]
+Seed = Annotated[int, typer.Option(min=0, help="The same seed draws the same faces.")]
 Truncation = Annotated[float, typer.Option(min=0, max=2, help="Below 1: nearer to a description's most typical face.")]
 
 
@@ -71,9 +70,7 @@ def interpolate(
     count: Annotated[int, typer.Option(min=1, max=16, help="Faces side by side.")] = 4,
     frames: Annotated[int, typer.Option(min=2, max=500, help="Frames from start to end.")] = 24,
     seed: Seed = 0,
-    to_seed: Annotated[
-        int | None, typer.Option(min=0, max=LARGEST_SEED, help="The seed at the end, if persons change too.")
-    ] = None,
+    to_seed: Annotated[int | None, typer.Option(min=0, help="The seed at the end, for the persons to change.")] = None,
     truncation: Truncation = 1.0,
     out: Annotated[Path, typer.Option(help="The .gif or .mp4 to write.")] = Path("faces.gif"),
 ) -> None:
@@ -103,7 +100,7 @@ def evaluate(
         typer.Argument(help="Settings of conf/evaluate.yaml, as features=inception or data.folder=/where/celeba/is."),
     ] = None,
     count: Annotated[int | None, typer.Option(min=4, help="Faces to draw: evaluation.count.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, max=LARGEST_SEED, help="The same gives the same figures.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same figures.")] = None,
     out: Annotated[Path | None, typer.Option(help="The folder for report.md and .json; else the run's.")] = None,
 ) -> None:
     """Measure how near a model's faces are to real ones, and whether they have what the words ask for."""
@@ -121,7 +118,7 @@ def compare(
         list[str] | None, typer.Option(help="A description to draw, repeated for more; else those of held-out faces.")
     ] = None,
     count: Annotated[int, typer.Option(min=1, max=100, help="Faces for each description and run.")] = 4,
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="All draw by the same noise, this seed's.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="All runs draw by the same noise, this seed's.")] = 0,
     out: Annotated[Path, typer.Option(help="The folder for compare.csv and compare.png.")] = Path(),
 ) -> None:
     """Show several runs side by side: their settings, their figures, their faces."""

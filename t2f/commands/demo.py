@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from t2f.commands.gate import Gate
+from t2f.commands.gate import MOST_VISITORS, Gate
 from t2f.commands.generate import by, named, tell
 from t2f.commands.page import STYLE, Studio, page
 from t2f.errors import UserError
@@ -37,5 +37,7 @@ def demo(model: str, host: str, port: int) -> None:
         raise UserError(
             f"No page can be served at {host}, port {port}: choose another --port, or a --host of this machine."
         ) from error
+    # Gradio's own is 2,000, of whom each may leave faces that are never fetched.
+    blocks._queue.pending_messages_per_session.max_size = MOST_VISITORS
     tell(f"Faces from words, drawn by {by(model)}: {address}\nCtrl-C ends it.")
     blocks.block_thread()

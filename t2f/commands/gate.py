@@ -14,6 +14,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 LARGEST_REQUEST = 64 * 1024
 MOST_UNREAD = 8
+MOST_VISITORS = 100
 JOIN, DATA = "/gradio_api/queue/join", "/gradio_api/queue/data"
 # What the page itself asks its server for.
 OPEN = {
@@ -30,7 +31,8 @@ class Gate:
 
     Gradio's server can do more than this page asks of it: serve files, take uploads, fetch other addresses. What is
     closed here needs no trust in how well it is guarded there. It also keeps a visitor's faces until they are fetched:
-    who asks for more than `MOST_UNREAD` times without that is turned away.
+    who asks for more than `MOST_UNREAD` times without that is turned away. A visitor is whatever name a browser gives
+    itself, so no more than `MOST_VISITORS` are remembered.
     """
 
     def __init__(self, app: Callable[[Message, Receive, Send], Awaitable[None]]) -> None:
@@ -63,6 +65,8 @@ class Gate:
         if self.unread[visitor] >= MOST_UNREAD:
             return await refuse(429, send)
         self.unread[visitor] += 1
+        if len(self.unread) > MOST_VISITORS:
+            del self.unread[next(iter(self.unread))]
         read: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def again() -> Message:
@@ -70,7 +74,7 @@ class Gate:
 
         async def told(message: Message) -> None:
             if message.get("status", 200) != 200:  # such as that the queue is full
-                self.unread[visitor] -= 1
+                self.forget(visitor, 1)
             await send(message)
 
         await self.app(scope, again, told)
@@ -78,15 +82,20 @@ class Gate:
     async def fetch(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass a visitor's faces on, and count them as they go."""
         visitor = visitor_of(scope)
+        if visitor not in self.unread:
+            return await refuse(404, send)
 
         async def counted(message: Message) -> None:
             await send(message)
-            self.unread[visitor] -= message.get("body", b"").count(COMPLETED)
+            self.forget(visitor, message.get("body", b"").count(COMPLETED))
 
-        try:
-            await self.app(scope, receive, counted)
-        finally:
-            del self.unread[visitor]  # Gradio drops what a visitor who left has not fetched
+        await self.app(scope, receive, counted)
+
+    def forget(self, visitor: str, count: int) -> None:
+        """So many drawings no longer wait for a visitor."""
+        self.unread[visitor] -= count
+        if self.unread[visitor] <= 0:
+            del self.unread[visitor]
 
 
 async def refuse(status: int, send: Send) -> None:
@@ -99,6 +108,8 @@ def refusal(scope: Message) -> int:
     """The HTTP status by which a request is refused, or 200."""
     method = "GET" if scope.get("method") == "HEAD" else scope.get("method", "")
     if ".." in scope["path"] or not re.fullmatch(OPEN.get(method, "(?!)"), scope["path"]):
+        return 404
+    if scope["path"] == DATA and scope["method"] == "HEAD":
         return 404
     if scope["path"] == DATA and not visitor_of(scope):
         return 400

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -143,9 +144,8 @@ def load_encoder(name: str, setting: str = "text.conditioner.name", fetch: bool 
     Unless told to `fetch` it, only what is on this machine is looked at.
     Raises `UserError` if the library is missing, or the model neither here nor on the hub; `setting` is what names it.
     """
-    require(
-        not name.startswith(("//", "\\\\")), f"The sentence encoder {name} is on another machine: copy it to this one."
-    )
+    elsewhere = PureWindowsPath(name).drive.startswith("\\\\")
+    require(not elsewhere, f"The sentence encoder {name} is on another machine: copy it to this one.")
     with _quiet(), torch.random.fork_rng(devices=[]):
         try:
             from sentence_transformers import SentenceTransformer
@@ -173,10 +173,10 @@ def load_encoder(name: str, setting: str = "text.conditioner.name", fetch: bool 
                 raise UserError(
                     f"The folder {name} holds no sentence encoder that sentence-transformers can load ({reason})."
                 ) from error
-            if not fetch:
+            if not fetch and re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name, re.ASCII):
                 raise UserError(
                     f"The model's sentence encoder, {name}, is not on this machine, and is not downloaded at a model's "
-                    f"word: put its folder there, or, if you trust its owner, run hf download {name}."
+                    f"word: if you trust its owner, run hf download {name}."
                 ) from error
             raise UserError(
                 f"The sentence encoder {name} was found neither as a folder, nor on the Hugging Face hub or among what "

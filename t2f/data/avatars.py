@@ -190,7 +190,7 @@ def _draw_faces(
         face, options = sample_face(rng)
         images[row] = draw(options, resolution)
         captions.append([describe(face, rng).text for _ in range(captions_per_face)])
-        attributes[row] = list(as_seen(face).values())
+        attributes[row] = [as_seen(face)[name] for name in ATTRIBUTES]
     return images, captions, attributes
 
 

@@ -150,8 +150,9 @@ class GANSystem(pl.LightningModule):
         saved = checkpoint[CHECKPOINT_KEY]
         if saved.get("conditioner") != self.card["conditioner"]:
             raise UserError(
-                "The checkpoint was trained on other captions or labels than this run's: resume with the data, text "
-                "and conditioning settings it had."
+                "The checkpoint was trained on other captions or labels than this run's, or by another version of t2f, "
+                "which makes or reads captions otherwise: resume with the data, text and conditioning settings it had, "
+                "and the version."
             )
         expected = {name: tuple(value.shape) for name, value in self.state_dict().items()}
         found = {name: tuple(value.shape) for name, value in checkpoint["state_dict"].items()}

@@ -10,6 +10,8 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from t2f.errors import require
 
+MOST_LAYERS = 16
+
 
 class LSTMEncoder(nn.Module):
     """Token ids (B, L), 0 for padding -> embeddings (B, hidden_dim): the top layer's state at the last word.
@@ -31,6 +33,7 @@ class LSTMEncoder(nn.Module):
             f"text.encoder.hidden_dim={hidden_dim} is odd, but text.encoder.bidirectional=true gives half of it to "
             "each direction: choose an even number.",
         )
+        require(1 <= layers <= MOST_LAYERS, f"text.encoder.layers={layers} must be from 1 to {MOST_LAYERS}.")
         self.words = nn.Embedding(vocabulary, word_dim, padding_idx=0)
         self.lstm = nn.LSTM(
             word_dim,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
@@ -13,19 +14,37 @@ from t2f.errors import UserError, require
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 PAD_ID, UNKNOWN_ID = 0, 1
-# The punctuation and the space at the end; nothing where there is none.
-ENDING = r"(?<![\s\p{P}])[\s\p{P}]*\z"
+# What is neither letter nor number at the end (blanks, punctuation, emoji with what varies their looks, control
+# characters), or the end itself. Marks are left, since they end words of many scripts.
+NO_WORD = r"[\s\p{P}\p{S}\p{C}\x{FE0E}\x{FE0F}]"
+ENDING = rf"(?<!{NO_WORD}){NO_WORD}*\z"
+LONGEST = 10_000  # tokens
+
+
+def normalizing(one_ending: bool) -> list[normalizers.Normalizer]:
+    """What is done to a caption, in order."""
+    ending = [normalizers.Replace(Regex(ENDING), " .")] if one_ending else []
+    return [normalizers.NFKC(), normalizers.Lowercase(), *ending]
+
+
+def prepare(tokenizer: Tokenizer, one_ending: bool) -> None:
+    """Set how a caption is made into words."""
+    tokenizer.normalizer = normalizers.Sequence(normalizing(one_ending))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
 
 
 class WordTokenizer:
     """Words of the training captions, lower-cased, the most frequent `vocabulary` of them.
 
-    Padding has id 0, unknown words id 1. Rows are `max_tokens` long; longer captions are cut. Whatever ends a caption,
-    if anything, is read as one full stop: those of training mostly end in one, and what people type mostly in none.
+    Padding has id 0, unknown words id 1. Rows are `max_tokens` long; longer captions are cut. However else a
+    caption ends, it is read as ending in one full stop: those of training mostly do, and what people type mostly not.
     """
 
     def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:
-        require(max_tokens >= 1, f"text.conditioner.max_tokens is {max_tokens}: it must be at least 1.")
+        require(
+            1 <= max_tokens <= LONGEST,
+            f"text.conditioner.max_tokens is {max_tokens}: it must be from 1 to {LONGEST:,}.",
+        )
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
         # A caption that spells a special token means its letters.
@@ -37,17 +56,22 @@ class WordTokenizer:
     def train(cls, captions: Iterable[str], vocabulary: int, max_tokens: int) -> WordTokenizer:
         """Learn the words of `captions`."""
         tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
-        one_ending = normalizers.Replace(Regex(ENDING), ".")
-        tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase(), one_ending])
-        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        prepare(tokenizer, one_ending=True)
         trainer = trainers.WordLevelTrainer(vocab_size=vocabulary, special_tokens=[PAD, UNKNOWN], show_progress=False)
         tokenizer.train_from_iterator(captions, trainer)
         return cls(tokenizer, max_tokens)
 
     @classmethod
     def from_json(cls, text: str, max_tokens: int) -> WordTokenizer:
-        """The tokenizer that `to_json` wrote."""
-        return cls(Tokenizer.from_str(text), max_tokens)
+        """The tokenizer that `to_json` wrote, or an older one, which reads a caption's end as it is written.
+
+        Of the text, which anyone may have written, only the words are taken.
+        """
+        saved = json.loads(text)
+        tokenizer = Tokenizer(models.WordLevel(saved["model"]["vocab"], unk_token=UNKNOWN))
+        tokenizer.add_special_tokens([PAD, UNKNOWN])
+        prepare(tokenizer, one_ending=len(saved["normalizer"]["normalizers"]) == len(normalizing(one_ending=True)))
+        return cls(tokenizer, max_tokens)
 
     def to_json(self) -> str:
         return str(self.tokenizer.to_str())

@@ -1,11 +1,12 @@
 """The page's server as strangers may call it."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from serving import Server
 
-from t2f.commands.gate import MOST_UNREAD
+from t2f.commands.gate import MOST_UNREAD, MOST_VISITORS
 from t2f.commands.page import MOST, WAITING
 
 MAN = "a man"
@@ -23,10 +24,29 @@ def test_a_flood_of_requests_is_turned_away_and_passes(server: Server) -> None:
 
 def test_who_fetches_nothing_is_not_drawn_for_without_end(server: Server) -> None:
     data = [MAN, "", 0, 1, 0, 1]
+    faces = "/gradio_api/queue/data?session_hash=hoarder"
     assert [server.join(data, "hoarder") for _ in range(MOST_UNREAD + 2)] == [200] * MOST_UNREAD + [429] * 2
-    told = server.ask("GET", "/gradio_api/queue/data?session_hash=hoarder")[1]
+    assert server.ask("HEAD", faces) == (404, b"")
+    assert server.join(data, "hoarder") == 429
+    told = server.ask("GET", faces)[1]
     assert told.count(b"data:image/png") == 2 * MOST_UNREAD  # a face, and the sheet to keep
     assert server.join(data, "hoarder") == 200
+    assert b"data:image/png" in server.ask("GET", faces)[1]
+
+
+def test_faces_are_kept_for_a_number_of_visitors_at_most(server: Server) -> None:
+    data = [MAN, "", 0, 1, 0, 1]
+    assert server.join(data, "first") == 200
+    for number in range(MOST_VISITORS):
+        while (status := server.join(data, f"after{number}")) == 503:  # the queue is full for a moment
+            time.sleep(0.05)
+        assert status == 200
+    assert b"data:image/png" in server.ask("GET", f"/gradio_api/queue/data?session_hash=after{number}")[1]
+    assert server.ask("GET", "/gradio_api/queue/data?session_hash=first") == (404, b"")
+
+
+def test_what_is_no_visitor_is_refused(server: Server) -> None:
+    data = [MAN, "", 0, 1, 0, 1]
     for visitor in ("", "a b", "a" * 65, "../x", 5, None, ["a"]):
         assert server.join(data, visitor) == 400
     for question in ("", "?session_hash=", "?session_hash=..%2f", "?session_hash=a&session_hash=b"):

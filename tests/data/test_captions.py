@@ -78,7 +78,7 @@ MEANINGS = {
     r"\b(young|youthful)\b": {"Young": 1},
     r"\b(pale|fair)\b": {"Pale_Skin": 1, "Dark_Skin": 0},
     r"\bdark(-skinned| skin)\b": {"Dark_Skin": 1, "Pale_Skin": 0},
-    r"\b(?<!no )(?<!a )mous?tache\b(?<!or a mustache)": {"Mustache": 1},
+    r"\b(with|has|have|and) a mous?tache\b": {"Mustache": 1},
     r"\bno mous?tache\b": {"Mustache": 0},
 }
 

@@ -16,7 +16,7 @@ PLACES = ["above", "below"]
 SENTENCES = [f"a {colour} face that is bright {place}" for colour in COLOURS for place in PLACES]
 
 
-def make_faces(seed: int, count: int = 96) -> Faces:
+def make_faces(seed: int, count: int = 192) -> Faces:
     """Noise of a colour and with a bright half, and a sentence that says which."""
     rng = np.random.default_rng(seed)
     kinds = rng.integers(0, 6, count)

@@ -4,6 +4,7 @@ import torch
 from t2f.errors import UserError
 from t2f.text.tokenizer import WordTokenizer
 
+ODD = ["~", " $", "\u2764\ufe0f", "\U0001f600", "\u200b.", "\x00", " \U0001f469\u200d\U0001f4bb!"]
 CAPTIONS = ["A smiling woman with red hair.", "A man with a beard, smiling.", "The man has red hair"]
 
 
@@ -42,7 +43,9 @@ def test_words_come_in_order_with_punctuation_apart(tokenizer: WordTokenizer) ->
     assert words(tokenizer, "The man, smiling. Red hair!") == ["the", "man", ",", "smiling", ".", "red", "hair", "."]
 
 
-@pytest.mark.parametrize("ending", ["", ".", " .", "!", "...", "?!", ",", ")", " \n", "\u3002", "\u2026", "." * 9999])
+@pytest.mark.parametrize(
+    "ending", ["", ".", " .", "!", "...", "?!", ",", ")", " \n", "\u3002", "\u2026", "." * 9999, *ODD]
+)
 def test_however_a_description_ends_it_is_read_the_same(tokenizer: WordTokenizer, ending: str) -> None:
     """Captions of training end in a full stop, at which the LSTM is read; what people type does mostly not."""
     assert words(tokenizer, f"a man, smiling{ending}") == ["a", "man", ",", "smiling", "."]
