@@ -43,7 +43,10 @@ def export(model: str, out: Path, onnx: bool, program: bool, half: bool, hub: st
     painter.config = without_places(painter.config)
     encoder = getattr(painter.conditioner, "name", "")
     if is_place(encoder):
-        note(f"the model names its sentence encoder by the folder {encoder}, which others will not have")
+        note(
+            f"the model names its sentence encoder by its folder on this machine, {encoder}: that is written into what "
+            "others get, and they will not have it"
+        )
     report = report_of(place if place.is_dir() else run_folder(place), painter.images_seen)
     with disk_errors(f"the model in {out}"):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +120,7 @@ def shortened(value: Any) -> Any:
 
 def is_place(text: str) -> bool:
     """Whether a text is a path that tells of a machine: absolute, on any system, or from a home or a folder above."""
-    return re.match(r"/|~|\.\.|\\|[A-Za-z]:[\\/]", text) is not None
+    return re.match(r"/|~|\.\.|\\|\$|%|file:|[A-Za-z]:\S", text) is not None
 
 
 def last_name(path: str) -> str:

@@ -43,13 +43,18 @@ def trace(painter: Painter) -> ExportedProgram:
     inputs = some_inputs(painter, count=3, length=7)
     drawing = Drawing(painter).eval().requires_grad_(False)
     try:
-        return torch.export.export(drawing, inputs, dynamic_shapes=free_sizes(painter))
+        program = torch.export.export(drawing, inputs, dynamic_shapes=free_sizes(painter))
     except Exception as error:  # networks of one's own can be anything
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UserError(
             f"torch.export cannot follow these networks ({reason}): leave out --onnx and --program, or change what it "
             "names, often a Python number of the batch's size."
         ) from error
+    for module in program.graph_module.modules():
+        if isinstance(module, torch.fx.GraphModule):
+            for node in module.graph.nodes:
+                node.meta.pop("stack_trace", None)  # which names this machine's folders
+    return program
 
 
 def free_sizes(painter: Painter) -> tuple[dict[int, Dim], dict[int, Dim]]:
