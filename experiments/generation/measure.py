@@ -110,6 +110,8 @@ def draw_hostile(model: str, count: int, seed: int) -> dict[str, Any]:
             except UserError:
                 ends[REFUSED] += 1
                 refused[kind] += 1
+        if not captions:
+            continue
         begin = time.perf_counter()
         pictures = generated(model, captions, seed + start)
         worst = max(worst, time.perf_counter() - begin)
