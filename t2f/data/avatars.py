@@ -157,10 +157,7 @@ def sample_face(rng: random.Random) -> tuple[dict[str, int], dict[str, Any]]:
 
 
 def as_seen(face: dict[str, int]) -> dict[str, int]:
-    """What the picture shows of a face's attributes: beneath a hat, only a beard or a mustache tells a man.
-
-    Words may call who wears one a man or a woman all the same.
-    """
+    """What the picture shows of a face's attributes: beneath a hat, only a beard or a mustache tells a man."""
     hidden = face["Wearing_Hat"] and face["No_Beard"] and not face["Mustache"]
     return face | {"Male": -1} if hidden else face
 
@@ -178,6 +175,15 @@ def draw(options: dict[str, Any], resolution: int) -> Images:
         return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
 
 
+def caption(face: dict[str, int], rng: random.Random) -> str:
+    """A description of a face. Who wears a hat is called a man or a woman only where the hat is spoken of.
+
+    Else "a woman" would be drawn with a hat as well as without one.
+    """
+    told = describe(face, rng)
+    return told.text if "Wearing_Hat" in told.asked else describe(as_seen(face), rng).text
+
+
 def _draw_faces(
     indices: range, resolution: int, captions_per_face: int, seed: int
 ) -> tuple[Images, list[list[str]], Attributes]:
@@ -189,7 +195,7 @@ def _draw_faces(
         rng = random.Random(f"{seed} {index}")
         face, options = sample_face(rng)
         images[row] = draw(options, resolution)
-        captions.append([describe(face, rng).text for _ in range(captions_per_face)])
+        captions.append([caption(face, rng) for _ in range(captions_per_face)])
         attributes[row] = [as_seen(face)[name] for name in ATTRIBUTES]
     return images, captions, attributes
 

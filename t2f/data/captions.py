@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from t2f.data.phrases import CLAIMS, COLOURS, FACIAL_HAIR, SELDOM, USUALLY, Claim
 
 # Raise it with every change to the captions, or to the drawings of `avatars`, so that old caches are left alone.
-RULES = 2
+RULES = 3
 
 MOST = 7  # features in one caption
 

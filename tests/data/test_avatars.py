@@ -7,12 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from t2f.data.avatars import ATTRIBUTES, HAIR, HATS, Avatars, as_seen, draw, sample_face
+from t2f.data.avatars import ATTRIBUTES, HAIR, HATS, Avatars, as_seen, caption, draw, sample_face
 from t2f.data.captions import RULES, describe
 from t2f.data.faces import fingerprint
 from t2f.errors import UserError
 
 FACES = [sample_face(random.Random(i)) for i in range(4000)]
+NOUNS = {"woman": {"woman", "lady", "female", "she"}, "man": {"man", "guy", "gentleman", "male", "he"}}
 HIDDEN_HAIR = ("Bald", "Long_Hair", "Wavy_Hair", "Straight_Hair")
 
 
@@ -72,7 +73,7 @@ def test_the_key_of_the_cache_stays_as_it_was() -> None:
     known = {"dicebear-core": "10.7.0", "dicebear-styles": "10.6.0", "resvg-py": "0.5.0"}
     assert avatars.settings["rules"] == RULES
     assert avatars.settings.pop("libraries").keys() == known.keys()
-    assert fingerprint(avatars.settings | {"libraries": known}) == "206eb5c25228"
+    assert fingerprint(avatars.settings | {"libraries": known}) == "4c9a65310be0"
 
 
 def test_pictures_are_mirrored_only_if_asked_which_needs_no_other_cache(tmp_path: Path) -> None:
@@ -147,12 +148,16 @@ def test_shares(name: str, share: float) -> None:
     assert abs(np.mean([face[name] for face, _ in FACES]) - share) < 0.04
 
 
-def test_who_wears_a_hat_is_called_a_man_or_a_woman_and_labelled_neither(avatars: Avatars) -> None:
-    faces = small(avatars.folder.parent).faces
-    unseen = np.flatnonzero(faces.attributes[:, ATTRIBUTES.index("Male")] == -1)
-    words = " ".join(text.lower() for face in unseen for text in faces.captions[face])
-    assert re.search(r"\bwoman|lady|female", words)
-    assert re.search(r"\bman|guy|gentleman|\bmale", words)
+def test_who_wears_a_hat_is_called_a_man_or_a_woman_only_where_the_hat_is_spoken_of() -> None:
+    sexes = {"woman": 0, "man": 0}
+    for i, (face, _) in enumerate(FACES):
+        words = set(re.findall(r"[a-z-]+", caption(face, random.Random(i)).lower()))
+        called = [sex for sex, nouns in NOUNS.items() if nouns & words]
+        if called and as_seen(face)["Male"] == -1:
+            assert "hat" in words
+            assert called == ["man" if face["Male"] else "woman"]
+            sexes[called[0]] += 1
+    assert min(sexes.values()) > 50
 
 
 def test_captions_say_nothing_hidden_and_nothing_false() -> None:
