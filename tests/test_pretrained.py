@@ -74,7 +74,7 @@ def test_its_report_is_of_its_weights(painter: Painter) -> None:
         ("a person who is not wearing a hat", "a person without a hat", "a person with a hat"),
         ("a man not wearing a hat", "a man without a hat", "a man with a hat"),
         ("a woman with a hat", "a person with a hat", "a woman without a hat"),
-        ("a woman not wearing glasses", "a woman without glasses", "a woman with glasses"),
+        ("a man not wearing glasses", "a man without glasses", "a man with glasses"),
         ("a man with no hair", "a bald man", "a man with black hair"),
         ("a man with a moustache", "a man with a mustache", "a man with no mustache"),
         ("bald man, beard, sunglasses", "a bald man with a beard and sunglasses", "a man with hair and glasses"),

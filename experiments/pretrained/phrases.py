@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import date
 from pathlib import Path
 
 import torch
@@ -23,6 +24,8 @@ HERE = Path(__file__).parent
 COUNT, SEED = 200, 1
 WOMAN, MAN = {"Male": 0}, {"Male": 1}
 PHRASES: dict[str, dict[str, int]] = {
+    "a woman": WOMAN | {"Wearing_Hat": 0},
+    "a man": MAN | {"Wearing_Hat": 0},
     "a bald man with a red beard and sunglasses": MAN | {"Bald": 1, "No_Beard": 0, "Sunglasses": 1},
     "a bald man with a beard": MAN | {"Bald": 1, "No_Beard": 0},
     "bald man, beard, glasses": MAN | {"Bald": 1, "No_Beard": 0, "Eyeglasses": 1},
@@ -42,6 +45,7 @@ PHRASES: dict[str, dict[str, int]] = {
     "a man with a hat": {"Wearing_Hat": 1},
     "a woman with a hat": {"Wearing_Hat": 1},
     "a person who wears a hat": {"Wearing_Hat": 1},
+    "a person": {"Wearing_Hat": 0},
     "a smiling person with a hat and glasses": {"Smiling": 1, "Wearing_Hat": 1, "Eyeglasses": 1},
     "a man without a hat": MAN | {"Wearing_Hat": 0},
     "a man not wearing a hat": MAN | {"Wearing_Hat": 0},
@@ -75,8 +79,8 @@ def main() -> None:
         read = reader.read(to_uint8(painter.draw([phrase] * COUNT, noise)))
         results[phrase] = {"right": right(read, list(data.train.attribute_names), asked), "note": "; ".join(notes)}
     lines = [
-        f"Written by `experiments/pretrained/phrases.py`: {COUNT} faces for each, seed {SEED}, after "
-        f"{painter.images_seen:,} images. The least is the attribute most often missed.",
+        f"Written by `experiments/pretrained/phrases.py` on {date.today()}: {COUNT} faces for each, seed {SEED}, after "
+        f"{painter.images_seen:,} images. The least is the attribute most often missed. Nobody who says less means a hat.",
         "",
         "| typed | all as asked | the least | told |",
         "|---|---:|---|---|",
