@@ -80,7 +80,8 @@ def main() -> None:
         results[phrase] = {"right": right(read, list(data.train.attribute_names), asked), "note": "; ".join(notes)}
     lines = [
         f"Written by `experiments/pretrained/phrases.py` on {date.today()}: {COUNT} faces for each, seed {SEED}, after "
-        f"{painter.images_seen:,} images. The least is the attribute most often missed. Nobody who says less means a hat.",
+        f"{painter.images_seen:,} images. The least is the attribute most often missed. Nobody who says less means a "
+        "hat.",
         "",
         "| typed | all as asked | the least | told |",
         "|---|---:|---|---|",
