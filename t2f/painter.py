@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from t2f.conditions.base import Conditioner, load_conditioner, save_conditioner
@@ -67,7 +68,7 @@ class Painter:
         """The model that `card` tells of. Raises `UserError` if these weights, from `path`, are not its own."""
         try:
             config = OmegaConf.to_container(OmegaConf.create(without_aliases(card["config"])))
-            with torch.device("meta"):  # where sizes, which are at a file's word, take no memory
+            with torch.device("meta"), Undrawn():  # where sizes, which are at a file's word, take no memory
                 build_networks(config).load_state_dict(weights, assign=True)
             networks = build_networks(config)
             networks.load_state_dict(weights)
@@ -175,6 +176,17 @@ def understood(
         for note in conditioner.notes(description):
             tell(note)
     return descriptions
+
+
+class Undrawn(TorchFunctionMode):
+    """Leaves weights as they are allocated: to draw them on the meta device, torch would import for a second."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.randn, torch.rand):
+            func = torch.empty
+        elif getattr(func, "__name__", "") in ("normal_", "uniform_", "zero_", "fill_"):
+            return args[0] if args else None
+        return func(*args, **(kwargs or {}))
 
 
 def without_aliases(config: str) -> str:
