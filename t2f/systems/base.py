@@ -64,9 +64,10 @@ class GANSystem(pl.LightningModule):
         """Conditions (B, ...), uint8 images (B, 3, R, R) -> how real and fitting the discriminator finds them: (B,)."""
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        torch.manual_seed(step_seed(self.seed, self.images_seen))
+        seed_for_step(step_seed(self.seed, self.images_seen), self.device)
         self.set_learning_rates()
-        report = self.train_on(batch, self.images_seen // self.position.batch_size)
+        with casting_once(self.device.type):
+            report = self.train_on(batch, self.images_seen // self.position.batch_size)
         for name, value in report.items():
             self._sums[name] = self._sums.get(name, 0) + value.detach().float()
             self._counts[name] += 1
@@ -171,6 +172,23 @@ class GANSystem(pl.LightningModule):
 def step_seed(seed: int, images_seen: int) -> int:
     """A 64-bit seed for one step; a stream of its own for each."""
     return int.from_bytes(hashlib.blake2b(f"{seed} {images_seen}".encode(), digest_size=8).digest(), "big")
+
+
+def seed_for_step(seed: int, device: torch.device) -> None:
+    """What torch.manual_seed does for this device; for absent ones it notes the stack, a millisecond each time."""
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)
+
+
+def casting_once(device: str) -> torch.autocast:
+    """The precision of the run, in which what learns is cast once for all passes of a step; Lightning casts for each.
+
+    A network that learns in the midst of a step must be frozen when it is passed again, as the discriminator is: what
+    is frozen is not kept.
+    """
+    dtype = torch.get_autocast_dtype(device)
+    return torch.autocast(device, dtype, enabled=torch.is_autocast_enabled(device), cache_enabled=True)
 
 
 @torch.no_grad()
