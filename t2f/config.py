@@ -15,6 +15,11 @@ from t2f.processes import launch_name
 from t2f.resume import AUTO, run_to_resume
 
 
+def precision_for(asked: str | int, accelerator: str) -> str | int:
+    """Lightning's precision that was asked for, or of `auto` the one that suits the device."""
+    return fast_precision(accelerator) if asked == "auto" else asked
+
+
 def fast_precision(accelerator: str) -> str:
     """Lightning's precision for the device that will train: bf16 where its arithmetic is fast, else float32."""
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
@@ -57,6 +62,6 @@ def quiet_libraries() -> None:
 
 def register_resolvers() -> None:
     """Make `${t2f.precision:...}`, `${t2f.run_folder:...}` and `${t2f.launch:}` known to OmegaConf."""
-    OmegaConf.register_new_resolver("t2f.precision", fast_precision, replace=True)
+    OmegaConf.register_new_resolver("t2f.precision", precision_for, replace=True)
     OmegaConf.register_new_resolver("t2f.run_folder", run_folder, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("t2f.launch", launch_name, use_cache=True, replace=True)

@@ -61,6 +61,9 @@ def sentence_of(error: BaseException) -> str | None:
         sentence = str(error).strip().partition("\n")[0]
     elif type(error).__module__.startswith("wandb."):
         sentence = f"Weights & Biases: {str(error).rstrip('.')}; or set WANDB_MODE=offline, which needs no account."
+    elif type(error).__module__.startswith(("torch._inductor.", "torch._dynamo.")):
+        why = str(error).strip().partition("\n")[0]
+        sentence = f"The networks cannot be compiled here ({why}): train with compile=false graphs=false."
     elif isinstance(error, torch.OutOfMemoryError):
         sentence = "The device's memory is full: lower growth.batch_sizes or model.networks.generator.channels."
     elif isinstance(error, ProcessRaisedException) and USER_ERROR in str(error):  # what the process would have printed

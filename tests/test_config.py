@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from t2f.config import fast_precision, run_folder
+from t2f.config import fast_precision, precision_for, run_folder
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,13 @@ def test_bf16_on_gpus_from_ampere_on(
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
     assert fast_precision("auto") == precision
     assert fast_precision("gpu") == precision
+
+
+def test_precision_is_what_was_asked_for_or_of_auto_what_suits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    assert precision_for("auto", "cpu") == "bf16-mixed"
+    assert precision_for("32-true", "cpu") == "32-true"
+    assert precision_for(16, "cpu") == 16
 
 
 def test_each_run_has_a_folder_of_its_own(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import errno
 
 import pytest
+from torch._inductor.exc import InvalidCxxCompiler
 
 from t2f.errors import UserError, disk_errors, one_sentence_errors
 
@@ -55,6 +56,14 @@ def test_other_errors_keep_their_traceback(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(ZeroDivisionError), one_sentence_errors():
         _ = 1 / 0
     assert capsys.readouterr().err == ""
+
+
+def test_a_missing_compiler_ends_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), one_sentence_errors():
+        raise InvalidCxxCompiler
+    told = capsys.readouterr().err.strip()
+    assert told.startswith("error: The networks cannot be compiled here (No working C++ compiler found")
+    assert told.endswith("): train with compile=false graphs=false.")
 
 
 def test_without_an_error_nothing_happens(capsys: pytest.CaptureFixture[str]) -> None:

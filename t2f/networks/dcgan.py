@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from t2f.errors import require
 from t2f.networks.diffaugment import DiffAugment
-from t2f.networks.interfaces import Discriminator, Generator
+from t2f.networks.interfaces import Alpha, Discriminator, Generator
 
 
 def initialize(module: nn.Module) -> None:
@@ -66,9 +66,9 @@ class DCGANGenerator(Generator):
         self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(widths[-1], 3, 4, 2, 1), nn.Tanh())
         self.apply(initialize)
 
-    def forward(self, condition: Tensor, noise: Tensor, resolution: int, alpha: float) -> Tensor:
+    def forward(self, condition: Tensor, noise: Tensor, resolution: int, alpha: Alpha) -> Tensor:
         parts = [self.from_noise(noise[:, :, None, None]), self.from_condition(condition[:, :, None, None])]
-        image: Tensor = self.layers(torch.cat(parts, dim=1).contiguous(memory_format=torch.channels_last))
+        image: Tensor = self.layers(torch.cat(parts, dim=1).contiguous(memory_format=self.memory_format))
         return image
 
 
@@ -93,9 +93,9 @@ class DCGANDiscriminator(Discriminator):
     def picture(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
         return F.avg_pool2d(images, images.shape[-1] // resolution)
 
-    def see(self, picture: Tensor, resolution: int, alpha: float) -> Tensor:
+    def see(self, picture: Tensor, resolution: int, alpha: Alpha) -> Tensor:
         image = self.augment(picture)
-        return F.leaky_relu(self.from_image(image.contiguous(memory_format=torch.channels_last)), 0.2)
+        return F.leaky_relu(self.from_image(image.contiguous(memory_format=self.memory_format)), 0.2)
 
     def judge(self, seen: Tensor, embedding: Tensor) -> Tensor:
         told = F.leaky_relu(convolve_constant(self.from_embedding, embedding, seen.shape[-1]), 0.2)

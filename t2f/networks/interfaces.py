@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+import torch
 from torch import Tensor, nn
+
+Alpha = float | Tensor
+"""How much the newest layers count: 1 where they are no longer new, else a number below 1, or a tensor () of it, as
+compiled code needs it, which would be made anew for each number."""
 
 
 class Generator(nn.Module):
@@ -19,8 +24,11 @@ class Generator(nn.Module):
     grows: bool
     """Whether it can also draw at lower resolutions than its last."""
 
+    memory_format: torch.memory_format = torch.channels_last
+    """How maps are laid out, within."""
+
     @abstractmethod
-    def forward(self, condition: Tensor, noise: Tensor, resolution: int, alpha: float) -> Tensor:
+    def forward(self, condition: Tensor, noise: Tensor, resolution: int, alpha: Alpha) -> Tensor:
         """(B, condition_dim), (B, noise_dim) -> picture; its newest layers count `alpha`."""
 
     def image(self, picture: Tensor) -> Tensor:
@@ -40,6 +48,9 @@ class Discriminator(nn.Module):
     compares: bool = False
     """Whether it can compare all pictures of a batch with all its words."""
 
+    memory_format: torch.memory_format = torch.channels_last
+    """How maps are laid out, within."""
+
     classes: int | None = None
     """How many attributes it learns to tell, 0 where the data know none; None if it cannot."""
 
@@ -48,7 +59,7 @@ class Discriminator(nn.Module):
         """Real images (B, 3, R, R), R a multiple of the resolution, as pictures like the generator's of now."""
 
     @abstractmethod
-    def see(self, picture: Tensor, resolution: int, alpha: float) -> Tensor:
+    def see(self, picture: Tensor, resolution: int, alpha: Alpha) -> Tensor:
         """The part that needs no words: picture -> features (B, ...)."""
 
     @abstractmethod
@@ -67,5 +78,5 @@ class Discriminator(nn.Module):
         """Which attributes pictures show, and words (N, E) tell of: logits (B, classes) and (N, classes)."""
         raise NotImplementedError
 
-    def forward(self, picture: Tensor, embedding: Tensor, resolution: int, alpha: float) -> Tensor:
+    def forward(self, picture: Tensor, embedding: Tensor, resolution: int, alpha: Alpha) -> Tensor:
         return self.judge(self.see(picture, resolution, alpha), embedding)

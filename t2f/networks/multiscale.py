@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2f.networks.diffaugment import DiffAugment
-from t2f.networks.interfaces import Discriminator
+from t2f.networks.interfaces import Alpha, Discriminator
 from t2f.networks.layers import EqualizedConv2d
 from t2f.networks.matching import MatchingHead
 from t2f.networks.progressive import DiscriminatorBlock, ProgressiveGenerator, resolution_of
@@ -30,12 +30,14 @@ def flatten_pyramid(images: Sequence[Tensor]) -> Tensor:
     return torch.cat([image.flatten(1) for image in images], dim=1)
 
 
-def unflatten_pyramid(pyramid: Tensor, scales: int) -> list[Tensor]:
-    """(B, P) -> images (B, 3, 4, 4), (B, 3, 8, 8), ..., channels last."""
+def unflatten_pyramid(
+    pyramid: Tensor, scales: int, memory_format: torch.memory_format = torch.channels_last
+) -> list[Tensor]:
+    """(B, P) -> images (B, 3, 4, 4), (B, 3, 8, 8), ..."""
     sizes = [resolution_of(scale + 1) for scale in range(scales)]
     parts = pyramid.split([3 * size**2 for size in sizes], dim=1)
     images = [part.unflatten(1, (3, size, size)) for part, size in zip(parts, sizes, strict=True)]
-    return [image.contiguous(memory_format=torch.channels_last) for image in images]
+    return [image.contiguous(memory_format=memory_format) for image in images]
 
 
 class MultiScaleGenerator(ProgressiveGenerator):
@@ -43,8 +45,8 @@ class MultiScaleGenerator(ProgressiveGenerator):
 
     grows = False
 
-    def forward(self, condition: Tensor, noise: Tensor, resolution: int, alpha: float) -> Tensor:
-        x = self.start(torch.cat([condition, noise], dim=1))
+    def forward(self, condition: Tensor, noise: Tensor, resolution: int, alpha: Alpha) -> Tensor:
+        x = self.start(torch.cat([condition, noise], dim=1), self.memory_format)
         images = [self.to_rgb[0](x)]
         for block, to_rgb in zip(self.blocks, self.to_rgb[1:], strict=True):
             x = block(x)
@@ -52,7 +54,7 @@ class MultiScaleGenerator(ProgressiveGenerator):
         return flatten_pyramid(images)
 
     def image(self, picture: Tensor) -> Tensor:
-        return unflatten_pyramid(picture, len(self.to_rgb))[-1]
+        return unflatten_pyramid(picture, len(self.to_rgb), self.memory_format)[-1]
 
 
 class MultiScaleDiscriminator(Discriminator):
@@ -90,9 +92,10 @@ class MultiScaleDiscriminator(Discriminator):
         size = images.shape[-1]
         return flatten_pyramid([F.avg_pool2d(images, size // resolution_of(n + 1)) for n in range(self.scales)])
 
-    def see(self, picture: Tensor, resolution: int, alpha: float) -> Tensor:
+    def see(self, picture: Tensor, resolution: int, alpha: Alpha) -> Tensor:
         numbers = self.augment.draw(len(picture), picture.device)
-        *images, largest = (self.augment.change(image, numbers) for image in unflatten_pyramid(picture, self.scales))
+        images = unflatten_pyramid(picture, self.scales, self.memory_format)
+        *images, largest = (self.augment.change(image, numbers) for image in images)
         x = F.leaky_relu(self.from_rgb(largest), 0.2)
         for block, image in zip(self.blocks, reversed(images), strict=True):
             x = block(x)

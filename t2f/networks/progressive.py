@@ -14,19 +14,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2f.networks.diffaugment import DiffAugment
-from t2f.networks.interfaces import Discriminator, Generator
+from t2f.networks.interfaces import Alpha, Discriminator, Generator
 from t2f.networks.layers import EqualizedConv2d, EqualizedLinear, PixelNorm
 from t2f.networks.matching import MatchingHead
 
 
-def fade(old: Tensor, new: Tensor, alpha: float) -> Tensor:
+def fade(old: Tensor, new: Tensor, alpha: Alpha) -> Tensor:
     """Blend the newest layers in (figure 2 of the paper): (1 - alpha) * old + alpha * new."""
+    if isinstance(alpha, Tensor):
+        return old + alpha.to(new.dtype) * (new - old)  # lerp's weight would have to be on the same device
     return torch.lerp(old, new, alpha)
 
 
 def upsample(x: Tensor) -> Tensor:
     """Double height and width by nearest neighbours."""
     return F.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+def is_fading(alpha: Alpha) -> bool:
+    return isinstance(alpha, Tensor) or alpha < 1
 
 
 def faded_reals(images: Tensor, resolution: int, alpha: float) -> Tensor:
@@ -50,10 +56,9 @@ class GeneratorStart(nn.Module):
         self.first = EqualizedLinear(latent_dim, channels * 16, gain=2**0.5 / 4)
         self.second = EqualizedConv2d(channels, channels, 3, padding=1)
 
-    def forward(self, latent: Tensor) -> Tensor:
+    def forward(self, latent: Tensor, memory_format: torch.memory_format = torch.channels_last) -> Tensor:
         x = self.first(self.norm(latent)).unflatten(1, (-1, 4, 4))
-        # The latent is the only input without a memory format, so channels-last convolutions start here.
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = x.contiguous(memory_format=memory_format)  # which what follows keeps; the latent has none
         x = self.norm(F.leaky_relu(x, 0.2))
         return self.norm(F.leaky_relu(self.second(x), 0.2))
 
@@ -88,13 +93,13 @@ class ProgressiveGenerator(Generator):
         self.blocks = nn.ModuleList(GeneratorBlock(a, b) for a, b in itertools.pairwise(channels))
         self.to_rgb = nn.ModuleList(EqualizedConv2d(width, 3, 1, gain=1.0) for width in channels)
 
-    def forward(self, condition: Tensor, noise: Tensor, resolution: int, alpha: float) -> Tensor:
+    def forward(self, condition: Tensor, noise: Tensor, resolution: int, alpha: Alpha) -> Tensor:
         depth = depth_of(resolution)
-        before = x = self.start(torch.cat([condition, noise], dim=1))
+        before = x = self.start(torch.cat([condition, noise], dim=1), self.memory_format)
         for block in self.blocks[:depth]:
             before, x = x, block(x)
         image: Tensor = self.to_rgb[depth](x)
-        if depth > 0 and alpha < 1:
+        if depth > 0 and is_fading(alpha):
             image = fade(upsample(self.to_rgb[depth - 1](before)), image, alpha)
         return image
 
@@ -140,13 +145,13 @@ class ProgressiveDiscriminator(Discriminator):
     def picture(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
         return faded_reals(images, resolution, alpha)
 
-    def see(self, picture: Tensor, resolution: int, alpha: float) -> Tensor:
+    def see(self, picture: Tensor, resolution: int, alpha: Alpha) -> Tensor:
         depth = depth_of(resolution)
-        image = self.augment(picture).contiguous(memory_format=torch.channels_last)
+        image = self.augment(picture).contiguous(memory_format=self.memory_format)
         x = F.leaky_relu(self.from_rgb[depth](image), 0.2)
         if depth > 0:
             x = self.blocks[depth - 1](x)
-            if alpha < 1:
+            if is_fading(alpha):
                 x = fade(F.leaky_relu(self.from_rgb[depth - 1](F.avg_pool2d(image, 2)), 0.2).to(x.dtype), x, alpha)
             for index in range(depth - 2, -1, -1):
                 x = self.blocks[index](x)

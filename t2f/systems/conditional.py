@@ -20,6 +20,7 @@ from t2f.networks.conditioning import kl_to_standard_normal
 from t2f.networks.interfaces import Discriminator
 from t2f.networks.sharing import drawn, gathered
 from t2f.pictures import to_float
+from t2f.systems.acceleration import Acceleration
 from t2f.systems.base import GANSystem, update_average
 from t2f.systems.learning_rate import LearningRateSchedule
 
@@ -52,6 +53,7 @@ class ConditionalGAN(GANSystem):
         generator_optimizer: Callable[..., Optimizer],
         discriminator_optimizer: Callable[..., Optimizer],
         lr_schedule: LearningRateSchedule,
+        acceleration: Acceleration,
         encoder_learns_from: Literal["generator", "discriminator"],
         matching_aware: bool,
         kl_weight: float,
@@ -69,6 +71,7 @@ class ConditionalGAN(GANSystem):
         self.ema = copy.deepcopy(networks).requires_grad_(False).eval()
         self.adversarial_loss = loss
         self.penalties = penalties
+        self.acceleration = acceleration
         self.noise_dim = networks.noise_dim
         self.max_resolution = networks.generator.max_resolution
         self.grows = networks.generator.grows
@@ -118,7 +121,12 @@ class ConditionalGAN(GANSystem):
         except (TypeError, ValueError) as error:
             raise UserError(f"An optimiser cannot be made: {error}; see model.generator_optimizer.") from error
 
+    def on_fit_start(self) -> None:
+        generator, average = self.networks.generator, self.ema.generator
+        self.acceleration.apply(generator, average, self.discriminator, self.device)
+
     def train_on(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        self.acceleration.begin_step()
         resolution, alpha = self.position.resolution, self.position.alpha
         labelled = batch["labelled"]
         real = self.discriminator.picture(to_float(batch["images"]), resolution, alpha)
@@ -201,7 +209,7 @@ class ConditionalGAN(GANSystem):
 
         for penalty in self.penalties:
             if step % penalty.every == 0:
-                with penalty_precision(self.device.type):
+                with penalty_precision(self.device.type), self.acceleration.eager():
                     value = penalty(lambda x: self.all_scores(x, words.detach()), real, fake)
                 loss = loss + value
                 report[f"penalty/{type(penalty).__name__}"] = value / penalty.every

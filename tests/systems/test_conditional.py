@@ -23,6 +23,7 @@ from t2f.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from t2f.networks.diffaugment import DiffAugment
 from t2f.networks.interfaces import Discriminator, Generator
 from t2f.networks.progressive import ProgressiveDiscriminator, ProgressiveGenerator
+from t2f.systems.acceleration import AUTO, Acceleration
 from t2f.systems.base import step_seed
 from t2f.systems.conditional import ConditionalGAN, nearest_different, penalty_precision
 from t2f.systems.learning_rate import LinearDecay
@@ -40,6 +41,7 @@ def system_of(
         "loss": Logistic(wrong_weight=0.5),
         "penalties": [],
         "lr_schedule": LinearDecay(1.0),
+        "acceleration": Acceleration(AUTO, AUTO, AUTO),
         "encoder_learns_from": "discriminator",
         "matching_aware": True,
         "kl_weight": 0.25,
@@ -91,11 +93,12 @@ def make_batch(labelled: int = FACES) -> Batch:
     }
 
 
-def fit(system: ConditionalGAN, *batches: Batch) -> dict[str, float]:
+def fit(system: ConditionalGAN, *batches: Batch, precision: Any = "32-true") -> dict[str, float]:
     """Train on these batches, one step each; the averages of what was reported."""
     trainer = pl.Trainer(
         max_epochs=1,
         accelerator="cpu",
+        precision=precision,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

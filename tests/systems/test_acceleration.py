@@ -1,0 +1,133 @@
+"""Each way to run faster gives the weights of the plain one, to rounding."""
+
+from contextlib import nullcontext
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from systems.test_conditional import FACES, dcgan, fit, growing, make_batch
+from torch import Tensor
+from torch._dynamo.backends.registry import lookup_backend
+from torch.fx import GraphModule
+
+from t2f.errors import UserError
+from t2f.growth import Position
+from t2f.losses import R1
+from t2f.systems import base
+from t2f.systems.acceleration import AUTO, Acceleration
+from t2f.systems.conditional import ConditionalGAN
+
+PLAIN = {"channels_last": False, "compile": False, "graphs": False}
+
+
+def trained(build: Any, steps: int = 3, **choices: Any) -> ConditionalGAN:
+    system: ConditionalGAN = build(
+        acceleration=Acceleration(**PLAIN | choices), penalties=[R1(1.0, every=2)], rates=(0.1, 0.1)
+    )
+    fit(system, *(make_batch() for _ in range(steps)))
+    return system
+
+
+def assert_same_weights(one: ConditionalGAN, other: ConditionalGAN) -> None:
+    assert list(one.state_dict()) == list(other.state_dict())
+    torch.testing.assert_close(dict(one.state_dict()), dict(other.state_dict()), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("build", [growing, dcgan])
+def test_channels_last_trains_as_channels_first(build: Any) -> None:
+    first, last = trained(build), trained(build, channels_last=True)
+    for system, layout in ((first, torch.contiguous_format), (last, torch.channels_last)):
+        assert system.discriminator.memory_format == layout
+        faces = system.sample(make_batch()["conditions"], torch.zeros(FACES, system.noise_dim))
+        assert faces.is_contiguous(memory_format=layout)
+    assert_same_weights(first, last)
+
+
+@pytest.mark.parametrize("build", [growing, dcgan])
+def test_copies_of_weights_in_bf16_are_never_old(build: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Autocast keeps them through a step, in the midst of which the discriminator changes."""
+
+    def descent() -> Tensor:
+        """The generator's, in one vector."""
+        system: ConditionalGAN = build(rates=(1.0, 1.0), penalties=[R1(1.0)])
+        before = [weight.detach().clone() for weight in system.networks.parameters()]
+        fit(system, make_batch(), precision="bf16-mixed")
+        changes = zip(system.networks.parameters(), before, strict=True)
+        return torch.cat([(after - weight).flatten() for after, weight in changes])
+
+    keeping = descent()
+    monkeypatch.setattr(base, "casting_once", lambda device: nullcontext())  # Lightning's own context keeps none
+    casting = descent()
+    assert not torch.equal(keeping, casting)  # sums of gradients are rounded elsewhere
+    assert (keeping - casting).norm() < 0.1 * casting.norm()
+
+
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> list[GraphModule]:
+    """What torch.compile has made code of; without the code generator, which takes minutes on a CPU."""
+    made: list[GraphModule] = []
+    aot_eager = lookup_backend("aot_eager")
+
+    def backend(graph: GraphModule, inputs: Any) -> Any:
+        made.append(graph)
+        return aot_eager(graph, inputs)
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    torch.compiler.reset()
+    return made
+
+
+@pytest.mark.parametrize("build", [growing, dcgan])
+def test_compiled_networks_train_as_eager_ones(build: Any, graphs: list[GraphModule]) -> None:
+    """With a gradient penalty, whose double backward compiled code cannot give."""
+    compiled = trained(build, compile=True)
+    assert graphs
+    assert_same_weights(trained(build), compiled)
+
+
+def test_fading_needs_no_new_code(graphs: list[GraphModule], monkeypatch: pytest.MonkeyPatch) -> None:
+    def faded(**choices: bool) -> ConditionalGAN:
+        system = growing(acceleration=Acceleration(**PLAIN | choices))
+
+        def next_step(batch: Any, number: int) -> None:
+            made.append(len(graphs))
+            system.position = Position(0, 8, alphas[number], FACES, progress=0.5, epoch=1.0)
+
+        monkeypatch.setattr(system, "on_train_batch_start", next_step)
+        fit(system, *(make_batch() for _ in alphas))
+        return system
+
+    alphas, made = [0.1, 0.2, 0.7, 0.9], list[int]()
+    compiled = faded(compile=True)
+    assert made == [0, *[len(graphs)] * 3]
+    assert_same_weights(faded(), compiled)
+
+
+@pytest.mark.parametrize(
+    ("device", "capability", "layout"),
+    [
+        ("cpu", None, torch.channels_last),
+        ("mps", None, torch.contiguous_format),
+        ("cuda", (6, 1), torch.contiguous_format),
+        ("cuda", (7, 0), torch.channels_last),
+        ("cuda", (9, 0), torch.channels_last),
+    ],
+)
+def test_auto_lays_maps_out_as_the_device_likes_them(
+    device: str, capability: tuple[int, int] | None, layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert Acceleration(AUTO, AUTO, AUTO).memory_format(torch.device(device)) == layout
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"compile": "yes"}, r"^compile is yes: it must be true, false or auto\.$"),
+        ({"graphs": True}, r"^graphs=true needs a CUDA GPU, not cpu: "),
+    ],
+)
+def test_what_cannot_be_is_told(choices: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        trained(growing, **choices)
