@@ -16,7 +16,6 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -40,6 +39,7 @@ from sides import (  # noqa: E402
     ours,
     ours_in_the_engines_passes,
     precisions,
+    stages_of,
 )
 from study import machine  # noqa: E402
 
@@ -48,8 +48,8 @@ from t2f.systems import conditional  # noqa: E402
 
 RECIPE = ["experiment=t2f_original", *EMBEDDINGS]
 LAZY = [*RECIPE, "loss=logistic", "~loss.adversarial.drift"]
-WIDTHS = ["model.networks.generator.channels=[128,96,64,32,16]"]
-SMALL = ["resolution=64", *WIDTHS, "model.contrastive_weight=0", "model.classifier_weight=0", *EMBEDDINGS]
+SMALL = ["resolution=64", "model.contrastive_weight=0", "model.classifier_weight=0", *EMBEDDINGS]
+T2FS, SMALLER = (256, 256, 256, 256, 128, 64, 32), (128, 96, 64, 32, 16, 8, 4)  # channels at 4x4, 8x8, ... 256x256
 JOINT = ["experiment=pretrained", *EMBEDDINGS]
 FACEGAN = ["experiment=facegan_original", "conditioning.size=2"]
 ENGINE = "T2F's engine, float32"
@@ -57,22 +57,33 @@ DUE, NOT_DUE = 0, 1  # numbers of steps at which a lazy penalty is due, and is n
 EVERY = 8
 
 
+def up_to(stage: int, channels: Sequence[int]) -> list[str]:
+    """Overrides for networks that end at 64x64, or at `stage` if that is larger."""
+    pixels = max(stage, 64)
+    widths = ",".join(map(str, channels[: stages_of(pixels)]))
+    return [f"resolution={pixels}", f"model.networks.generator.channels=[{widths}]"]
+
+
 def engine_sides(stage: int, batch: int, device: torch.device) -> dict[str, Callable[[], Step]]:
     """Who takes turns at this stage: T2F's engine, ours in its passes, ours as it trains, ours at less cost."""
+    recipe, lazy_recipe = [*RECIPE, *up_to(stage, T2FS)], [*LAZY, *up_to(stage, T2FS)]
     sides: dict[str, Callable[[], Step]] = {ENGINE: lambda: engine(stage, batch, device)}
     for precision in precisions(device):
         sides[f"t2f in the engine's passes, {precision}"] = lambda precision=precision: ours_in_the_engines_passes(
-            RECIPE, stage, batch, device, precision
+            recipe, stage, batch, device, precision
         )
     for precision in precisions(device):
         sides[f"t2f as it trains, {precision}"] = lambda precision=precision: ours(
-            RECIPE, stage, batch, device, precision
+            recipe, stage, batch, device, precision
         )
     fast = precisions(device)[-1]
-    for name, recipe in (("logistic loss, lazy R1", LAZY), ("and the default's widths", SMALL)):
+    for name, overrides in (
+        ("logistic loss, lazy R1", lazy_recipe),
+        ("and the default's widths", [*SMALL, *up_to(stage, SMALLER)]),
+    ):
         for number, when in ((DUE, "penalty due"), (NOT_DUE, "not due")):
-            sides[f"{name}, {fast}: {when}"] = lambda recipe=recipe, number=number: ours(
-                recipe, stage, batch, device, fast, number=number
+            sides[f"{name}, {fast}: {when}"] = lambda overrides=overrides, number=number: ours(
+                overrides, stage, batch, device, fast, number=number
             )
     return sides
 
@@ -124,12 +135,13 @@ def measure_engine(asked: argparse.Namespace, device: torch.device, before: dict
 
 
 def measure_memory(asked: argparse.Namespace, device: torch.device, before: dict[str, Any]) -> dict[str, Any]:
-    """Each side and stage in a process of its own, two steps."""
+    """Each side and stage in a process of its own, two steps; above 64x64 ours only, as it trains by itself."""
     stages = dict(before.get("stages", {}))
     for stage in asked.stages:
         found = {}
         for name in engine_sides(stage, asked.batch, device):
-            if name == ENGINE or name.startswith("t2f as it trains"):
+            fastest = name == f"t2f as it trains, {precisions(device)[-1]}"
+            if fastest or (stage <= 64 and (name == ENGINE or name.startswith("t2f as it trains"))):
                 command = [
                     sys.executable,
                     __file__,
@@ -209,18 +221,23 @@ def measure_profile(asked: argparse.Namespace, device: torch.device, before: dic
     return {"batch": asked.batch, "peak": peak, "steps": found}
 
 
-@contextmanager
-def other(choice: str) -> Any:
-    """The other way of a choice that the code makes."""
-    if choice == "channels first":
-        with mock.patch.object(torch, "channels_last", torch.contiguous_format):
-            yield
-    elif choice == "penalty in float32":
-        exact = mock.patch.object(conditional, "penalty_precision", lambda kind: torch.autocast(kind, enabled=False))
+def with_the_penalty_in_float32(step: Step) -> Step:
+    """What no setting does, to see what bf16 brings there."""
+    exact = mock.patch.object(conditional, "penalty_precision", lambda kind: torch.autocast(kind, enabled=False))
+
+    def exactly() -> None:
         with exact:
-            yield
-    else:
-        yield
+            step()
+
+    return exactly
+
+
+def choices(device: torch.device) -> dict[str, list[str]]:
+    """Settings other than `auto`'s; code is compiled on GPUs only, since on a CPU that alone takes minutes a stage."""
+    other = {"as shipped": [], "channels first": ["channels_last=false"]}
+    if device.type == "cuda":
+        other |= {"compiled": ["compile=true"], "graphs": ["graphs=true"], "both": ["compile=true", "graphs=true"]}
+    return other
 
 
 def measure_choices(asked: argparse.Namespace, device: torch.device, before: dict[str, Any]) -> dict[str, Any]:
@@ -233,15 +250,11 @@ def measure_choices(asked: argparse.Namespace, device: torch.device, before: dic
         ("default, 32x32", EMBEDDINGS, 32),
         ("the model that comes with t2f, 64x64", JOINT, 64),
     ):
-        steps: dict[str, Step] = {}
-        for choice in ("as shipped", "channels first", "penalty in float32"):
-            step = cycle(recipe, stage, asked.batch, device)
-
-            def chosen(step: Step = step, choice: str = choice) -> None:
-                with other(choice):
-                    step()
-
-            steps[choice] = chosen
+        steps = {
+            choice: cycle([*recipe, *settings], stage, asked.batch, device)
+            for choice, settings in choices(device).items()
+        }
+        steps["penalty in float32"] = with_the_penalty_in_float32(cycle(recipe, stage, asked.batch, device))
         for step in steps.values():
             step()
         taken = in_turn(steps, asked.seconds / 2, device)

@@ -63,7 +63,8 @@ def of_engine(part: dict[str, Any]) -> Table:
 
 def of_memory(part: dict[str, Any]) -> Table:
     names = list(next(iter(part["stages"].values())))
-    rows = [[name, *(f"{stage[name] / 2**20:,.0f}" for stage in part["stages"].values())] for name in names]
+    stages = part["stages"].values()
+    rows = [[name, *(f"{stage[name] / 2**20:,.0f}" if name in stage else "" for stage in stages)] for name in names]
     return [
         f"Peak memory of {part['of']}, MiB, a process for each:",
         "",
@@ -111,8 +112,8 @@ def of_training(part: dict[str, Any]) -> Table:
         f"`{part['command']}`, at the default cadence, without evaluations; shares of each stage's time:",
         "",
         *table(["stage", "seconds", "the step", "its batch", "callbacks and loggers", "Lightning and the rest"], rows),
-        f"A step takes {inside * 1e3:.1f} ms within train.py, and {outside * 1e3:.1f} ms without Lightning, on "
-        "one batch, after it (the mean of as many steps of the last stage).",
+        f"A step takes {inside * 1e3:.1f} ms within train.py, and {outside * 1e3:.1f} ms without Lightning, in "
+        "turn (medians of cycles of eight, at the last stage).",
         "",
         "Pause at each growth, over what a step takes (checkpoint and sheet of the stage included):",
         "",

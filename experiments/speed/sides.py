@@ -42,6 +42,7 @@ def system_of(overrides: Sequence[str], device: torch.device) -> ConditionalGAN:
     optimizers = system.configure_optimizers()
     system.both_optimizers = lambda: optimizers  # type: ignore[method-assign,assignment,return-value]
     system.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign,misc]
+    system.on_fit_start()
     return system
 
 
@@ -142,18 +143,24 @@ def ours_in_the_engines_passes(
     return step
 
 
-def engine(resolution: int, batch: int, device: torch.device, latent: int = EMBEDDING, depth: int = 5) -> Step:
-    """T2F's engine as T2F called it: matching-aware WGAN-GP, both steps with the same noise."""
+def stages_of(resolution: int) -> int:
+    """4 -> 1, 8 -> 2, ..., 64 -> 5."""
+    return resolution.bit_length() - 2
+
+
+def engine(resolution: int, batch: int, device: torch.device, latent: int = EMBEDDING) -> Step:
+    """T2F's engine as T2F called it: matching-aware WGAN-GP, both steps with the same noise; to 64x64 or further."""
     try:
         from pro_gan_pytorch.PRO_GAN import ConditionalProGAN
     except ImportError as error:
         raise UserError("T2F's engine is missing, beside which ours is timed: pip install -e '.[speed]'") from error
     torch.manual_seed(0)
+    depth = max(stages_of(64), stages_of(resolution))
     gan = ConditionalProGAN(EMBEDDING, depth, latent, latent // 2, beta_1=0.0, beta_2=0.0, device=device)
     faces = made_up_batch(batch, 4 * 2 ** (depth - 1), EMBEDDING, device)
     images, words = to_float(faces["images"]), faces["conditions"]
     noise = torch.randn(batch, latent, device=device)
-    stage = resolution.bit_length() - 3
+    stage = stages_of(resolution) - 1
 
     def step() -> None:
         gan.optimize_discriminator(noise, images, words, stage, 0.5, use_matching_aware=True)

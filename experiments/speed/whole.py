@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 from hydra import compose, initialize_config_dir
 from sides import ROOT, in_precision
@@ -25,17 +26,25 @@ from train import train
 
 STAGES = "growth.images=[1600,3200,3200,4800]"
 Interval = tuple[float, float]
+CYCLE = 8
+"""Steps from one lazy penalty to the next."""
 
 
 class Clocks:
-    """When each step, and each batch's making, began and ended, and what callbacks took."""
+    """When each step, and each batch's making, began and ended, and what callbacks took.
 
-    def __init__(self) -> None:
+    At the last resolution, once it has faded in, every other cycle of the lazy penalty is followed by one without
+    Lightning, on the batch that comes next.
+    """
+
+    def __init__(self, last: int, precision: str) -> None:
+        self.last = last
+        self.precision = precision
         self.steps: list[tuple[int, Interval]] = []
         self.batches: list[Interval] = []
         self.callbacks: list[Interval] = []
-        self.system: ConditionalGAN | None = None
-        self.batch: Any = None
+        self.beside_bare: list[Interval] = []
+        self.bare: list[Interval] = []
 
     def about(self, owner: type, name: str, note: Callable[[Any, tuple[Any, ...], Interval], None]) -> None:
         """Let a method also note when it began and ended."""
@@ -50,15 +59,27 @@ class Clocks:
         setattr(owner, name, timed)
 
     def start(self) -> None:
+        train_on = ConditionalGAN.train_on
+
         def step(system: ConditionalGAN, arguments: tuple[Any, ...], interval: Interval) -> None:
-            self.system, self.batch = system, arguments[0]
             self.steps.append((system.position.resolution, interval))
+            if self.is_settled(system):
+                self.beside_bare.append(interval)
+
+        def before(callback: Growth, arguments: tuple[Any, ...], interval: Interval) -> None:
+            self.callbacks.append(interval)
+            _, system, batch, _ = arguments
+            if self.is_settled(system) and len(self.beside_bare) % (2 * CYCLE) == CYCLE:
+                self.bare.append(bare_cycle(train_on, system, batch, self.precision))
 
         self.about(ConditionalGAN, "train_on", step)
         self.about(ConditionedFaces, "__getitem__", lambda _, __, interval: self.batches.append(interval))
-        self.about(Growth, "on_train_batch_start", lambda _, __, interval: self.callbacks.append(interval))
+        self.about(Growth, "on_train_batch_start", before)
         for kind in (ClockCallback, TerminalReport):  # all others are of the first kind
             self.about(kind, "on_train_batch_end", lambda _, __, interval: self.callbacks.append(interval))
+
+    def is_settled(self, system: ConditionalGAN) -> bool:
+        return bool(system.position.resolution == self.last and system.position.alpha >= 1)
 
 
 def lasted(intervals: Sequence[Interval]) -> float:
@@ -75,7 +96,7 @@ def stage_figures(clocks: Clocks) -> dict[str, dict[str, float]]:
     for resolution in dict.fromkeys(resolution for resolution, _ in clocks.steps):
         steps = [interval for where, interval in clocks.steps if where == resolution]
         span = (steps[0][1], steps[-1][1])
-        seconds = span[1] - span[0]
+        seconds = span[1] - span[0] - lasted(within(clocks.bare, span))
         shares = {
             "step": lasted(steps[1:]) / seconds,
             "batch": lasted(within(clocks.batches, span)) / seconds,
@@ -95,41 +116,38 @@ def pauses(clocks: Clocks) -> dict[str, float]:
     return found
 
 
-def bare(system: ConditionalGAN, batch: Any, precision: str, steps: int) -> float:
-    """Seconds a step of the same system on the same batch, without Lightning."""
+def bare_cycle(train_on: Callable[..., Any], system: ConditionalGAN, batch: Any, precision: str) -> Interval:
+    """The same system's steps without Lightning, whose wrappers are taken off and put back."""
     optimizers = [optimizer.optimizer for optimizer in system.both_optimizers()]
-    system.trainer = SimpleNamespace(world_size=1)  # type: ignore[assignment]
-    system.both_optimizers = lambda: optimizers  # type: ignore[method-assign,assignment,return-value]
-    system.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign,misc]
-    start = 0.0
-    for number in range(-8, steps):
-        if number == 0:
-            start = time.perf_counter()
-        with in_precision(precision, system.device):
-            system.train_on(batch, number)
-    return (time.perf_counter() - start) / steps
+    bare = {"both_optimizers": lambda: optimizers, "manual_backward": lambda loss: loss.backward()}
+    start = time.perf_counter()
+    with mock.patch.multiple(system, **bare):
+        for number in range(CYCLE):
+            with in_precision(precision, system.device):
+                train_on(system, batch, number)
+    return start, time.perf_counter()
+
+
+def cycles(steps: Sequence[Interval]) -> list[float]:
+    """Seconds a step, of each cycle."""
+    return [lasted(steps[first : first + CYCLE]) / CYCLE for first in range(0, len(steps), CYCLE)]
 
 
 def training(overrides: Sequence[str]) -> dict[str, Any]:
     """The default run at its default cadence, short, without evaluations (which `experiments/overhead` has)."""
-    clocks = Clocks()
-    clocks.start()
     with tempfile.TemporaryDirectory() as folder, initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         settings = [f"paths.run={folder}", "evaluation=none", "~callbacks.quality", STAGES, *overrides]
         cfg = compose("train", overrides=settings)
+        clocks = Clocks(cfg.resolution, cfg.trainer.precision)
+        clocks.start()
         train(cfg)
-    assert clocks.system is not None
-    final = [interval for resolution, interval in clocks.steps if resolution == cfg.resolution]
-    cycle = 8 * (len(final) // 16)  # whole cycles of the lazy penalty, from the second half
-    in_training = lasted(final[-cycle:]) / cycle
-    figures, stops = stage_figures(clocks), pauses(clocks)
-    without = bare(clocks.system, clocks.batch, cfg.trainer.precision, cycle)
+    beside = clocks.beside_bare[: CYCLE * (len(clocks.beside_bare) // CYCLE)]  # whole cycles
     return {
         "command": f"python train.py {STAGES}",
-        "stages": figures,
-        "pauses": stops,
-        "step in train.py": in_training,
-        "bare step": without,
+        "stages": stage_figures(clocks),
+        "pauses": pauses(clocks),
+        "step in train.py": statistics.median(cycles(beside)),
+        "bare step": statistics.median((end - start) / CYCLE for start, end in clocks.bare),
     }
 
 
