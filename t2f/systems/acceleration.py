@@ -68,7 +68,8 @@ class Acceleration:
         if self.graphs:
             options = {"mode": "reduce-overhead"} if self.compile else {"backend": "cudagraphs"}
         for network, name in ((generator, "forward"), (discriminator, "see"), (discriminator, "judge")):
-            compiled = torch.compile(getattr(network, name), **options)
+            own = getattr(type(network), name).__get__(network)  # not what a fit before this one has compiled
+            compiled = torch.compile(own, **options)
             setattr(network, name, compiled if name == "judge" else alpha_as_tensor(compiled))
 
     def begin_step(self) -> None:

@@ -82,8 +82,11 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> list[GraphModule]:
 def test_compiled_networks_train_as_eager_ones(build: Any, graphs: list[GraphModule]) -> None:
     """With a gradient penalty, whose double backward compiled code cannot give."""
     compiled = trained(build, compile=True)
-    assert graphs
+    made = len(graphs)
+    assert made > 0
     assert_same_weights(trained(build), compiled)
+    fit(compiled, make_batch(), make_batch())  # a second time in one process
+    assert len(graphs) == made
 
 
 def test_fading_needs_no_new_code(graphs: list[GraphModule], monkeypatch: pytest.MonkeyPatch) -> None:
