@@ -10,6 +10,7 @@ replaces its own figures in results.json; results.md and speed.png are made of a
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -44,6 +45,7 @@ from sides import (  # noqa: E402
 from study import machine  # noqa: E402
 
 from t2f.errors import UserError  # noqa: E402
+from t2f.losses import penalties  # noqa: E402
 from t2f.systems import conditional  # noqa: E402
 
 RECIPE = ["experiment=t2f_original", *EMBEDDINGS]
@@ -181,15 +183,21 @@ def measure_training(asked: argparse.Namespace, device: torch.device, before: di
     return training([f"trainer.accelerator={'gpu' if device.type == 'cuda' else 'cpu'}", *asked.overrides])
 
 
-def cycle(recipe: Sequence[str], stage: int, batch: int, device: torch.device) -> Step:
-    """One step with the penalty and seven without."""
-    system_step = [ours(recipe, stage, batch, device, precisions(device)[-1], number=number) for number in (0, 1)]
+def cycle(
+    recipe: Sequence[str], stage: int, batch: int, device: torch.device, settings: Sequence[str] = ()
+) -> tuple[Step, int]:
+    """As few steps as show what training costs, and their number: one with a lazy penalty and seven without."""
+    overrides, fast = [*recipe, *settings], precisions(device)[-1]
+    if recipe is RECIPE:  # its penalty is due at every step
+        return ours(overrides, stage, batch, device, fast), 1
+    due, not_due = (ours(overrides, stage, batch, device, fast, number=number) for number in (DUE, NOT_DUE))
 
     def steps() -> None:
-        for number in range(EVERY):
-            system_step[number > 0]()
+        due()
+        for _ in range(EVERY - 1):
+            not_due()
 
-    return steps
+    return steps, EVERY
 
 
 PROFILED = {
@@ -203,15 +211,10 @@ def measure_profile(asked: argparse.Namespace, device: torch.device, before: dic
     """How much of the device's peak the steps reach, and what they are made of."""
     peak, found = peak_of_device(device), {}
     for name, (recipe, stage) in PROFILED.items():
-        whole = recipe is not RECIPE
-        step = (
-            cycle(recipe, stage, asked.batch, device)
-            if whole
-            else ours(recipe, stage, asked.batch, device, precisions(device)[-1])
-        )
+        step, count = cycle(recipe, stage, asked.batch, device)
         flops = flops_of(step)
         seconds = statistics.median(in_turn({name: step}, asked.seconds / 2, device)[name])
-        images = asked.batch * (EVERY if whole else 1)
+        images = asked.batch * count
         found[name] = {
             "flops an image": flops / images,
             "images a second": images / seconds,
@@ -221,15 +224,19 @@ def measure_profile(asked: argparse.Namespace, device: torch.device, before: dic
     return {"batch": asked.batch, "peak": peak, "steps": found}
 
 
-def with_the_penalty_in_float32(step: Step) -> Step:
-    """What no setting does, to see what bf16 brings there."""
-    exact = mock.patch.object(conditional, "penalty_precision", lambda kind: torch.autocast(kind, enabled=False))
+def in_place(step: Step, where: object, name: str, other: object) -> Step:
+    """A step with something else in place of what no setting changes, to see what that brings."""
+    exchanged = mock.patch.object(where, name, other)
 
-    def exactly() -> None:
-        with exact:
+    def otherwise() -> None:
+        with exchanged:
             step()
 
-    return exactly
+    return otherwise
+
+
+def exactly(kind: str) -> contextlib.AbstractContextManager[object]:
+    return torch.autocast(kind, enabled=False)
 
 
 def choices(device: torch.device) -> dict[str, list[str]]:
@@ -249,16 +256,19 @@ def measure_choices(asked: argparse.Namespace, device: torch.device, before: dic
         ("default, 16x16", EMBEDDINGS, 16),
         ("default, 32x32", EMBEDDINGS, 32),
         ("the model that comes with t2f, 64x64", JOINT, 64),
+        ("t2f_original's networks, 64x64", RECIPE, 64),
     ):
-        steps = {
-            choice: cycle([*recipe, *settings], stage, asked.batch, device)
-            for choice, settings in choices(device).items()
+        made = {
+            choice: cycle(recipe, stage, asked.batch, device, settings) for choice, settings in choices(device).items()
         }
-        steps["penalty in float32"] = with_the_penalty_in_float32(cycle(recipe, stage, asked.batch, device))
+        steps = {choice: step for choice, (step, _) in made.items()}
+        shipped, count = made["as shipped"]
+        steps["penalty in float32"] = in_place(shipped, conditional, "penalty_precision", exactly)
+        steps["PyTorch's double backward"] = in_place(shipped, penalties, "FastDoubleBackward", contextlib.nullcontext)
         for step in steps.values():
             step()
         taken = in_turn(steps, asked.seconds / 2, device)
-        found[name] = {choice: median_rate(asked.batch * EVERY, times) for choice, times in taken.items()}
+        found[name] = {choice: median_rate(asked.batch * count, times) for choice, times in taken.items()}
         print(name, found[name])
     return {"batch": asked.batch, "images a second": found}
 

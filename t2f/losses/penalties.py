@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from t2f.errors import require
+from t2f.losses.double_backward import FastDoubleBackward
 from t2f.networks.sharing import drawn
 
 Critic = Callable[[Tensor], Tensor]
@@ -21,7 +22,8 @@ Critic = Callable[[Tensor], Tensor]
 def squared_gradient_norm(critic: Critic, pictures: Tensor) -> Tensor:
     """||d critic(x) / d x||^2 for each of the pictures (B, ...) -> (B,), differentiable once more."""
     pictures = pictures.detach().requires_grad_(True)
-    scores = critic(pictures)
+    with FastDoubleBackward():
+        scores = critic(pictures)
     (gradient,) = torch.autograd.grad(scores.sum(), pictures, create_graph=True)
     return gradient.flatten(1).square().sum(dim=1)
 

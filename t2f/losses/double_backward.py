@@ -1,0 +1,107 @@
+"""Second derivatives of convolutions, as gradient penalties take them, by kernels that are made for gradients.
+
+A convolution y = w * x is linear in x and in w. For any g of y's shape, <g, w * x> is linear in all three: its
+derivative by g is the convolution, by x the input's gradient, by w the weight's, and each of these maps is
+differentiated by the two others. PyTorch's own second derivative takes the weight's gradient as a convolution by a
+kernel as large as the picture, on a CPU at many times the cost (`experiments/speed`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd import Function
+from torch.overrides import TorchFunctionMode
+
+Pair = tuple[int, int]
+
+
+class FastDoubleBackward(TorchFunctionMode):
+    """What runs inside can be differentiated once by its inputs, not by its weights, and that once more by all.
+
+    Values and derivatives are those of PyTorch, to rounding.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        return (convolve if func is torch.conv2d else func)(*args, **kwargs or {})
+
+
+def convolve(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Pair = 1,
+    padding: int | Pair | str = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+) -> Tensor:
+    """`torch.conv2d` of a batch (B, C, H, W), by `Convolution`, unless its padding is given by a name."""
+    if isinstance(padding, str):
+        return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
+    kind = input.device.type
+    if torch.is_autocast_enabled(kind):  # what is saved for later is then cast, too
+        dtype = torch.get_autocast_dtype(kind)
+        input, weight, bias = input.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
+    y: Tensor = Convolution.apply(input, weight, bias, (stride, padding, dilation, groups))
+    return y
+
+
+def pair(value: int | Pair) -> Pair:
+    return (value, value) if isinstance(value, int) else value
+
+
+def gradients(
+    g: Tensor, x: Tensor, weight: Tensor, steps: tuple[Any, ...], wanted: tuple[bool, bool, bool]
+) -> tuple[Tensor | None, ...]:
+    """The derivatives of <g, w * x + b> by x, w and b that are wanted; of what they do not need, the shape counts."""
+    *windows, groups = steps
+    stride, padding, dilation = map(pair, windows)
+    backward = torch.ops.aten.convolution_backward
+    found: tuple[Tensor | None, ...] = backward(
+        g, x, weight, weight.shape[:1], stride, padding, dilation, False, (0, 0), groups, wanted
+    )
+    return found
+
+
+class Convolution(Function):
+    """x, w, b -> w * x + b."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, steps: tuple[Any, ...]) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.steps = steps
+        return F.conv2d(x, weight, bias, *steps)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        if torch.is_grad_enabled():  # it is differentiated once more
+            return InputGradient.apply(g, weight, x, ctx.steps), None, None, None
+        return *gradients(g, x, weight, ctx.steps, ctx.needs_input_grad[:3]), None
+
+
+class InputGradient(Function):
+    """g, w -> the derivative of <g, w * x> by x, which is only asked for its shape."""
+
+    @staticmethod
+    def forward(ctx: Any, g: Tensor, weight: Tensor, x: Tensor, steps: tuple[Any, ...]) -> Tensor | None:
+        ctx.save_for_backward(g, weight)
+        ctx.steps = steps
+        return gradients(g, x, weight, steps, (True, False, False))[0]
+
+    @staticmethod
+    def backward(ctx: Any, h: Tensor) -> tuple[Tensor | None, ...]:
+        g, weight = ctx.saved_tensors
+        of_g, of_weight = ctx.needs_input_grad[:2]
+        return (
+            F.conv2d(h, weight, None, *ctx.steps) if of_g else None,
+            gradients(g, h, weight, ctx.steps, (False, True, False))[1] if of_weight else None,
+            None,
+            None,
+        )
