@@ -23,10 +23,12 @@ import re
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import yaml
@@ -186,6 +188,7 @@ def table(results: list[dict[str, Any]]) -> str:
         ]
         for result in results
     ]
+    rows += mean_rows(results, titles)
     lines = [
         f"Written by `experiments/study.py` on {results[0]['date']}; {results[0]['machine']}; Python "
         f"{platform.python_version()}, torch {results[0]['versions']['torch']}, pytorch-lightning "
@@ -198,6 +201,23 @@ def table(results: list[dict[str, Any]]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def mean_rows(results: list[dict[str, Any]], names: Iterable[str]) -> list[list[str]]:
+    """Mean and standard deviation of each figure, over runs that differ by their seed alone."""
+    alike: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for result in results:
+        alike[re.sub(r" seed=\S+", "", result["command"])].append(result)
+    rows = []
+    for runs in alike.values():
+        if len(runs) > 1:
+            row = [f"mean of {', '.join(run['name'] for run in runs)} (± standard deviation)", "", ""]
+            for name in names:
+                values = [figure["drawn"] for run in runs for figure in run["table"] if figure["name"] == name]
+                complete = len(values) == len(runs)
+                row.append(f"{number(fmean(values))} ± {number(stdev(values))}" if complete else "")
+            rows.append([*row, ""])
+    return rows
 
 
 def markdown(headings: list[str], rows: list[list[str]]) -> list[str]:
