@@ -3,8 +3,7 @@
 python experiments/speed/measure.py [PART ...] [--stages 4 8 16 32 64] [--device auto] [--seconds 20]
 
 The parts, all by default: engine (needs pip install -e '.[speed]'), memory (likewise), facegan, loader, training,
-profile, choices. Each
-replaces its own figures in results.json; results.md and speed.png are made of all that are there.
+profile, choices. Each replaces its own figures in results.json, of which results.md and speed.png are made.
 """
 
 from __future__ import annotations
@@ -157,8 +156,11 @@ def measure_memory(asked: argparse.Namespace, device: torch.device, before: dict
                 ]
                 done = subprocess.run(command, check=True, capture_output=True, text=True)
                 found[name] = int(done.stdout.split()[-1])
-        stages[str(stage)] = found
-    return {"batch": asked.batch, "stages": stages, "of": "the device" if device.type == "cuda" else "the process"}
+        stages[str(stage)] = {"batch": asked.batch, "bytes": found}
+    return {
+        "stages": dict(sorted(stages.items(), key=lambda item: int(item[0]))),
+        "of": "the device" if device.type == "cuda" else "the process",
+    }
 
 
 def measure_facegan(asked: argparse.Namespace, device: torch.device, before: dict[str, Any]) -> dict[str, Any]:

@@ -23,8 +23,15 @@ def rate(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def peak_of(results: dict[str, Any]) -> dict[str, float]:
+    """The largest matrix product seen in any part, FLOPs a second by precision: others may have slowed some of them."""
+    seen = [stage["peak"] for stage in results.get("engine", {}).get("stages", {}).values()]
+    seen += [results["profile"]["peak"]] if "profile" in results else []
+    return {kind: max(peak[kind] for peak in seen) for kind in seen[0]} if seen else {}
+
+
 def of_engine(part: dict[str, Any]) -> Table:
-    stages = part["stages"]
+    stages, peak = part["stages"], part["peak"]
     batches = [stage["batch"] for stage in stages.values()]
     names = list(next(iter(stages.values()))["sides"])
     rates, work, reached = [], [], []
@@ -35,15 +42,9 @@ def of_engine(part: dict[str, Any]) -> Table:
         of_side = [side["images a second"] for side in sides]
         rates.append([name, *(f"{rate(a)} ({a / b:.1f}x)" for a, b in zip(of_side, firsts, strict=True))])
         work.append([name, *(f"{side['flops'] / n / 1e9:.2f}" for side, n in zip(sides, batches, strict=True))])
-        shares = (
-            s["flops"] / s["seconds"] / stage["peak"][kind] for s, stage in zip(sides, stages.values(), strict=True)
-        )
-        reached.append([name, *(f"{share:.0%}" for share in shares)])
+        reached.append([name, *(f"{side['flops'] / side['seconds'] / peak[kind]:.0%}" for side in sides)])
     heads = [f"{size}x{size}" for size in stages]
     rounds = min(side["rounds"] for stage in stages.values() for side in stage["sides"].values())
-    peaks = [
-        [kind, *(f"{stage['peak'][kind] / 1e9:,.0f}" for stage in stages.values())] for kind in ("float32", "bfloat16")
-    ]
     return [
         f"Images a second, in turn, medians of {rounds} rounds or more (times the engine's); batches of "
         f"{', '.join(map(str, batches))}:",
@@ -52,23 +53,25 @@ def of_engine(part: dict[str, Any]) -> Table:
         "Arithmetic, GFLOP an image:",
         "",
         *table(["side", *heads], work),
-        "The largest matrix product of this machine, measured beside each stage, GFLOP/s:",
-        "",
-        *table(["precision", *heads], peaks),
-        "Share of it that each side reaches, in its precision:",
+        "Share that each side reaches, in its precision, of the largest matrix product seen on this machine, "
+        f"{peak['float32'] / 1e9:,.0f} GFLOP/s in float32 and {peak['bfloat16'] / 1e9:,.0f} in bfloat16:",
         "",
         *table(["side", *heads], reached),
     ]
 
 
 def of_memory(part: dict[str, Any]) -> Table:
-    names = list(next(iter(part["stages"].values())))
     stages = part["stages"].values()
-    rows = [[name, *(f"{stage[name] / 2**20:,.0f}" if name in stage else "" for stage in stages)] for name in names]
+    names = list(next(iter(stages))["bytes"])
+    rows = [
+        [name, *(f"{stage['bytes'][name] / 2**20:,.0f}" if name in stage["bytes"] else "" for stage in stages)]
+        for name in names
+    ]
     return [
-        f"Peak memory of {part['of']}, MiB, a process for each:",
+        f"Peak memory of {part['of']}, MiB, a process for each; batches of "
+        f"{', '.join(str(stage['batch']) for stage in stages)}:",
         "",
-        *table(["side", *(f"{s}x{s}" for s in part["stages"])], rows),
+        *table(["side", *(f"{size}x{size}" for size in part["stages"])], rows),
     ]
 
 
@@ -203,7 +206,7 @@ def write(results: dict[str, Any], folder: Path) -> None:
     for name, (title, tell) in PARTS.items():
         if name in results:
             measured = results[name]["measured"]
-            lines += [f"## {title}", "", *tell(results[name])]
+            lines += [f"## {title}", "", *tell(results[name] | {"peak": peak_of(results)})]
             told = CLOCKS[measured["clock"]]
             lines += [f"*{measured['on']}: {measured['machine']}; torch {measured['torch']}; {told}.*", ""]
     (folder / "results.md").write_text("\n".join(lines))
