@@ -40,7 +40,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         f"growth.resolutions end at {final} pixels, but resolution is {cfg.resolution}: give the lists of growth, and "
         "model.networks.generator.channels, one value for each of 4, 8, ... pixels up to the resolution.",
     )
-    instantiate(cfg.growth, dataset_size=10**6)  # what is wrong with it is told before the data take their time
+    instantiate(cfg.growth, dataset_size=10**6)  # its mistakes are told before the data are prepared
 
     source = instantiate(cfg.data)
     with one_at_a_time(Path(cfg.paths.cache)):

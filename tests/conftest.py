@@ -1,5 +1,6 @@
 import os
 import runpy
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from serving import Server, served
 from t2f.config import quiet_libraries, register_resolvers
 
 ROOT = Path(__file__).parent.parent
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background jobs, whose children inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Drawn faces of 8 pixels, and every callback several times a run.
 TINY_DATA = [
     "resolution=8",

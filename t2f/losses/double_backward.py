@@ -21,9 +21,9 @@ Pair = tuple[int, int]
 
 
 class FastDoubleBackward(TorchFunctionMode):
-    """What runs inside can be differentiated once by its inputs, not by its weights, and that once more by all.
+    """What runs inside can be differentiated by its inputs alone, and the result once more by inputs and weights.
 
-    Values and derivatives are those of PyTorch, to rounding.
+    Values and these derivatives are those of PyTorch, to rounding.
     """
 
     def __torch_function__(
@@ -45,7 +45,8 @@ def convolve(
     if isinstance(padding, str):
         return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
     kind = input.device.type
-    if torch.is_autocast_enabled(kind):  # what is saved for later is then cast, too
+    # What is saved for later is cast, too; float64 is left alone, as by autocast itself.
+    if torch.is_autocast_enabled(kind) and input.dtype != torch.float64:
         dtype = torch.get_autocast_dtype(kind)
         input, weight, bias = input.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
     y: Tensor = Convolution.apply(input, weight, bias, (stride, padding, dilation, groups))
@@ -70,7 +71,7 @@ def gradients(
 
 
 class Convolution(Function):
-    """x, w, b -> w * x + b."""
+    """x, w, b -> w * x + b. With `create_graph` only x gets a gradient: a penalty asks for no other."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, steps: tuple[Any, ...]) -> Tensor:
@@ -81,7 +82,7 @@ class Convolution(Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        if torch.is_grad_enabled():  # it is differentiated once more
+        if torch.is_grad_enabled():  # by create_graph: it is differentiated once more
             return InputGradient.apply(g, weight, x, ctx.steps), None, None, None
         return *gradients(g, x, weight, ctx.steps, ctx.needs_input_grad[:3]), None
 
@@ -99,8 +100,10 @@ class InputGradient(Function):
     def backward(ctx: Any, h: Tensor) -> tuple[Tensor | None, ...]:
         g, weight = ctx.saved_tensors
         of_g, of_weight = ctx.needs_input_grad[:2]
+        with torch.autocast(h.device.type, enabled=False):  # that of the loss's backward is not the penalty's
+            of_grad = F.conv2d(h, weight, None, *ctx.steps) if of_g else None
         return (
-            F.conv2d(h, weight, None, *ctx.steps) if of_g else None,
+            of_grad,
             gradients(g, h, weight, ctx.steps, (False, True, False))[1] if of_weight else None,
             None,
             None,

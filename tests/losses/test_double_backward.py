@@ -41,7 +41,6 @@ def second_derivatives(layer: nn.Module, x: Tensor, context: AbstractContextMana
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
 def test_every_derivative_is_pytorchs(window: tuple[Any, ...]) -> None:
     layer = convolution(window)
-    layer.weight.requires_grad_()
     x = torch.randn(3, 4, 8, 8, dtype=torch.float64)
     torch.testing.assert_close(
         second_derivatives(layer, x, FastDoubleBackward()), second_derivatives(layer, x, nullcontext())
@@ -80,6 +79,21 @@ def test_penalties_of_a_discriminator_in_bf16_are_as_near_to_exact_ones_as_befor
     assert (fast - exact).norm() < 1.2 * (native - exact).norm()
 
 
+def test_a_penalty_in_float32_stays_so_where_the_loss_goes_back_in_bf16() -> None:
+    """As in training: the penalty's precision ends before the loss's gradient is taken."""
+    torch.manual_seed(0)
+    judge = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Tanh(), nn.Conv2d(8, 1, 8), nn.Flatten(0))
+    real = torch.randn(4, 3, 8, 8)
+
+    def descent(autocast: bool) -> list[Tensor]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            with torch.autocast("cpu", enabled=False):
+                value = R1(1.0)(judge, real, real)
+            return list(torch.autograd.grad(value, [each.weight for each in judge if isinstance(each, nn.Conv2d)]))
+
+    torch.testing.assert_close(descent(autocast=True), descent(autocast=False))
+
+
 class Kernels(TorchDispatchMode):
     """The largest side of any kernel that convolutions are made with."""
 
@@ -104,7 +118,7 @@ def test_no_kernel_is_as_large_as_the_picture() -> None:
 
 def test_nothing_else_is_changed() -> None:
     x = torch.randn(2, 3, 4, 4)
+    kernel = torch.randn(1, 3, 3, 3)
     with FastDoubleBackward():
-        torch.testing.assert_close(F.linear(x, torch.eye(4)), x)
-        assert F.conv2d(x, torch.ones(1, 3, 1, 1)).shape == (2, 1, 4, 4)
-        assert F.conv2d(input=x, weight=torch.ones(1, 3, 3, 3), padding="same").shape == (2, 1, 4, 4)
+        made = [F.linear(x, torch.eye(4)), F.conv2d(x, kernel), F.conv2d(input=x, weight=kernel, padding="same")]
+    torch.testing.assert_close(made, [x, F.conv2d(x, kernel), F.conv2d(x, kernel, padding="same")])
