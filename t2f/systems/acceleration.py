@@ -20,10 +20,10 @@ Choice = bool | str
 
 
 class Acceleration:
-    """None of these changes a result, but by rounding.
+    """None of these changes a result but by rounding, and `compile` by the numbers that DiffAugment draws.
 
-    `channels_last`: whether convolutions are given their maps with the channels innermost. AUTO: on CPUs, where the
-    shipped model trains 1.23 times as fast by it (`experiments/speed`), and on GPUs with tensor cores, which read maps
+    `channels_last`: whether convolutions are given their maps with the channels innermost. AUTO: on CPUs, where
+    larger pictures train faster by it (`experiments/speed`), and on GPUs with tensor cores, which read maps
     so; not on Apple's.
 
     `compile`: whether generator and discriminator go through `torch.compile`, which takes long at first, and again at
