@@ -62,7 +62,7 @@ def sentence_of(error: BaseException) -> str | None:
     elif type(error).__module__.startswith("wandb."):
         sentence = f"Weights & Biases: {str(error).rstrip('.')}; or set WANDB_MODE=offline, which needs no account."
     elif type(error).__module__.startswith(("torch._inductor.", "torch._dynamo.")):
-        why = str(error).strip().partition("\n")[0]
+        why = str(getattr(error, "inner_exception", error)).strip().partition("\n")[0]  # wrapped in lines of its own
         sentence = f"The networks cannot be compiled here ({why}): train with compile=false graphs=false."
     elif isinstance(error, torch.OutOfMemoryError):
         sentence = "The device's memory is full: lower growth.batch_sizes or model.networks.generator.channels."

@@ -22,6 +22,9 @@ from t2f.files import whole_file
 AUTO = "auto"
 """The `resume` that goes on where there is something to go on from, and starts anew where there is not."""
 
+HOW_FAST = "model.acceleration"
+"""Settings within these groups that decide how fast the run is, not what is learnt."""
+
 # What must be as it was for a run to go on as if it had never stopped.
 GROUPS = ("seed", "data", "labelled_share", "conditioning", "text", "augment", "model", "loss", "growth", "lr_schedule")
 
@@ -65,6 +68,8 @@ def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
     for group in GROUPS:
         before, now = OmegaConf.select(saved, group), OmegaConf.select(cfg, group)
         for key, old, new in differences(before, now, group):
+            if key.startswith(HOW_FAST):
+                continue
             warn(f"resuming with {key}={new}, trained so far with {old}")
     return path
 

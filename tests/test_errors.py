@@ -1,7 +1,8 @@
 import errno
 
 import pytest
-from torch._inductor.exc import InvalidCxxCompiler
+from torch._dynamo.exc import BackendCompilerFailed
+from torch._inductor.exc import InductorError, InvalidCxxCompiler
 
 from t2f.errors import UserError, disk_errors, one_sentence_errors
 
@@ -58,9 +59,14 @@ def test_other_errors_keep_their_traceback(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err == ""
 
 
-def test_a_missing_compiler_ends_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [InductorError(InvalidCxxCompiler(), None), BackendCompilerFailed(print, InvalidCxxCompiler(), None)],
+    ids=["inductor", "another backend"],
+)
+def test_a_missing_compiler_ends_in_one_sentence(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit), one_sentence_errors():
-        raise InvalidCxxCompiler
+        raise error
     told = capsys.readouterr().err.strip()
     assert told.startswith("error: The networks cannot be compiled here (No working C++ compiler found")
     assert told.endswith("): train with compile=false graphs=false.")

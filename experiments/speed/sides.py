@@ -119,6 +119,7 @@ def step_in_the_engines_passes(system: ConditionalGAN, faces: Batch) -> None:
     for_discriminator.zero_grad()
     loss.backward()
     for_discriminator.step()
+    torch.clear_autocast_cache()  # else the weights just changed would still be those cast before
 
     loss = system.adversarial_loss.generator(judge(draw(), words, resolution, alpha))
     for_generator.zero_grad()

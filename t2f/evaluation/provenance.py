@@ -16,7 +16,7 @@ import t2f
 from t2f.batches.datamodule import FaceSource
 from t2f.data.faces import checksum, fingerprint, labels_checksum
 from t2f.evaluation.evaluation import Evaluation
-from t2f.resume import GROUPS
+from t2f.resume import GROUPS, HOW_FAST
 
 PACKAGES = ("torch", "torchvision", "torchmetrics", "pytorch-lightning", "timm", "torch-fidelity")
 
@@ -54,11 +54,13 @@ def provenance(
 
 
 def config_hash(config: str) -> str:
-    """Of the settings that decide what is learnt, without folders."""
+    """Of the settings that decide what is learnt, without folders, nor what only makes it faster."""
     whole: Any = OmegaConf.to_container(OmegaConf.create(config))
     learnt = {group: whole.get(group) for group in GROUPS}
     if isinstance(learnt["data"], dict):
         learnt["data"] = {name: value for name, value in learnt["data"].items() if name not in ("cache", "folder")}
+    if isinstance(learnt["model"], dict):
+        learnt["model"] = {name: value for name, value in learnt["model"].items() if f"model.{name}" != HOW_FAST}
     return fingerprint(learnt)
 
 

@@ -100,10 +100,8 @@ class InputGradient(Function):
     def backward(ctx: Any, h: Tensor) -> tuple[Tensor | None, ...]:
         g, weight = ctx.saved_tensors
         of_g, of_weight = ctx.needs_input_grad[:2]
-        with torch.autocast(h.device.type, enabled=False):  # that of the loss's backward is not the penalty's
-            of_grad = F.conv2d(h, weight, None, *ctx.steps) if of_g else None
         return (
-            of_grad,
+            F.conv2d(h, weight, None, *ctx.steps) if of_g else None,
             gradients(g, h, weight, ctx.steps, (False, True, False))[1] if of_weight else None,
             None,
             None,

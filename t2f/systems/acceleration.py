@@ -23,8 +23,8 @@ class Acceleration:
     """None of these changes a result but by rounding, and `compile` by the numbers that DiffAugment draws.
 
     `channels_last`: whether convolutions are given their maps with the channels innermost. AUTO: on CPUs, where
-    larger pictures train faster by it (`experiments/speed`), and on GPUs with tensor cores, which read maps
-    so; not on Apple's.
+    larger pictures train faster by it (`experiments/speed`), and on GPUs whose
+    tensor cores the precision of `auto` uses, since these read maps so; not on Apple's.
 
     `compile`: whether generator and discriminator go through `torch.compile`, which takes long at first, and again at
     each growth. AUTO: no. On a CPU it was measured not to pay; on GPUs it was not measured.
@@ -95,5 +95,5 @@ def alpha_as_tensor(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 def suits_channels_last(device: torch.device) -> bool:
     """Whether convolutions are known to be faster with the channels innermost."""
     if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (7, 0)
+        return torch.cuda.get_device_capability(device) >= (8, 0)
     return device.type == "cpu"

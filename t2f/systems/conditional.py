@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, cast
 
 import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -213,9 +214,7 @@ class ConditionalGAN(GANSystem):
                     value = penalty(lambda x: self.all_scores(x, words.detach()), real, fake)
                 loss = loss + value
                 report[f"penalty/{type(penalty).__name__}"] = value / penalty.every
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
+        self.descend(loss, optimizer)
         return report
 
     def labelled_of_all(self, labelled: int) -> int:
@@ -268,11 +267,16 @@ class ConditionalGAN(GANSystem):
         if moments is not None:
             report["loss/kl"] = kl_to_standard_normal(*moments)
             loss = loss + self.kl_weight * report["loss/kl"]
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
+        self.descend(loss, optimizer)
         self.discriminator.requires_grad_(True)
         return report
+
+    def descend(self, loss: Tensor, optimizer: LightningOptimizer | Optimizer) -> None:
+        """One step of the optimiser; each gradient is taken in the precision that its forward pass ran in."""
+        optimizer.zero_grad()
+        with torch.autocast(self.device.type, enabled=False):  # else second derivatives would be cast anew
+            self.manual_backward(loss)
+        optimizer.step()
 
     def update_ema(self, images: int) -> None:
         """Let the averaged networks follow: what is `half_life` images old counts half."""

@@ -101,6 +101,7 @@ def test_other_data_or_another_config_are_told_apart() -> None:
     elsewhere = "seed: 0\ndata: {folder: /elsewhere, cache: /there, crop: 1}\npaths: {run: /here}"
     assert config_hash(elsewhere) == config_hash("seed: 0\ndata: {crop: 1}")
     assert config_hash(elsewhere) != config_hash("seed: 0\ndata: {crop: 2}")
+    assert config_hash("model: {width: 1, acceleration: {compile: true}}") == config_hash("model: {width: 1}")
 
 
 def test_the_commit_is_that_of_the_clone(monkeypatch: pytest.MonkeyPatch) -> None:

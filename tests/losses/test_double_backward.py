@@ -79,21 +79,6 @@ def test_penalties_of_a_discriminator_in_bf16_are_as_near_to_exact_ones_as_befor
     assert (fast - exact).norm() < 1.2 * (native - exact).norm()
 
 
-def test_a_penalty_in_float32_stays_so_where_the_loss_goes_back_in_bf16() -> None:
-    """As in training: the penalty's precision ends before the loss's gradient is taken."""
-    torch.manual_seed(0)
-    judge = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Tanh(), nn.Conv2d(8, 1, 8), nn.Flatten(0))
-    real = torch.randn(4, 3, 8, 8)
-
-    def descent(autocast: bool) -> list[Tensor]:
-        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-            with torch.autocast("cpu", enabled=False):
-                value = R1(1.0)(judge, real, real)
-            return list(torch.autograd.grad(value, [each.weight for each in judge if isinstance(each, nn.Conv2d)]))
-
-    torch.testing.assert_close(descent(autocast=True), descent(autocast=False))
-
-
 class Kernels(TorchDispatchMode):
     """The largest side of any kernel that convolutions are made with."""
 
