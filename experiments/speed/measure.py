@@ -226,7 +226,7 @@ def measure_profile(asked: argparse.Namespace, device: torch.device, before: dic
     return {"batch": asked.batch, "peak": peak, "steps": found}
 
 
-def in_place(step: Step, where: object, name: str, other: object) -> Step:
+def with_other(step: Step, where: object, name: str, other: object) -> Step:
     """A step with something else in place of what no setting changes, to see what that brings."""
     exchanged = mock.patch.object(where, name, other)
 
@@ -237,7 +237,7 @@ def in_place(step: Step, where: object, name: str, other: object) -> Step:
     return otherwise
 
 
-def exactly(kind: str) -> contextlib.AbstractContextManager[object]:
+def penalty_in_float32(kind: str) -> contextlib.AbstractContextManager[object]:
     return torch.autocast(kind, enabled=False)
 
 
@@ -265,8 +265,10 @@ def measure_choices(asked: argparse.Namespace, device: torch.device, before: dic
         }
         steps = {choice: step for choice, (step, _) in made.items()}
         shipped, count = made["as shipped"]
-        steps["penalty in float32"] = in_place(shipped, conditional, "penalty_precision", exactly)
-        steps["PyTorch's double backward"] = in_place(shipped, penalties, "FastDoubleBackward", contextlib.nullcontext)
+        steps["penalty in float32"] = with_other(shipped, conditional, "penalty_precision", penalty_in_float32)
+        steps["PyTorch's double backward"] = with_other(
+            shipped, penalties, "FastDoubleBackward", contextlib.nullcontext
+        )
         for step in steps.values():
             step()
         taken = in_turn(steps, asked.seconds / 2, device)
