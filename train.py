@@ -49,7 +49,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     cfg.conditioning.size = conditioner.size
     cfg.attributes_known = len(source.train.attribute_names)
     schedule = instantiate(cfg.growth, dataset_size=len(source.train))
-    data = FaceDataModule(source, conditioner, schedule, cfg.labelled_share, cfg.seed, cfg.workers)
+    data = FaceDataModule(source, conditioner, schedule, cfg.labelled_share, cfg.seed, cfg.workers, cfg.faces_on_device)
 
     config = OmegaConf.to_yaml(cfg, resolve=True)
     card = {"config": config, "conditioner": save_conditioner(conditioner)}

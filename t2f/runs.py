@@ -17,7 +17,17 @@ from t2f.evaluation.figure import Figure
 
 REPORTS = ("report.json", "evaluation.json")
 """What `t2f evaluate` measured, else what the training did at its end."""
-ASIDE = ("callbacks", "evaluation", "features", "logger", "metrics", "objective", "resume", "workers")
+ASIDE = (
+    "callbacks",
+    "evaluation",
+    "faces_on_device",
+    "features",
+    "logger",
+    "metrics",
+    "objective",
+    "resume",
+    "workers",
+)
 """Groups that do not change what is learnt."""
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Protocol, cast
 
-import numpy as np
 import pytorch_lightning as pl
-import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from t2f.batches.batch import Batch
-from t2f.batches.sampler import Draw, ImageClockSampler
+from t2f.batches.dataset import ConditionedFaces, fits
+from t2f.batches.sampler import ImageClockSampler
 from t2f.conditions.base import Conditioner
 from t2f.data.faces import Faces
 from t2f.errors import UserError, require
 from t2f.growth import GrowthSchedule
 from t2f.stopping import leave_signals_to_the_parent
+
+AUTO = "auto"
+WORKERS = 2
+"""Processes of `auto` that make batches ahead of a GPU."""
 
 
 class FaceSource(Protocol):
@@ -41,50 +44,13 @@ class Learner(Protocol):
     learns_unlabelled: bool
 
 
-class ConditionedFaces(Dataset[Batch]):
-    """A `Draw` -> a batch, at once."""
-
-    def __init__(self, faces: Faces, conditioner: Conditioner, mirror: bool) -> None:
-        conditions = conditioner.of(faces)
-        self.images = faces.images
-        self.attributes = torch.from_numpy(np.array(faces.attributes))
-        self.mirror = mirror
-        self.conditions = conditions
-        self.first = np.cumsum(conditions.counts) - conditions.counts
-
-    @property
-    def labelled(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Which faces have conditions, (N,)."""
-        return self.conditions.counts > 0
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, draw: Draw) -> Batch:
-        conditions, faces = self.conditions, draw.faces
-        chosen = self.first[faces] + (draw.choice * conditions.counts[faces]).astype(np.int64)
-        chosen[draw.labelled :] = draw.choice[draw.labelled :] * len(conditions.turns)
-        # A memory map reads rising rows fastest, so gather in order and put back.
-        order = np.argsort(faces)
-        images = np.empty((len(faces), *self.images.shape[1:]), dtype=np.uint8)
-        images[order] = self.images[faces[order]]
-        if self.mirror:
-            mirrored = draw.mirror < 0.5
-            images[mirrored] = images[mirrored, :, :, ::-1]
-        for turns in (1, 2, 3):
-            turned = conditions.turns[chosen] == turns
-            if turned.any():
-                images[turned] = np.rot90(images[turned], turns, axes=(2, 3))
-        return {
-            "images": torch.from_numpy(images),
-            "conditions": conditions.rows[torch.from_numpy(chosen)],
-            "attributes": self.attributes[torch.from_numpy(faces)],
-            "labelled": draw.labelled,
-        }
-
-
 class FaceDataModule(pl.LightningDataModule):
-    """Training batches on the image clock, sharded over processes. The source is prepared before."""
+    """Training batches on the image clock, sharded over processes. The source is prepared before.
+
+    `on_device`: whether the faces are kept in the memory of the device that trains. AUTO: if that is a GPU with room
+    for them. `workers`: processes that make batches ahead of it, where the faces are not. AUTO: two for a GPU, and none
+    for a CPU, which has no time to spare.
+    """
 
     def __init__(
         self,
@@ -93,9 +59,22 @@ class FaceDataModule(pl.LightningDataModule):
         schedule: GrowthSchedule,
         labelled_share: float,
         seed: int,
-        workers: int,
+        workers: int | str,
+        on_device: bool | str,
     ) -> None:
         super().__init__()
+        require(
+            workers == AUTO or (isinstance(workers, int) and workers >= 0),
+            f"workers is {workers}: it must be {AUTO}, or a number of processes, 0 for none.",
+        )
+        require(
+            isinstance(on_device, bool) or on_device == AUTO,
+            f"faces_on_device is {on_device}: it must be true, false or {AUTO}.",
+        )
+        require(
+            on_device is not True or workers in (AUTO, 0),
+            f"workers is {workers}, but faces_on_device=true leaves nothing to read ahead: leave it at {AUTO}.",
+        )
         require(0 < labelled_share <= 1, f"labelled_share is {labelled_share}: it is a share above 0, at most 1.")
         self.source = source
         self.conditioner = conditioner
@@ -103,6 +82,7 @@ class FaceDataModule(pl.LightningDataModule):
         self.labelled_share = labelled_share
         self.seed = seed
         self.workers = workers
+        self.on_device = on_device
 
     def setup(self, stage: str) -> None:
         faces = self.source.train
@@ -111,7 +91,14 @@ class FaceDataModule(pl.LightningDataModule):
                 f"The data is kept at {faces.images.shape[-1]} pixels, but growth.resolutions end at "
                 f"{self.schedule.final_resolution}: set data.resolution={self.schedule.final_resolution}."
             )
-        self.faces = ConditionedFaces(faces, self.conditioner, self.source.mirror)
+        assert self.trainer is not None
+        device = self.trainer.strategy.root_device
+        kept = self.on_device
+        if kept == AUTO:
+            kept = self.workers in (AUTO, 0) and fits(faces.images, device)
+        self.faces = ConditionedFaces(faces, self.conditioner, self.source.mirror, keep_on=device if kept else None)
+        ahead = WORKERS if device.type == "cuda" and not kept else 0
+        self.ahead = ahead if self.workers == AUTO else int(self.workers)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         assert self.trainer is not None
@@ -138,10 +125,10 @@ class FaceDataModule(pl.LightningDataModule):
             self.faces,
             sampler=sampler,
             batch_size=None,
-            num_workers=self.workers,
+            num_workers=self.ahead,
             worker_init_fn=leave_signals_to_the_parent,
-            persistent_workers=self.workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.ahead > 0,
+            pin_memory=self.faces.kept is None and self.trainer.strategy.root_device.type == "cuda",
         )
 
     def check_labelled(self, system: Learner, world_size: int) -> None:

@@ -20,11 +20,11 @@ Choice = bool | str
 
 
 class Acceleration:
-    """None of these changes a result but by rounding, and `compile` by the numbers that DiffAugment draws.
+    """None of these changes a result but by rounding.
 
-    `channels_last`: whether convolutions are given their maps with the channels innermost. AUTO: on CPUs, where
-    larger pictures train faster by it (`experiments/speed`), and on GPUs whose
-    tensor cores the precision of `auto` uses, since these read maps so; not on Apple's.
+    `channels_last`: whether convolutions are given their maps with the channels innermost. AUTO: on CPUs, where larger
+    pictures train faster by it (`experiments/speed`), and on GPUs whose tensor cores the precision of `auto` uses, for
+    these read maps so; not on Apple's.
 
     `compile`: whether generator and discriminator go through `torch.compile`, which takes long at first, and again at
     each growth. AUTO: no. On a CPU it was measured not to pay; on GPUs it was not measured.
@@ -64,6 +64,7 @@ class Acceleration:
         if not (self.compile or self.graphs):
             return
         torch._dynamo.config.recompile_limit = MOST_VERSIONS
+        torch._inductor.config.fallback_random = True  # compiled code draws the numbers that eager code draws
         options: dict[str, Any] = {}
         if self.graphs:
             options = {"mode": "reduce-overhead"} if self.compile else {"backend": "cudagraphs"}

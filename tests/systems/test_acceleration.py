@@ -1,22 +1,28 @@
 """Each way to run faster gives the weights of the plain one, to rounding."""
 
+import shutil
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from omegaconf import DictConfig
 from systems.test_conditional import FACES, dcgan, fit, growing, make_batch
 from torch import Tensor, nn
 from torch._dynamo.backends.registry import lookup_backend
 from torch.fx import GraphModule
 
+from t2f.checkpoint import read_checkpoint
 from t2f.errors import UserError
 from t2f.growth import Position
 from t2f.losses import R1
 from t2f.systems import base
 from t2f.systems.acceleration import AUTO, Acceleration
 from t2f.systems.conditional import ConditionalGAN
+from train import train
 
 PLAIN = {"channels_last": False, "compile": False, "graphs": False}
 
@@ -105,6 +111,35 @@ def test_fading_needs_no_new_code(graphs: list[GraphModule], monkeypatch: pytest
     compiled = faded(compile=True)
     assert made == [0, *[len(graphs)] * 3] and graphs
     assert_same_weights(faded(), compiled)
+
+
+def test_a_run_grows_in_compiled_code(
+    tiny: Callable[..., DictConfig], tmp_path: Path, graphs: list[GraphModule]
+) -> None:
+    """Both stages and the fade between them, set by Hydra."""
+    weights = []
+    for compile in (True, False):
+        train(tiny(f"compile={compile}", "precision=32-true", f"paths.run={tmp_path}/{compile}"))
+        made = len(graphs)
+        weights.append(read_checkpoint(tmp_path / f"{compile}/checkpoints/last.ckpt")["state_dict"])
+    assert made > 6  # generator and discriminator at 4x4, fading and at 8x8
+    torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="without a compiler there is no compiled code")
+def test_compiled_code_draws_the_numbers_of_eager_code() -> None:
+    system = growing()
+    networks = (system.networks.generator, system.ema.generator, system.discriminator)
+    Acceleration(False, True, False).apply(*networks, torch.device("cpu"))
+
+    def draw(count: Tensor) -> Tensor:
+        return torch.rand_like(count) + 1
+
+    drawn = []
+    for function in (draw, torch.compile(draw)):
+        torch.manual_seed(0)
+        drawn.append(function(torch.empty(8)))
+    assert torch.equal(*drawn)
 
 
 @pytest.mark.parametrize(
