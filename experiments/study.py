@@ -46,16 +46,20 @@ FIGURES = "<!-- figures -->"
 CURVES = ("loss/discriminator", "loss/generator", "accuracy/real", "accuracy/fake")
 
 
-def machine() -> str:
-    """The processor, the threads used, and the GPU if there is one, as far as the system tells."""
-    import torch
-
+def processor() -> str:
+    """The processor's name, as far as the system tells."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor()
+
+
+def machine() -> str:
+    """The processor, the threads used, and the GPU if there is one."""
+    import torch
+
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    processor = models[0] if models else platform.processor()
-    return f"{torch.get_num_threads()} of {os.cpu_count()} cores of {processor}, {gpu}"
+    return f"{torch.get_num_threads()} of {os.cpu_count()} cores of {processor()}, {gpu}"
 
 
 def run(name: str, overrides: list[str], folder: Path) -> None:

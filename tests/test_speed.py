@@ -4,6 +4,7 @@ import importlib
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -83,6 +84,27 @@ def test_the_script_measures_and_tells(speed: ModuleType, tmp_path: Path, monkey
     assert found["kinds"]["convolution, backward"] > 0
     assert found["flops a second"] == pytest.approx(found["flops an image"] * found["images a second"])
     assert "| tiny |" in (tmp_path / "results.md").read_text()
+
+
+def test_compiled_code_is_timed_as_it_grows(speed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    monkeypatch.setattr(speed, "EMBEDDINGS", [*speed.EMBEDDINGS, *TINY])
+    speed.main(
+        ["compiling", "--seconds=0", "--batch=4", "--device=cpu", "--stages", "4", "8", "16", f"--out={tmp_path}"]
+    )
+    stages = json.loads((tmp_path / "results.json").read_text())["compiling"]["stages"]
+    assert list(stages) == ["4", "8"]  # these networks end at 8x8
+    for stage in stages.values():
+        assert list(stage["pauses"]) == ["eager", "compile"]
+        assert all(rate > 0 for rate in stage["images a second"].values())
+    assert "| compile |" in (tmp_path / "results.md").read_text()
+
+
+def test_figures_stand_in_a_folder_named_by_the_machine(speed: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "processor", lambda: "Intel(R) Xeon(R) Processor")
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H100 80GB HBM3")
+    assert speed.folder_of(CPU).name == "intel_xeon_processor"
+    assert speed.folder_of(torch.device("cuda")).name == "nvidia_h100_80gb_hbm3"
 
 
 def test_plain_facegan_does_the_work_of_ours(speed: ModuleType) -> None:

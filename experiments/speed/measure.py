@@ -3,7 +3,8 @@
 python experiments/speed/measure.py [PART ...] [--stages 4 8 16 32 64] [--device auto] [--seconds 20]
 
 The parts, all by default: engine (needs pip install -e '.[speed]'), memory (likewise), facegan, loader, training,
-profile, choices. Each replaces its own figures in results.json, of which results.md and speed.png are made.
+profile, choices, and on a GPU compiling, which on a CPU takes long and must be asked for. Each replaces its own figures
+in the results.json of the machine's folder, of which results.md and speed.png are made.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,13 +38,18 @@ from plain_dcgan import plain  # noqa: E402
 from sides import (  # noqa: E402
     EMBEDDINGS,
     Step,
+    cycle,
     engine,
+    in_a_row,
+    our_step,
     ours,
     ours_in_the_engines_passes,
     precisions,
     stages_of,
+    stand_at,
+    steps_of_a_cycle,
 )
-from study import machine  # noqa: E402
+from study import machine, processor  # noqa: E402
 
 from t2f.errors import UserError  # noqa: E402
 from t2f.losses import penalties  # noqa: E402
@@ -175,31 +183,14 @@ def measure_loader(asked: argparse.Namespace, device: torch.device, before: dict
     from whole import batches_alone
 
     cache = os.environ.get("T2F_CACHE", str(Path.home() / ".cache/t2f"))
-    rates = {str(pixels): batches_alone(pixels, asked.batch, 2.0, cache) for pixels in (16, 32, 64, 128)}
+    rates = {str(pixels): batches_alone(pixels, asked.batch, 2.0, cache, device) for pixels in (16, 32, 64, 128)}
     return {"batch": asked.batch, "images a second": rates}
 
 
 def measure_training(asked: argparse.Namespace, device: torch.device, before: dict[str, Any]) -> dict[str, Any]:
     from whole import training
 
-    return training([f"trainer.accelerator={'gpu' if device.type == 'cuda' else 'cpu'}", *asked.overrides])
-
-
-def cycle(
-    recipe: Sequence[str], stage: int, batch: int, device: torch.device, settings: Sequence[str] = ()
-) -> tuple[Step, int]:
-    """As few steps as show what training costs, and their number: one with a lazy penalty and seven without."""
-    overrides, fast = [*recipe, *settings], precisions(device)[-1]
-    if recipe is RECIPE:  # its penalty is due at every step
-        return ours(overrides, stage, batch, device, fast), 1
-    due, not_due = (ours(overrides, stage, batch, device, fast, number=number) for number in (DUE, NOT_DUE))
-
-    def steps() -> None:
-        due()
-        for _ in range(EVERY - 1):
-            not_due()
-
-    return steps, EVERY
+    return training(asked.overrides, device)
 
 
 PROFILED = {
@@ -213,7 +204,7 @@ def measure_profile(asked: argparse.Namespace, device: torch.device, before: dic
     """How much of the device's peak the steps reach, and what they are made of."""
     peak, found = peak_of_device(device), {}
     for name, (recipe, stage) in PROFILED.items():
-        step, count = cycle(recipe, stage, asked.batch, device)
+        step, count = cycle(recipe, stage, asked.batch, device, precisions(device)[-1])
         flops = flops_of(step)
         seconds = statistics.median(in_turn({name: step}, asked.seconds / 2, device)[name])
         images = asked.batch * count
@@ -241,17 +232,10 @@ def penalty_in_float32(kind: str) -> contextlib.AbstractContextManager[object]:
     return torch.autocast(kind, enabled=False)
 
 
-def choices(device: torch.device) -> dict[str, list[str]]:
-    """Settings other than `auto`'s; code is compiled on GPUs only, since on a CPU that alone takes minutes a stage."""
-    other = {"as shipped": [], "channels first": ["channels_last=false"]}
-    if device.type == "cuda":
-        other |= {"compiled": ["compile=true"], "graphs": ["graphs=true"], "both": ["compile=true", "graphs=true"]}
-    return other
-
-
 def measure_choices(asked: argparse.Namespace, device: torch.device, before: dict[str, Any]) -> dict[str, Any]:
     """What each choice that the code makes for the user brings: the same steps with the other one."""
     found: dict[str, dict[str, float]] = {}
+    fast = precisions(device)[-1]
     for name, recipe, stage in (
         ("default, 4x4", EMBEDDINGS, 4),
         ("default, 8x8", EMBEDDINGS, 8),
@@ -260,11 +244,9 @@ def measure_choices(asked: argparse.Namespace, device: torch.device, before: dic
         ("the model that comes with t2f, 64x64", JOINT, 64),
         ("t2f_original's networks, 64x64", RECIPE, 64),
     ):
-        made = {
-            choice: cycle(recipe, stage, asked.batch, device, settings) for choice, settings in choices(device).items()
-        }
-        steps = {choice: step for choice, (step, _) in made.items()}
-        shipped, count = made["as shipped"]
+        shipped, count = cycle(recipe, stage, asked.batch, device, fast)
+        first, _ = cycle([*recipe, "channels_last=false"], stage, asked.batch, device, fast)
+        steps = {"as shipped": shipped, "channels first": first}
         steps["penalty in float32"] = with_other(shipped, conditional, "penalty_precision", penalty_in_float32)
         steps["PyTorch's double backward"] = with_other(
             shipped, penalties, "FastDoubleBackward", contextlib.nullcontext
@@ -277,6 +259,37 @@ def measure_choices(asked: argparse.Namespace, device: torch.device, before: dic
     return {"batch": asked.batch, "images a second": found}
 
 
+def measure_compiling(asked: argparse.Namespace, device: torch.device, before: dict[str, Any]) -> dict[str, Any]:
+    """The default run with compiled code: how long it stops at each growth to make some, and how fast it is then."""
+    modes: dict[str, list[str]] = {"eager": [], "compile": ["compile=true"]}
+    if device.type == "cuda":
+        modes |= {"graphs": ["graphs=true"], "both": ["compile=true", "graphs=true"]}
+    made = {
+        mode: our_step([*EMBEDDINGS, *settings], asked.batch, device, precisions(device)[-1])
+        for mode, settings in modes.items()
+    }
+    found: dict[str, Any] = {}
+    for stage in asked.stages:
+        if stage > next(iter(made.values()))[0].max_resolution:
+            break
+        pauses: dict[str, float] = {}
+        cycles: dict[str, Step] = {}
+        for mode, (system, step) in made.items():
+            pauses[mode] = 0.0
+            for alpha in (0.25, 0.5, 1.0):
+                stand_at(system, stage, asked.batch, alpha)
+                first, second = (seconds_of(partial(step, NOT_DUE), device) for _ in range(2))
+                pauses[mode] += first - second
+            count = steps_of_a_cycle(system)
+            cycles[mode] = in_a_row(step, count)
+            cycles[mode]()
+        taken = in_turn(cycles, asked.seconds / 2, device)
+        rates = {mode: median_rate(asked.batch * count, times) for mode, times in taken.items()}
+        found[str(stage)] = {"pauses": pauses, "images a second": rates}
+        print(stage, found[str(stage)])
+    return {"batch": asked.batch, "stages": found}
+
+
 PARTS = {
     "engine": measure_engine,
     "memory": measure_memory,
@@ -285,7 +298,14 @@ PARTS = {
     "training": measure_training,
     "profile": measure_profile,
     "choices": measure_choices,
+    "compiling": measure_compiling,
 }
+
+
+def folder_of(device: torch.device) -> Path:
+    """Where the figures of this machine stand, by the name of its GPU or processor."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    return HERE / re.sub(r"\W+", "_", re.sub(r"\(\w+\)", "", name)).strip("_").lower()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -297,7 +317,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=20, help="for the turns of each stage, at least three rounds")
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: one thread beside what others run")
     parser.add_argument("--overrides", nargs="*", default=[], help="of train.py, for the part training")
-    parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--out", type=Path, help="a folder; by default one beside this script, named by the machine")
     parser.add_argument("--one-side", help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
     unknown = set(asked.parts) - set(PARTS)
@@ -312,9 +332,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             seconds_of(step, device)
         print(peak_memory(device))
         return
-    file = asked.out / "results.json"
+    out = asked.out or folder_of(device)
+    out.mkdir(exist_ok=True)
+    file = out / "results.json"
     results = json.loads(file.read_text()) if file.exists() else {}
-    for part in asked.parts or PARTS:
+    for part in asked.parts or [part for part in PARTS if part != "compiling" or device.type == "cuda"]:
         try:
             found = PARTS[part](asked, device, results.get(part, {}))
         except UserError as error:
@@ -329,7 +351,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             **found,
         }
         file.write_text(json.dumps(results, indent=2) + "\n")
-        report.write(results, asked.out)
+        report.write(results, out)
 
 
 if __name__ == "__main__":

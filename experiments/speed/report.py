@@ -97,7 +97,7 @@ def of_facegan(part: dict[str, Any]) -> Table:
 def of_loader(part: dict[str, Any]) -> Table:
     rows = [[f"{size}x{size}", rate(value)] for size, value in part["images a second"].items()]
     return [
-        f"Batches of {part['batch']}, read and put together by the training's own process:",
+        f"Batches of {part['batch']}, as `auto` has them made for this device:",
         "",
         *table(["faces kept at", "images/s"], rows),
     ]
@@ -168,6 +168,32 @@ def of_choices(part: dict[str, Any]) -> Table:
     ]
 
 
+def of_compiling(part: dict[str, Any]) -> Table:
+    stages = part["stages"]
+    modes = list(next(iter(stages.values()))["pauses"])
+    heads = [f"{size}x{size}" for size in stages]
+    pauses = [[mode, *(f"{stage['pauses'][mode]:.1f}" for stage in stages.values())] for mode in modes]
+    rates = [
+        [
+            mode,
+            *(
+                f"{rate(of[mode])} ({of[mode] / of[modes[0]]:.2f}x)"
+                for of in (stage["images a second"] for stage in stages.values())
+            ),
+        ]
+        for mode in modes
+    ]
+    return [
+        "The default run as it grows. Seconds that its first steps took over later ones, at the start of a stage, "
+        "in the midst of its fade and at the fade's end:",
+        "",
+        *table(["mode", *heads], pauses),
+        f"And then images a second, batches of {part['batch']}, whole cycles of the lazy penalty, in turn:",
+        "",
+        *table(["mode", *heads], rates),
+    ]
+
+
 CLOCKS = {
     "wall": "seconds by the wall",
     "cpu": "seconds that the process had, since others ran beside it, in which caches and memory were shared",
@@ -181,6 +207,7 @@ PARTS = {
     "training": ("train.py and the bare step", of_training),
     "profile": ("Of the machine's peak", of_profile),
     "choices": ("What the code chooses by itself", of_choices),
+    "compiling": ("Compiled code", of_compiling),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,6 +30,8 @@ EMBEDDINGS = [
 ]
 FLOAT32 = "32-true"
 Step = Callable[[], None]
+NumberedStep = Callable[[int], None]
+"""A step by its number, counted from 0, which tells whether a lazy penalty is due."""
 
 
 def system_of(overrides: Sequence[str], device: torch.device) -> ConditionalGAN:
@@ -68,10 +71,25 @@ def made_up_batch(count: int, resolution: int, numbers: int, device: torch.devic
     }
 
 
-def stand_at(system: ConditionalGAN, resolution: int, batch: int) -> None:
+def stand_at(system: ConditionalGAN, resolution: int, batch: int, alpha: float = 0.5) -> None:
     """In the middle of a stage's fade, where old and new layers are both at work; in T2F's engine they always are."""
-    alpha = 0.5 if system.grows and resolution > 4 else 1.0
+    alpha = alpha if system.grows and resolution > 4 else 1.0
     system.position = Position(0, resolution, alpha, batch, progress=0.5, epoch=1.0)
+
+
+def our_step(
+    overrides: Sequence[str], batch: int, device: torch.device, precision: str, numbers: int = EMBEDDING
+) -> tuple[ConditionalGAN, NumberedStep]:
+    """Our system, and its step as it trains."""
+    system = system_of(overrides, device)
+    faces = made_up_batch(batch, system.max_resolution, numbers, device)
+
+    def step(number: int) -> None:
+        system.images_seen += batch
+        with in_precision(precision, device):
+            system.train_on(faces, number)
+
+    return system, step
 
 
 def ours(
@@ -83,17 +101,33 @@ def ours(
     numbers: int = EMBEDDING,
     number: int = 1,
 ) -> Step:
-    """Our step as it trains; `number`, counted from 0, tells whether a lazy penalty is due."""
-    system = system_of(overrides, device)
+    """The step of this number."""
+    system, step = our_step(overrides, batch, device, precision, numbers)
     stand_at(system, resolution, batch)
-    faces = made_up_batch(batch, system.max_resolution, numbers, device)
+    return partial(step, number)
 
-    def step() -> None:
-        system.images_seen += batch
-        with in_precision(precision, device):
-            system.train_on(faces, number)
 
-    return step
+def steps_of_a_cycle(system: ConditionalGAN) -> int:
+    """As few as show what training costs: from one penalty to the next."""
+    return max(penalty.every for penalty in system.penalties)
+
+
+def in_a_row(step: NumberedStep, count: int) -> Step:
+    def steps() -> None:
+        for number in range(count):
+            step(number)
+
+    return steps
+
+
+def cycle(
+    overrides: Sequence[str], resolution: int, batch: int, device: torch.device, precision: str
+) -> tuple[Step, int]:
+    """The steps of a cycle as one, and how many they are."""
+    system, step = our_step(overrides, batch, device, precision)
+    stand_at(system, resolution, batch)
+    count = steps_of_a_cycle(system)
+    return in_a_row(step, count), count
 
 
 def step_in_the_engines_passes(system: ConditionalGAN, faces: Batch) -> None:

@@ -11,6 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+import torch
+from clocks import finish
 from hydra import compose, initialize_config_dir
 from sides import ROOT, in_precision
 
@@ -37,9 +39,10 @@ class Clocks:
     Lightning, on the batch that comes next.
     """
 
-    def __init__(self, last: int, precision: str) -> None:
+    def __init__(self, last: int, precision: str, device: torch.device) -> None:
         self.last = last
         self.precision = precision
+        self.device = device
         self.steps: list[tuple[int, Interval]] = []
         self.batches: list[Interval] = []
         self.callbacks: list[Interval] = []
@@ -53,6 +56,7 @@ class Clocks:
         def timed(this: Any, *arguments: Any) -> Any:
             start = time.perf_counter()
             result = original(this, *arguments)
+            finish(self.device)
             note(this, arguments, (start, time.perf_counter()))
             return result
 
@@ -125,6 +129,7 @@ def bare_cycle(train_on: Callable[..., Any], system: ConditionalGAN, batch: Any,
         for number in range(CYCLE):
             with in_precision(precision, system.device):
                 train_on(system, batch, number)
+    finish(system.device)
     return start, time.perf_counter()
 
 
@@ -133,12 +138,16 @@ def cycles(steps: Sequence[Interval]) -> list[float]:
     return [lasted(steps[first : first + CYCLE]) / CYCLE for first in range(0, len(steps), CYCLE)]
 
 
-def training(overrides: Sequence[str]) -> dict[str, Any]:
-    """The default run at its default cadence, short, without evaluations (which `experiments/overhead` has)."""
+def training(overrides: Sequence[str], device: torch.device) -> dict[str, Any]:
+    """The default run at its default cadence, short, without evaluations (which `experiments/overhead` has).
+
+    On a GPU all that is timed waits for it to finish, which leaves it idle between steps: the overhead is the most.
+    """
     with tempfile.TemporaryDirectory() as folder, initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        settings = [f"paths.run={folder}", "evaluation=none", "~callbacks.quality", STAGES, *overrides]
+        accelerator = f"trainer.accelerator={'gpu' if device.type == 'cuda' else 'cpu'}"
+        settings = [f"paths.run={folder}", "evaluation=none", "~callbacks.quality", STAGES, accelerator, *overrides]
         cfg = compose("train", overrides=settings)
-        clocks = Clocks(cfg.resolution, cfg.trainer.precision)
+        clocks = Clocks(cfg.resolution, cfg.trainer.precision, device)
         clocks.start()
         train(cfg)
     beside = clocks.beside_bare[: CYCLE * (len(clocks.beside_bare) // CYCLE)]  # whole cycles
@@ -151,8 +160,8 @@ def training(overrides: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def batches_alone(resolution: int, batch: int, seconds: float, cache: str) -> float:
-    """Images a second of the loader, over drawn faces kept at this resolution, with their captions."""
+def batches_alone(resolution: int, batch: int, seconds: float, cache: str, device: torch.device) -> float:
+    """Images a second of the loader that `auto` chooses for a device, over drawn faces kept at this resolution."""
     from hydra.utils import instantiate
 
     from t2f.conditions.base import fit_conditioner
@@ -164,9 +173,11 @@ def batches_alone(resolution: int, batch: int, seconds: float, cache: str) -> fl
     source.prepare()
     conditioner = fit_conditioner(instantiate(cfg.conditioning.conditioner), source.train)
     schedule = GrowthSchedule([resolution], [batch], 0.0, images=[10**9])
-    data = FaceDataModule(source, conditioner, schedule, cfg.labelled_share, cfg.seed, cfg.workers)
+    data = FaceDataModule(source, conditioner, schedule, cfg.labelled_share, cfg.seed, cfg.workers, cfg.faces_on_device)
     system = SimpleNamespace(images_seen=0, least_labelled=2, learns_unlabelled=False)
-    data.trainer = SimpleNamespace(world_size=1, global_rank=0, lightning_module=system)  # type: ignore[assignment]
+    data.trainer = SimpleNamespace(  # type: ignore[assignment]
+        world_size=1, global_rank=0, lightning_module=system, strategy=SimpleNamespace(root_device=device)
+    )
     data.setup("fit")
     seen, start = 0, 0.0
     for number, faces in enumerate(data.train_dataloader()):
@@ -175,4 +186,5 @@ def batches_alone(resolution: int, batch: int, seconds: float, cache: str) -> fl
         seen += len(faces["images"]) if number >= 20 else 0
         if number > 20 and time.perf_counter() - start > seconds:
             break
+    finish(device)
     return seen / (time.perf_counter() - start)

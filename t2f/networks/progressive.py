@@ -56,7 +56,7 @@ class GeneratorStart(nn.Module):
         self.first = EqualizedLinear(latent_dim, channels * 16, gain=2**0.5 / 4)
         self.second = EqualizedConv2d(channels, channels, 3, padding=1)
 
-    def forward(self, latent: Tensor, memory_format: torch.memory_format = torch.channels_last) -> Tensor:
+    def forward(self, latent: Tensor, memory_format: torch.memory_format) -> Tensor:
         x = self.first(self.norm(latent)).unflatten(1, (-1, 4, 4))
         x = x.contiguous(memory_format=memory_format)  # which what follows keeps; the latent has none
         x = self.norm(F.leaky_relu(x, 0.2))
