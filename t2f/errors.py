@@ -65,7 +65,10 @@ def sentence_of(error: BaseException) -> str | None:
         why = str(getattr(error, "inner_exception", error)).strip().partition("\n")[0]  # wrapped in lines of its own
         sentence = f"The networks cannot be compiled here ({why}): train with compile=false graphs=false."
     elif isinstance(error, torch.OutOfMemoryError):
-        sentence = "The device's memory is full: lower growth.batch_sizes or model.networks.generator.channels."
+        sentence = (
+            "The device's memory is full: lower growth.batch_sizes or model.networks.generator.channels, or keep the "
+            "faces out of it with faces_on_device=false."
+        )
     elif isinstance(error, ProcessRaisedException) and USER_ERROR in str(error):  # what the process would have printed
         sentence = str(error).rpartition(USER_ERROR)[2].strip()
     elif isinstance(error, OSError) and error.errno in FULL:

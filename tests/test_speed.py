@@ -69,6 +69,16 @@ def test_flops_are_those_of_the_formula(speed: ModuleType) -> None:
     assert flops_of(lambda: torch.conv2d(image, weight, padding=1)) == 2 * 2 * 5 * 8 * 8 * 3 * 3 * 3
 
 
+def test_a_cycle_is_as_long_as_its_penalty_says(speed: ModuleType) -> None:
+    counts = {
+        "t2f_original": speed.RECIPE,
+        "default": speed.EMBEDDINGS,
+        "every step": [*speed.EMBEDDINGS, "loss=wgan_gp"],
+    }
+    found = {name: speed.cycle([*recipe, *TINY], 8, 4, CPU, "32-true")[1] for name, recipe in counts.items()}
+    assert found == {"t2f_original": 1, "default": 8, "every step": 1}
+
+
 def test_a_lazy_penalty_counts_once_in_eight_steps(speed: ModuleType) -> None:
     due = {"seconds": 8.0, "flops": 16, "rounds": 3}
     joined = speed.join_lazy({"lazy: penalty due": due, "lazy: not due": due | {"seconds": 1.0, "flops": 8}}, batch=15)

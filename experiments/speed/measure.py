@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import json
 import os
+import platform
 import re
 import statistics
 import subprocess
@@ -51,7 +52,7 @@ from sides import (  # noqa: E402
 )
 from study import machine, processor  # noqa: E402
 
-from t2f.errors import UserError  # noqa: E402
+from t2f.errors import UserError, require  # noqa: E402
 from t2f.losses import penalties  # noqa: E402
 from t2f.systems import conditional  # noqa: E402
 
@@ -268,18 +269,20 @@ def measure_compiling(asked: argparse.Namespace, device: torch.device, before: d
         mode: our_step([*EMBEDDINGS, *settings], asked.batch, device, precisions(device)[-1])
         for mode, settings in modes.items()
     }
+    most = made["eager"][0].max_resolution
+    stages = [stage for stage in asked.stages if stage <= most]
+    require(bool(stages), f"The default's networks end at {most}x{most}: give --stages one of at most that.")
     found: dict[str, Any] = {}
-    for stage in asked.stages:
-        if stage > next(iter(made.values()))[0].max_resolution:
-            break
+    for stage in stages:
         pauses: dict[str, float] = {}
         cycles: dict[str, Step] = {}
         for mode, (system, step) in made.items():
             pauses[mode] = 0.0
             for alpha in (0.25, 0.5, 1.0):
                 stand_at(system, stage, asked.batch, alpha)
-                first, second = (seconds_of(partial(step, NOT_DUE), device) for _ in range(2))
-                pauses[mode] += first - second
+                # CUDA's graphs are tried in the first step, recorded in the second, and replayed from the third on.
+                *firsts, usual = (seconds_of(partial(step, NOT_DUE), device) for _ in range(4))
+                pauses[mode] += sum(firsts) - len(firsts) * usual
             count = steps_of_a_cycle(system)
             cycles[mode] = in_a_row(step, count)
             cycles[mode]()
@@ -304,7 +307,7 @@ PARTS = {
 
 def folder_of(device: torch.device) -> Path:
     """Where the figures of this machine stand, by the name of its GPU or processor."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor() or platform.machine()
     return HERE / re.sub(r"\W+", "_", re.sub(r"\(\w+\)", "", name)).strip("_").lower()
 
 

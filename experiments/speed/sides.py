@@ -109,7 +109,7 @@ def ours(
 
 def steps_of_a_cycle(system: ConditionalGAN) -> int:
     """As few as show what training costs: from one penalty to the next."""
-    return max(penalty.every for penalty in system.penalties)
+    return max((penalty.every for penalty in system.penalties), default=1)
 
 
 def in_a_row(step: NumberedStep, count: int) -> Step:

@@ -18,7 +18,8 @@ from sides import ROOT, in_precision
 
 sys.path.insert(0, str(ROOT))  # train.py is no part of the package
 
-from t2f.batches.datamodule import ConditionedFaces, FaceDataModule
+from t2f.batches.datamodule import FaceDataModule
+from t2f.batches.dataset import ConditionedFaces
 from t2f.callbacks.cadence import ClockCallback
 from t2f.callbacks.growth import Growth
 from t2f.callbacks.progress import TerminalReport
@@ -129,7 +130,7 @@ def bare_cycle(train_on: Callable[..., Any], system: ConditionalGAN, batch: Any,
         for number in range(CYCLE):
             with in_precision(precision, system.device):
                 train_on(system, batch, number)
-    finish(system.device)
+                finish(system.device)  # as after each step within train.py
     return start, time.perf_counter()
 
 
@@ -141,12 +142,13 @@ def cycles(steps: Sequence[Interval]) -> list[float]:
 def training(overrides: Sequence[str], device: torch.device) -> dict[str, Any]:
     """The default run at its default cadence, short, without evaluations (which `experiments/overhead` has).
 
-    On a GPU all that is timed waits for it to finish, which leaves it idle between steps: the overhead is the most.
+    Batches are made by this process, for them to be timed. On a GPU all that is timed waits for it to finish, which
+    leaves it idle between steps: the overhead is the most.
     """
     with tempfile.TemporaryDirectory() as folder, initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         accelerator = f"trainer.accelerator={'gpu' if device.type == 'cuda' else 'cpu'}"
-        settings = [f"paths.run={folder}", "evaluation=none", "~callbacks.quality", STAGES, accelerator, *overrides]
-        cfg = compose("train", overrides=settings)
+        settings = [f"paths.run={folder}", "evaluation=none", "~callbacks.quality", STAGES, accelerator, "workers=0"]
+        cfg = compose("train", overrides=[*settings, *overrides])
         clocks = Clocks(cfg.resolution, cfg.trainer.precision, device)
         clocks.start()
         train(cfg)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Protocol, cast
 
 import pytorch_lightning as pl
+import torch
 from torch.utils.data import DataLoader
 
 from t2f.batches.batch import Batch
-from t2f.batches.dataset import ConditionedFaces, fits
+from t2f.batches.dataset import ConditionedFaces
 from t2f.batches.sampler import ImageClockSampler
 from t2f.conditions.base import Conditioner
 from t2f.data.faces import Faces
@@ -19,6 +21,8 @@ from t2f.stopping import leave_signals_to_the_parent
 AUTO = "auto"
 WORKERS = 2
 """Processes of `auto` that make batches ahead of a GPU."""
+FORKS = sys.platform == "linux"
+"""Whether workers share this process's memory; elsewhere each is sent a copy of all faces."""
 
 
 class FaceSource(Protocol):
@@ -47,9 +51,9 @@ class Learner(Protocol):
 class FaceDataModule(pl.LightningDataModule):
     """Training batches on the image clock, sharded over processes. The source is prepared before.
 
-    `on_device`: whether the faces are kept in the memory of the device that trains. AUTO: if that is a GPU with room
-    for them. `workers`: processes that make batches ahead of it, where the faces are not. AUTO: two for a GPU, and none
-    for a CPU, which has no time to spare.
+    `faces_on_device`: whether the faces are kept in the memory of the device that trains. AUTO: if that is a GPU with
+    room for them, and no workers are asked for. `workers`: processes that make batches ahead. AUTO: two for a GPU that
+    does not keep the faces; none for a CPU, which has no time to spare.
     """
 
     def __init__(
@@ -60,19 +64,19 @@ class FaceDataModule(pl.LightningDataModule):
         labelled_share: float,
         seed: int,
         workers: int | str,
-        on_device: bool | str,
+        faces_on_device: bool | str,
     ) -> None:
         super().__init__()
         require(
-            workers == AUTO or (isinstance(workers, int) and workers >= 0),
+            workers == AUTO or (isinstance(workers, int) and not isinstance(workers, bool) and workers >= 0),
             f"workers is {workers}: it must be {AUTO}, or a number of processes, 0 for none.",
         )
         require(
-            isinstance(on_device, bool) or on_device == AUTO,
-            f"faces_on_device is {on_device}: it must be true, false or {AUTO}.",
+            isinstance(faces_on_device, bool) or faces_on_device == AUTO,
+            f"faces_on_device is {faces_on_device}: it must be true, false or {AUTO}.",
         )
         require(
-            on_device is not True or workers in (AUTO, 0),
+            faces_on_device is not True or workers in (AUTO, 0),
             f"workers is {workers}, but faces_on_device=true leaves nothing to read ahead: leave it at {AUTO}.",
         )
         require(0 < labelled_share <= 1, f"labelled_share is {labelled_share}: it is a share above 0, at most 1.")
@@ -82,7 +86,7 @@ class FaceDataModule(pl.LightningDataModule):
         self.labelled_share = labelled_share
         self.seed = seed
         self.workers = workers
-        self.on_device = on_device
+        self.faces_on_device = faces_on_device
 
     def setup(self, stage: str) -> None:
         faces = self.source.train
@@ -93,12 +97,19 @@ class FaceDataModule(pl.LightningDataModule):
             )
         assert self.trainer is not None
         device = self.trainer.strategy.root_device
-        kept = self.on_device
+        self.faces = ConditionedFaces(faces, self.conditioner, self.source.mirror)
+        kept = self.faces_on_device
         if kept == AUTO:
-            kept = self.workers in (AUTO, 0) and fits(faces.images, device)
-        self.faces = ConditionedFaces(faces, self.conditioner, self.source.mirror, keep_on=device if kept else None)
-        ahead = WORKERS if device.type == "cuda" and not kept else 0
-        self.ahead = ahead if self.workers == AUTO else int(self.workers)
+            kept = self.workers in (AUTO, 0) and self.faces.fits(device)
+        if kept:
+            self.faces.keep_on(device)
+        self.worker_count = self.workers_of_auto(device) if self.workers == AUTO else int(self.workers)
+
+    def workers_of_auto(self, device: torch.device) -> int:
+        return WORKERS if device.type == "cuda" and self.faces.kept is None and FORKS else 0
+
+    def teardown(self, stage: str) -> None:
+        self.faces.release()  # the trainer holds them through what follows
 
     def train_dataloader(self) -> DataLoader[Batch]:
         assert self.trainer is not None
@@ -125,9 +136,10 @@ class FaceDataModule(pl.LightningDataModule):
             self.faces,
             sampler=sampler,
             batch_size=None,
-            num_workers=self.ahead,
+            num_workers=self.worker_count,
+            multiprocessing_context="fork" if FORKS and self.worker_count else None,
             worker_init_fn=leave_signals_to_the_parent,
-            persistent_workers=self.ahead > 0,
+            persistent_workers=self.worker_count > 0,
             pin_memory=self.faces.kept is None and self.trainer.strategy.root_device.type == "cuda",
         )
 

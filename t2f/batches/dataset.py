@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -18,28 +16,48 @@ from t2f.data.faces import Faces, Images
 CPU = torch.device("cpu")
 SHARE_OF_MEMORY = 0.25
 """The most of a GPU's free memory that faces take by themselves: the rest is for what learns from them."""
-FACES_AT_ONCE = 4096
+BYTES_AT_ONCE = 2**26
 
 
 class ConditionedFaces(Dataset[Batch]):
     """A `Draw` -> a batch, at once.
 
-    `keep_on`: the device that all faces and conditions are copied to, and batches are made on; None: the faces are read
-    where they are, as a rule in a memory map, and batches are made on the CPU. The batches are the same.
+    The faces are read where they are, as a rule in a memory map, and batches are made on the CPU; after `keep_on`, on
+    the device that all is kept on. The batches are the same.
     """
 
-    def __init__(
-        self, faces: Faces, conditioner: Conditioner, mirror: bool, keep_on: torch.device | None = None
-    ) -> None:
+    def __init__(self, faces: Faces, conditioner: Conditioner, mirror: bool) -> None:
         conditions = conditioner.of(faces)
         self.counts, self.turns = conditions.counts, conditions.turns
         self.first = np.cumsum(self.counts) - self.counts
         self.mirror = mirror
-        self.device = keep_on or CPU
+        self.device = CPU
         self.images = faces.images
-        self.kept = None if keep_on is None else copied(faces.images, keep_on)
-        self.rows = conditions.rows.to(self.device)
-        self.attributes = self.on_device(np.array(faces.attributes))
+        self.kept: Tensor | None = None
+        self.rows = conditions.rows
+        self.attributes = torch.from_numpy(np.array(faces.attributes))
+
+    def keep_on(self, device: torch.device) -> None:
+        """Copy all faces and conditions to a device, and make batches there."""
+        self.kept = copied(self.images, device)
+        self.move(device)
+
+    def release(self) -> None:
+        """Give up the copies."""
+        self.kept = None
+        self.move(CPU)
+
+    def move(self, device: torch.device) -> None:
+        self.device = device
+        self.rows, self.attributes = self.rows.to(device), self.attributes.to(device)
+
+    def fits(self, device: torch.device) -> bool:
+        """Whether a device is a GPU whose memory holds all faces and conditions with ease."""
+        if device.type != "cuda":
+            return False
+        free, _ = torch.cuda.mem_get_info(device)
+        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # PyTorch's own, to use again
+        return self.images.nbytes + self.rows.nbytes + self.attributes.nbytes <= SHARE_OF_MEMORY * free
 
     @property
     def labelled(self) -> npt.NDArray[np.bool_]:
@@ -50,19 +68,21 @@ class ConditionedFaces(Dataset[Batch]):
         return len(self.images)
 
     def __getitem__(self, draw: Draw) -> Batch:
-        faces = self.on_device(draw.faces)
+        faces = self.placed(draw.faces)
         chosen = self.first[draw.faces] + (draw.choice * self.counts[draw.faces]).astype(np.int64)
         chosen[draw.labelled :] = draw.choice[draw.labelled :] * len(self.turns)
         images = self.read(draw.faces) if self.kept is None else self.kept[faces]
         if self.mirror:
-            images = self.replaced(images, images.flip(3), draw.mirror < 0.5)
+            mirrored = self.placed(np.flatnonzero(draw.mirror < 0.5))
+            images[mirrored] = images[mirrored].flip(3)
         for turns in (1, 2, 3):
-            turned = self.turns[chosen] == turns
-            if turned.any():
-                images = self.replaced(images, images.rot90(turns, (2, 3)), turned)
+            turned = np.flatnonzero(self.turns[chosen] == turns)
+            if len(turned):
+                where = self.placed(turned)
+                images[where] = images[where].rot90(turns, (2, 3))
         return {
             "images": images,
-            "conditions": self.rows[self.on_device(chosen)],
+            "conditions": self.rows[self.placed(chosen)],
             "attributes": self.attributes[faces],
             "labelled": draw.labelled,
         }
@@ -74,26 +94,16 @@ class ConditionedFaces(Dataset[Batch]):
         images[order] = self.images[faces[order]]
         return torch.from_numpy(images)
 
-    def replaced(self, images: Tensor, others: Tensor, where: npt.NDArray[np.bool_]) -> Tensor:
-        """The images (B, ...), but the other ones `where` (B,) says so."""
-        return torch.where(self.on_device(where)[:, None, None, None], others, images)
-
-    def on_device(self, numbers: npt.NDArray[Any]) -> Tensor:
-        return torch.from_numpy(numbers).to(self.device, non_blocking=True)
+    def placed(self, numbers: Numbers) -> Tensor:
+        """On the device; a GPU is not waited for, and CUDA has read the numbers by then."""
+        return torch.from_numpy(numbers).to(self.device, non_blocking=self.device.type == "cuda")
 
 
 def copied(images: Images, device: torch.device) -> Tensor:
-    """All images on a device, without a second copy of them in this machine's memory."""
+    """All images on a device; little of them is in this machine's memory at once."""
     copy = torch.empty(images.shape, dtype=torch.uint8, device=device)
-    for start in range(0, len(images), FACES_AT_ONCE):
-        part = slice(start, start + FACES_AT_ONCE)
+    count = max(1, BYTES_AT_ONCE // images[:1].nbytes)
+    for start in range(0, len(images), count):
+        part = slice(start, start + count)
         copy[part] = torch.from_numpy(np.array(images[part]))
     return copy
-
-
-def fits(images: Images, device: torch.device) -> bool:
-    """Whether a device is a GPU whose memory holds the images with ease."""
-    if device.type != "cuda":
-        return False
-    free, _ = torch.cuda.mem_get_info(device)
-    return images.nbytes <= SHARE_OF_MEMORY * free

@@ -7,6 +7,7 @@ from batches.test_dataset import CAPTIONS, PARTLY, make_faces
 
 from t2f.batches import datamodule
 from t2f.batches.datamodule import FaceDataModule
+from t2f.batches.dataset import ConditionedFaces
 from t2f.conditions.sentences import Words
 from t2f.data.faces import Faces
 from t2f.errors import UserError
@@ -29,7 +30,7 @@ class Source:
 
 
 def data_of(words: Words, schedule: GrowthSchedule, faces: Faces | None = None, **settings: Any) -> FaceDataModule:
-    given = {"labelled_share": 0.5, "seed": 0, "workers": 0, "on_device": False} | settings
+    given = {"labelled_share": 0.5, "seed": 0, "workers": 0, "faces_on_device": False} | settings
     return FaceDataModule(Source(faces or make_faces()), words, schedule, **given)
 
 
@@ -138,7 +139,8 @@ def test_batches_with_too_few_labelled_faces_are_refused_before_the_first_step(w
 
 def test_batches_are_the_same_from_faces_kept_and_faces_made_ahead(words: Words) -> None:
     mapped, kept, ahead = (
-        list(set_up(words, **settings).train_dataloader()) for settings in ({}, {"on_device": True}, {"workers": 1})
+        list(set_up(words, **settings).train_dataloader())
+        for settings in ({}, {"faces_on_device": True}, {"workers": 1})
     )
     for batch, *others in zip(mapped, kept, ahead, strict=True):
         for other in others:
@@ -152,8 +154,8 @@ def test_batches_are_the_same_from_faces_kept_and_faces_made_ahead(words: Words)
     [
         ("cuda", True, {}, True, 0, False),
         ("cuda", False, {}, False, 2, True),
-        ("cuda", True, {"on_device": False}, False, 2, True),
-        ("cuda", False, {"on_device": True}, True, 0, False),
+        ("cuda", True, {"faces_on_device": False}, False, 2, True),
+        ("cuda", False, {"faces_on_device": True}, True, 0, False),
         ("cuda", True, {"workers": 0}, True, 0, False),
         ("cuda", False, {"workers": 0}, False, 0, True),
         ("cuda", True, {"workers": 1}, False, 1, True),
@@ -172,20 +174,37 @@ def test_faces_are_kept_where_there_is_room_or_else_made_ahead_of_a_gpu(
     words: Words,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked: list[torch.device | None] = []
+    asked: list[torch.device] = []
+    keep_on = ConditionedFaces.keep_on
 
-    class Recorded(datamodule.ConditionedFaces):
-        """Kept on this machine's CPU, in place of the GPU that it may lack."""
+    def keep_on_this_machine(faces: ConditionedFaces, device: torch.device) -> None:
+        """It may lack the GPU."""
+        asked.append(device)
+        keep_on(faces, torch.device("cpu"))
 
-        def __init__(self, *faces: Any, keep_on: torch.device | None) -> None:
-            asked.append(keep_on)
-            super().__init__(*faces, keep_on=keep_on and torch.device("cpu"))
-
-    monkeypatch.setattr(datamodule, "ConditionedFaces", Recorded)
-    monkeypatch.setattr(datamodule, "fits", lambda images, device: has_room)
-    loader = set_up(words, device=device, **{"workers": "auto", "on_device": "auto"} | settings).train_dataloader()
-    assert asked == [torch.device(device) if kept else None]
+    monkeypatch.setattr(ConditionedFaces, "keep_on", keep_on_this_machine)
+    monkeypatch.setattr(ConditionedFaces, "fits", lambda faces, device: has_room)
+    data = set_up(words, device=device, **{"workers": "auto", "faces_on_device": "auto"} | settings)
+    loader = data.train_dataloader()
+    assert asked == ([torch.device(device)] if kept else [])
     assert (loader.num_workers, loader.pin_memory) == (workers, pinned)
+
+
+def test_copies_are_given_up_after_the_training(words: Words) -> None:
+    data = set_up(words, faces_on_device=True)
+    before = next(iter(data.train_dataloader()))
+    data.teardown("fit")
+    assert data.faces.kept is None
+    assert torch.equal(next(iter(data.train_dataloader()))["images"], before["images"])
+
+
+def test_auto_makes_no_batches_ahead_where_each_process_would_hold_all_faces(
+    words: Words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datamodule, "FORKS", False)
+    monkeypatch.setattr(ConditionedFaces, "fits", lambda faces, device: False)
+    loader = set_up(words, device="cuda", workers="auto", faces_on_device="auto").train_dataloader()
+    assert loader.num_workers == 0
 
 
 @pytest.mark.parametrize(
@@ -193,8 +212,12 @@ def test_faces_are_kept_where_there_is_room_or_else_made_ahead_of_a_gpu(
     [
         ({"workers": "two"}, r"^workers is two: it must be auto, or a number of processes, 0 for none\.$"),
         ({"workers": -1}, r"^workers is -1: "),
-        ({"on_device": "gpu"}, r"^faces_on_device is gpu: it must be true, false or auto\.$"),
-        ({"workers": 2, "on_device": True}, r"^workers is 2, but faces_on_device=true leaves nothing to read ahead: "),
+        ({"workers": True}, r"^workers is True: "),
+        ({"faces_on_device": "gpu"}, r"^faces_on_device is gpu: it must be true, false or auto\.$"),
+        (
+            {"workers": 2, "faces_on_device": True},
+            r"^workers is 2, but faces_on_device=true leaves nothing to read ahead: ",
+        ),
     ],
 )
 def test_senseless_places_are_refused(settings: dict[str, Any], message: str, words: Words) -> None:

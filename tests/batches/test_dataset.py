@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from t2f.batches import dataset
-from t2f.batches.dataset import ConditionedFaces, copied, fits
+from t2f.batches.batch import Batch
+from t2f.batches.dataset import ConditionedFaces, copied
 from t2f.batches.sampler import Draw, ImageClockSampler
 from t2f.conditions.attributes import AttributeLabels
+from t2f.conditions.base import Conditioner
 from t2f.conditions.sentences import Words
 from t2f.data.faces import Faces
 from t2f.growth import GrowthSchedule
@@ -16,11 +18,18 @@ CAPTIONS: list[list[str]] = [["zero"], ["one", "uno", "eins"], ["two", "dos"], [
 PARTLY: list[list[str]] = [[], ["one", "uno", "eins"], [], ["three", "tres"]]
 
 
-@pytest.fixture(params=[None, torch.device("cpu")], ids=["mapped", "kept"])
-def keep_on(request: pytest.FixtureRequest) -> torch.device | None:
+@pytest.fixture(params=["mapped", "kept"])
+def place(request: pytest.FixtureRequest) -> str:
     """Batches are the same wherever faces are kept; a GPU's copy is made as the CPU's here."""
-    place: torch.device | None = request.param
-    return place
+    name: str = request.param
+    return name
+
+
+def conditioned(faces: Faces, conditioner: Conditioner, mirror: bool, place: str = "mapped") -> ConditionedFaces:
+    made = ConditionedFaces(faces, conditioner, mirror)
+    if place == "kept":
+        made.keep_on(torch.device("cpu"))
+    return made
 
 
 def make_faces(resolution: int = 8, captions: Sequence[Sequence[str]] = CAPTIONS) -> Faces:
@@ -45,8 +54,8 @@ def draw(faces: list[int], choice: list[float], mirror: list[float] | None = Non
     return Draw(np.array(faces), np.array(choice), np.array(mirror or [0.9] * len(faces)), known)
 
 
-def test_images_come_in_the_order_drawn_with_repeats(keep_on: torch.device | None, words: Words) -> None:
-    batch = ConditionedFaces(make_faces(), words, mirror=False, keep_on=keep_on)[draw([3, 0, 2, 3, 1], [0.0] * 5)]
+def test_images_come_in_the_order_drawn_with_repeats(place: str, words: Words) -> None:
+    batch = conditioned(make_faces(), words, mirror=False, place=place)[draw([3, 0, 2, 3, 1], [0.0] * 5)]
     assert batch["images"].dtype == torch.uint8
     assert batch["images"].shape == (5, 3, 8, 8)
     assert batch["images"][:, 2, 7, 0].tolist() == [30, 0, 20, 30, 10]
@@ -70,33 +79,31 @@ def test_images_come_in_the_order_drawn_with_repeats(keep_on: torch.device | Non
     ],
 )
 def test_the_choice_picks_among_the_faces_own_captions(
-    keep_on: torch.device | None, words: Words, face: int, choice: float, caption: str
+    place: str, words: Words, face: int, choice: float, caption: str
 ) -> None:
-    batch = ConditionedFaces(make_faces(), words, mirror=False, keep_on=keep_on)[draw([face], [choice])]
+    batch = conditioned(make_faces(), words, mirror=False, place=place)[draw([face], [choice])]
     assert torch.equal(batch["conditions"], words([caption]))
 
 
-def test_all_captions_are_equally_likely(keep_on: torch.device | None, words: Words) -> None:
+def test_all_captions_are_equally_likely(place: str, words: Words) -> None:
     numbers = ((np.arange(120) + 0.5) / 120).tolist()
     for face, captions in enumerate(CAPTIONS):
-        conditions = ConditionedFaces(make_faces(), words, mirror=False, keep_on=keep_on)[draw([face] * 120, numbers)][
+        conditions = conditioned(make_faces(), words, mirror=False, place=place)[draw([face] * 120, numbers)][
             "conditions"
         ]
         counts = [int((conditions == words([caption])).all(dim=1).sum()) for caption in captions]
         assert counts == [120 // len(captions)] * len(captions)
 
 
-def test_faces_without_captions_are_unlabelled(keep_on: torch.device | None, words: Words) -> None:
-    faces = ConditionedFaces(make_faces(captions=PARTLY), words, mirror=False, keep_on=keep_on)
+def test_faces_without_captions_are_unlabelled(place: str, words: Words) -> None:
+    faces = conditioned(make_faces(captions=PARTLY), words, mirror=False, place=place)
     assert faces.labelled.tolist() == [False, True, False, True]
-    assert ConditionedFaces(make_faces(), words, mirror=False, keep_on=keep_on).labelled.all()
+    assert conditioned(make_faces(), words, mirror=False, place=place).labelled.all()
 
 
-def test_unlabelled_faces_are_given_the_conditions_of_others_all_equally_likely(
-    keep_on: torch.device | None, words: Words
-) -> None:
+def test_unlabelled_faces_are_given_the_conditions_of_others_all_equally_likely(place: str, words: Words) -> None:
     numbers = ((np.arange(100) + 0.5) / 100).tolist()
-    faces = ConditionedFaces(make_faces(captions=PARTLY), words, mirror=False, keep_on=keep_on)
+    faces = conditioned(make_faces(captions=PARTLY), words, mirror=False, place=place)
     batch = faces[draw([0] * 100, numbers, labelled=0)]
     assert batch["labelled"] == 0
     assert not batch["images"].any()
@@ -105,8 +112,8 @@ def test_unlabelled_faces_are_given_the_conditions_of_others_all_equally_likely(
     assert counts == [20] * 5
 
 
-def test_the_labelled_of_a_mixed_batch_keep_their_own_words(keep_on: torch.device | None, words: Words) -> None:
-    batch = ConditionedFaces(make_faces(captions=PARTLY), words, mirror=False, keep_on=keep_on)[
+def test_the_labelled_of_a_mixed_batch_keep_their_own_words(place: str, words: Words) -> None:
+    batch = conditioned(make_faces(captions=PARTLY), words, mirror=False, place=place)[
         draw([1, 3, 0, 2], [0.4, 0.99, 0.99, 0.0], labelled=2)
     ]
     assert batch["labelled"] == 2
@@ -114,26 +121,24 @@ def test_the_labelled_of_a_mixed_batch_keep_their_own_words(keep_on: torch.devic
     assert torch.equal(batch["conditions"], words(["uno", "tres", "tres", "one"]))
 
 
-def test_pictures_are_mirrored_left_to_right_where_the_number_is_below_a_half(
-    keep_on: torch.device | None, words: Words
-) -> None:
+def test_pictures_are_mirrored_left_to_right_where_the_number_is_below_a_half(place: str, words: Words) -> None:
     source = scribbled()
-    faces = ConditionedFaces(source, Words.fit(source, 100, 3), mirror=True, keep_on=keep_on)
+    faces = conditioned(source, Words.fit(source, 100, 3), mirror=True, place=place)
     images = faces[draw([0, 1, 2, 3], [0.0] * 4, [0.0, 0.5, 0.499, 0.99])]["images"].numpy()
     for face, mirrored in enumerate([True, False, True, False]):
         expected = source.images[face][:, :, ::-1] if mirrored else source.images[face]
         assert np.array_equal(images[face], expected)
 
 
-def test_nothing_is_mirrored_unless_asked_for(keep_on: torch.device | None) -> None:
+def test_nothing_is_mirrored_unless_asked_for(place: str) -> None:
     source = scribbled()
-    faces = ConditionedFaces(source, Words.fit(source, 100, 3), mirror=False, keep_on=keep_on)
+    faces = conditioned(source, Words.fit(source, 100, 3), mirror=False, place=place)
     assert np.array_equal(faces[draw([0, 1, 2, 3], [0.0] * 4, [0.0] * 4)]["images"].numpy(), source.images)
 
 
-def test_about_half_of_the_pictures_are_mirrored(keep_on: torch.device | None) -> None:
+def test_about_half_of_the_pictures_are_mirrored(place: str) -> None:
     source = scribbled(1)
-    faces = ConditionedFaces(source, Words.fit(source, 100, 3), mirror=True, keep_on=keep_on)
+    faces = conditioned(source, Words.fit(source, 100, 3), mirror=True, place=place)
     sampler = ImageClockSampler(np.ones(1, bool), 0.5, GrowthSchedule([8], [100], [0], images=[2000]), 0, 0, 0, 1)
     images = np.concatenate([faces[each]["images"].numpy() for each in sampler])
     mirrored = (images == source.images[0][:, :, ::-1]).all(axis=(1, 2, 3))
@@ -141,10 +146,10 @@ def test_about_half_of_the_pictures_are_mirrored(keep_on: torch.device | None) -
     assert abs(mirrored.sum() - 1000) < 5 * np.sqrt(500)  # five standard deviations
 
 
-def test_the_faces_themselves_are_left_as_they_are(keep_on: torch.device | None) -> None:
+def test_the_faces_themselves_are_left_as_they_are(place: str) -> None:
     source = scribbled()
     before = source.images.copy()
-    ConditionedFaces(source, AttributeLabels(["Smiling"], rotations=True), mirror=True, keep_on=keep_on)[
+    conditioned(source, AttributeLabels(["Smiling"], rotations=True), mirror=True, place=place)[
         draw([0, 1, 2, 3], [0.1, 0.3, 0.6, 0.9], [0.0] * 4)
     ]
     assert np.array_equal(source.images, before)
@@ -152,10 +157,10 @@ def test_the_faces_themselves_are_left_as_they_are(keep_on: torch.device | None)
 
 @pytest.mark.parametrize(("choice", "turns"), [(0.1, 0), (0.3, 1), (0.6, 2), (0.9, 3)])
 def test_a_row_that_tells_a_rotation_has_its_picture_turned_anticlockwise(
-    keep_on: torch.device | None, choice: float, turns: int
+    place: str, choice: float, turns: int
 ) -> None:
     source = scribbled()
-    batch = ConditionedFaces(source, AttributeLabels(["Smiling"], rotations=True), mirror=False, keep_on=keep_on)[
+    batch = conditioned(source, AttributeLabels(["Smiling"], rotations=True), mirror=False, place=place)[
         draw([2], [choice])
     ]
     expected = np.stack([np.rot90(channel, turns) for channel in source.images[2]])
@@ -163,28 +168,28 @@ def test_a_row_that_tells_a_rotation_has_its_picture_turned_anticlockwise(
     assert batch["conditions"][0].tolist() == [1.0, *(float(turn == turns) for turn in range(4))]
 
 
-def test_a_turn_by_90_degrees_brings_the_right_side_to_the_top(keep_on: torch.device | None) -> None:
+def test_a_turn_by_90_degrees_brings_the_right_side_to_the_top(place: str) -> None:
     """Anticlockwise, said without numpy's own word for it."""
     images = np.zeros((1, 3, 8, 8), np.uint8)
     images[0, :, :, 7] = 255  # the right edge
     source = Faces(images, [["a face"]], np.ones((1, 1), np.int8), ["Smiling"])
     labels = AttributeLabels(["Smiling"], rotations=True)
-    batch = ConditionedFaces(source, labels, mirror=False, keep_on=keep_on)[draw([0], [0.25])]
+    batch = conditioned(source, labels, mirror=False, place=place)[draw([0], [0.25])]
     assert torch.equal(batch["conditions"], labels(["Smiling, 90 degrees"]))
     assert (batch["images"][0, :, 0] == 255).all()
     assert not batch["images"][0, :, 1:].any()
 
 
-def test_a_mirrored_picture_is_turned_after_it_was_mirrored(keep_on: torch.device | None) -> None:
+def test_a_mirrored_picture_is_turned_after_it_was_mirrored(place: str) -> None:
     source = scribbled()
-    faces = ConditionedFaces(source, AttributeLabels(["Smiling"], rotations=True), mirror=True, keep_on=keep_on)
+    faces = conditioned(source, AttributeLabels(["Smiling"], rotations=True), mirror=True, place=place)
     image = faces[draw([1], [0.3], [0.0])]["images"][0].numpy()
     assert np.array_equal(image, np.rot90(source.images[1][:, :, ::-1], 1, axes=(1, 2)))
 
 
-def test_all_rotations_are_equally_likely(keep_on: torch.device | None) -> None:
+def test_all_rotations_are_equally_likely(place: str) -> None:
     numbers = ((np.arange(40) + 0.5) / 40).tolist()
-    batch = ConditionedFaces(scribbled(), AttributeLabels(["Smiling"], rotations=True), mirror=False, keep_on=keep_on)[
+    batch = conditioned(scribbled(), AttributeLabels(["Smiling"], rotations=True), mirror=False, place=place)[
         draw([1] * 40, numbers)
     ]
     assert batch["conditions"][:, 1:].sum(0).tolist() == [10] * 4
@@ -195,16 +200,44 @@ def test_all_rotations_are_equally_likely(keep_on: torch.device | None) -> None:
 
 def test_a_copy_is_made_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     images = scribbled(7).images
-    monkeypatch.setattr(dataset, "FACES_AT_ONCE", 3)
+    monkeypatch.setattr(dataset, "BYTES_AT_ONCE", 3 * images[0].nbytes)
     assert np.array_equal(copied(images, torch.device("cpu")).numpy(), images)
 
 
 @pytest.mark.parametrize(
-    ("device", "free", "expected"), [("cuda", 4, True), ("cuda", 3.99, False), ("cpu", 4, False), ("mps", 4, False)]
+    ("device", "free", "cached", "expected"),
+    [
+        ("cuda", 4, 0, True),
+        ("cuda", 3.9, 0, False),
+        ("cuda", 3.9, 0.1, True),
+        ("cpu", 4, 0, False),
+        ("mps", 4, 0, False),
+    ],
 )
-def test_faces_fit_in_a_quarter_of_a_gpus_free_memory(
-    device: str, free: float, expected: bool, monkeypatch: pytest.MonkeyPatch
+def test_faces_and_conditions_fit_in_a_quarter_of_a_gpus_free_memory(
+    device: str, free: float, cached: float, expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images = scribbled().images
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(free * images.nbytes), 10**12))
-    assert fits(images, torch.device(device)) == expected
+    """Of 100 pictures of 3 x 8 x 8 bytes, an attribute of one byte, and a description of 3 words of 8 bytes."""
+    source = scribbled(100)
+    faces = ConditionedFaces(source, Words.fit(source, vocabulary=100, max_tokens=3), mirror=False)
+    size = 100 * (3 * 8 * 8 + 1) + 1 * 3 * 8 * 100
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (int(free * size), 10**12))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 10**6 + int(cached * size))
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 10**6)
+    assert faces.fits(torch.device(device)) == expected
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("rotations", [False, True])
+def test_a_gpu_gives_the_same_batches_and_is_not_waited_for(rotations: bool) -> None:
+    source, labels = scribbled(), AttributeLabels(["Smiling"], rotations=rotations)
+    mapped, kept = (ConditionedFaces(source, labels, mirror=True) for _ in range(2))
+    kept.keep_on(torch.device("cuda"))
+    asked = draw([0, 3, 2, 0], [0.1, 0.3, 0.6, 0.9], [0.2, 0.7, 0.1, 0.3])
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        found: Batch = kept[asked]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    for name in ("images", "conditions", "attributes"):
+        assert torch.equal(found[name].cpu(), mapped[asked][name])  # type: ignore[literal-required]  # three of its keys

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from t2f.batches.datamodule import Batch
+from t2f.batches.batch import Batch
 from t2f.errors import UserError
 from t2f.growth import Position
 from t2f.losses import R1, GradientPenalty, Interpolated, Logistic, Relativistic
