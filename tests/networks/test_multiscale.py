@@ -83,7 +83,7 @@ def test_the_generator_draws_all_scales_and_its_image_is_the_last() -> None:
 def test_each_scale_is_a_1x1_convolution_of_its_blocks_features() -> None:
     generator = make_generator()
     told = torch.randn(4, LATENT, generator=torch.Generator().manual_seed(4))
-    x = generator.start(told)
+    x = generator.start(told, generator.memory_format)
     expected = []
     for number in range(3):
         x = generator.blocks[number - 1](x) if number else x
