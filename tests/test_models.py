@@ -163,7 +163,7 @@ def test_a_name_of_nothing_is_said_so(name: str, said: str, tmp_path: Path, monk
 
 def test_the_hub_is_asked_for_what_is_no_path(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its client is given one of its own cached snapshots: a folder in which other files may stand, too."""
-    hub = pytest.importorskip("huggingface_hub")
+    hub = pytest.importorskip("huggingface_hub", reason="the Hub's client is not installed")
     asked = []
 
     def snapshot(repository: str, revision: str | None, allow_patterns: list[str]) -> str:
@@ -181,7 +181,7 @@ def test_the_hub_is_asked_for_what_is_no_path(exported: Path, monkeypatch: pytes
 
 
 def test_a_name_that_the_hub_cannot_find_ends_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("huggingface_hub")
+    pytest.importorskip("huggingface_hub", reason="the Hub's client is not installed")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match="nor can it be had from the Hub"):
         load("somebody/who-is-not-there")

@@ -21,8 +21,8 @@ TINY = ["model.networks.generator.channels=[16,16]", "model.networks.generator.l
 @pytest.fixture
 def speed(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The study's script, as a module."""
-    pytest.importorskip("matplotlib")
-    names = ("measure", "report", "clocks", "sides", "plain_dcgan", "study")
+    pytest.importorskip("matplotlib", reason="what draws curves is not installed")
+    names = ("measure", "settings", "report", "clocks", "sides", "plain_dcgan", "study")
     monkeypatch.syspath_prepend(str(ROOT / "experiments/speed"))
     yield importlib.import_module("measure")
     for name in names:
@@ -53,7 +53,7 @@ def test_sharing_what_the_engine_does_twice_trains_alike(speed: ModuleType) -> N
 
 
 def test_the_passes_of_the_engine_cost_what_its_own_step_costs(speed: ModuleType) -> None:
-    pytest.importorskip("pro_gan_pytorch")
+    pytest.importorskip("pro_gan_pytorch", reason="T2F's engine is not installed")
     from clocks import flops_of
     from sides import FLOAT32, engine, ours, ours_in_the_engines_passes
 
@@ -98,7 +98,7 @@ def test_the_script_measures_and_tells(speed: ModuleType, tmp_path: Path, monkey
 
 def test_compiled_code_is_timed_as_it_grows(speed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
-    monkeypatch.setattr(speed, "EMBEDDINGS", [*speed.EMBEDDINGS, *TINY])
+    monkeypatch.setattr("settings.EMBEDDINGS", [*speed.EMBEDDINGS, *TINY])
     speed.main(
         ["compiling", "--seconds=0", "--batch=4", "--device=cpu", "--stages", "4", "8", "16", f"--out={tmp_path}"]
     )

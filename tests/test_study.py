@@ -9,7 +9,7 @@ from conftest import ROOT
 
 @pytest.fixture
 def study(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason="what draws curves is not installed")
     monkeypatch.syspath_prepend(str(ROOT / "experiments"))
     return importlib.import_module("study")
 

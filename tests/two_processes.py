@@ -17,12 +17,12 @@ from hydra import compose, initialize_config_dir
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from conftest import TINY, TINY_DCGAN  # noqa: E402
+from conftest import TINY, TINY_DCGAN
 
-from t2f.config import quiet_libraries, register_resolvers  # noqa: E402
-from t2f.processes import launch_name  # noqa: E402
-from t2f.stopping import exit_on_signals  # noqa: E402
-from train import train  # noqa: E402
+from t2f.config import quiet_libraries, register_resolvers
+from t2f.processes import launch_name
+from t2f.stopping import exit_on_signals
+from train import train
 
 SETTINGS = ["trainer.accelerator=cpu", "trainer.precision=32-true", "callbacks.sheets.captions=2"]
 # 16 a batch, so that both processes have whole groups of the minibatch standard deviation; 9 steps, 3 of them fading.

@@ -23,13 +23,13 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT))  # train.py is no part of the package, hence the late imports
 
-from t2f.callbacks.checkpoints import Checkpoints  # noqa: E402
-from t2f.callbacks.growth import Growth  # noqa: E402
-from t2f.callbacks.metrics import LogMetrics  # noqa: E402
-from t2f.callbacks.progress import TerminalReport  # noqa: E402
-from t2f.callbacks.quality import Quality  # noqa: E402
-from t2f.callbacks.sheets import SampleSheets  # noqa: E402
-from train import train  # noqa: E402
+from t2f.callbacks.checkpoints import Checkpoints
+from t2f.callbacks.growth import Growth
+from t2f.callbacks.metrics import LogMetrics
+from t2f.callbacks.progress import TerminalReport
+from t2f.callbacks.quality import Quality
+from t2f.callbacks.sheets import SampleSheets
+from train import train
 
 QUARTER = "growth.images=[1000,3000,5000,8000]"
 spent: dict[str, float] = defaultdict(float)

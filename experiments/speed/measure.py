@@ -10,7 +10,6 @@ in the results.json of the machine's folder, of which results.md and speed.png a
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import platform
@@ -20,51 +19,44 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import torch
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-# What follows is found only now, so the imports cannot stand above (E402).
-import clocks  # noqa: E402
-import report  # noqa: E402
-from clocks import CLOCKS, flops_of, in_turn, median_rate, peak_memory, peak_of_device, seconds_of, shares_of  # noqa: E402
-from plain_dcgan import plain  # noqa: E402
-from sides import (  # noqa: E402
+import clocks
+import report
+from clocks import CLOCKS, flops_of, in_turn, median_rate, peak_memory, peak_of_device, seconds_of, shares_of
+from plain_dcgan import plain
+from settings import measure_choices, measure_compiling
+from sides import (
+    DUE,
     EMBEDDINGS,
+    EVERY,
+    JOINT,
+    NOT_DUE,
+    RECIPE,
     Step,
     cycle,
     engine,
-    in_a_row,
-    our_step,
     ours,
     ours_in_the_engines_passes,
     precisions,
     stages_of,
-    stand_at,
-    steps_of_a_cycle,
 )
-from study import machine, processor  # noqa: E402
+from study import machine, processor
 
-from t2f.errors import UserError, require  # noqa: E402
-from t2f.losses import penalties  # noqa: E402
-from t2f.systems import conditional  # noqa: E402
+from t2f.errors import UserError
 
-RECIPE = ["experiment=t2f_original", *EMBEDDINGS]
 LAZY = [*RECIPE, "loss=logistic", "~loss.adversarial.drift"]
 SMALL = ["resolution=64", "model.contrastive_weight=0", "model.classifier_weight=0", *EMBEDDINGS]
 T2FS, SMALLER = (256, 256, 256, 256, 128, 64, 32), (128, 96, 64, 32, 16, 8, 4)  # channels at 4x4, 8x8, ... 256x256
-JOINT = ["experiment=pretrained", *EMBEDDINGS]
 FACEGAN = ["experiment=facegan_original", "conditioning.size=2"]
 ENGINE = "T2F's engine, float32"
-DUE, NOT_DUE = 0, 1  # numbers of steps at which a lazy penalty is due, and is not
-EVERY = 8
 
 
 def up_to(stage: int, channels: Sequence[int]) -> list[str]:
@@ -218,81 +210,6 @@ def measure_profile(asked: argparse.Namespace, device: torch.device, before: dic
     return {"batch": asked.batch, "peak": peak, "steps": found}
 
 
-def with_other(step: Step, where: object, name: str, other: object) -> Step:
-    """A step with something else in place of what no setting changes, to see what that brings."""
-    exchanged = mock.patch.object(where, name, other)
-
-    def otherwise() -> None:
-        with exchanged:
-            step()
-
-    return otherwise
-
-
-def penalty_in_float32(kind: str) -> contextlib.AbstractContextManager[object]:
-    return torch.autocast(kind, enabled=False)
-
-
-def measure_choices(asked: argparse.Namespace, device: torch.device, before: dict[str, Any]) -> dict[str, Any]:
-    """What each choice that the code makes for the user brings: the same steps with the other one."""
-    found: dict[str, dict[str, float]] = {}
-    fast = precisions(device)[-1]
-    for name, recipe, stage in (
-        ("default, 4x4", EMBEDDINGS, 4),
-        ("default, 8x8", EMBEDDINGS, 8),
-        ("default, 16x16", EMBEDDINGS, 16),
-        ("default, 32x32", EMBEDDINGS, 32),
-        ("the model that comes with t2f, 64x64", JOINT, 64),
-        ("t2f_original's networks, 64x64", RECIPE, 64),
-    ):
-        shipped, count = cycle(recipe, stage, asked.batch, device, fast)
-        first, _ = cycle([*recipe, "channels_last=false"], stage, asked.batch, device, fast)
-        steps = {"as shipped": shipped, "channels first": first}
-        steps["penalty in float32"] = with_other(shipped, conditional, "penalty_precision", penalty_in_float32)
-        steps["PyTorch's double backward"] = with_other(
-            shipped, penalties, "FastDoubleBackward", contextlib.nullcontext
-        )
-        for step in steps.values():
-            step()
-        taken = in_turn(steps, asked.seconds / 2, device)
-        found[name] = {choice: median_rate(asked.batch * count, times) for choice, times in taken.items()}
-        print(name, found[name])
-    return {"batch": asked.batch, "images a second": found}
-
-
-def measure_compiling(asked: argparse.Namespace, device: torch.device, before: dict[str, Any]) -> dict[str, Any]:
-    """The default run with compiled code: how long it stops at each growth to make some, and how fast it is then."""
-    modes: dict[str, list[str]] = {"eager": [], "compile": ["compile=true"]}
-    if device.type == "cuda":
-        modes |= {"graphs": ["graphs=true"], "both": ["compile=true", "graphs=true"]}
-    made = {
-        mode: our_step([*EMBEDDINGS, *settings], asked.batch, device, precisions(device)[-1])
-        for mode, settings in modes.items()
-    }
-    most = made["eager"][0].max_resolution
-    stages = [stage for stage in asked.stages if stage <= most]
-    require(bool(stages), f"The default's networks end at {most}x{most}: give --stages one of at most that.")
-    found: dict[str, Any] = {}
-    for stage in stages:
-        pauses: dict[str, float] = {}
-        cycles: dict[str, Step] = {}
-        for mode, (system, step) in made.items():
-            pauses[mode] = 0.0
-            for alpha in (0.25, 0.5, 1.0):
-                stand_at(system, stage, asked.batch, alpha)
-                # CUDA's graphs are tried in the first step, recorded in the second, and replayed from the third on.
-                *firsts, usual = (seconds_of(partial(step, NOT_DUE), device) for _ in range(4))
-                pauses[mode] += sum(firsts) - len(firsts) * usual
-            count = steps_of_a_cycle(system)
-            cycles[mode] = in_a_row(step, count)
-            cycles[mode]()
-        taken = in_turn(cycles, asked.seconds / 2, device)
-        rates = {mode: median_rate(asked.batch * count, times) for mode, times in taken.items()}
-        found[str(stage)] = {"pauses": pauses, "images a second": rates}
-        print(stage, found[str(stage)])
-    return {"batch": asked.batch, "stages": found}
-
-
 PARTS = {
     "engine": measure_engine,
     "memory": measure_memory,
@@ -336,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(peak_memory(device))
         return
     out = asked.out or folder_of(device)
-    out.mkdir(exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     file = out / "results.json"
     results = json.loads(file.read_text()) if file.exists() else {}
     for part in asked.parts or [part for part in PARTS if part != "compiling" or device.type == "cuda"]:

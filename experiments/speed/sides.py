@@ -28,6 +28,12 @@ EMBEDDINGS = [
     "conditioning.encoder={_target_: t2f.networks.conditioning.AsGiven}",
     f"conditioning.embedding_dim={EMBEDDING}",
 ]
+RECIPE = ["experiment=t2f_original", *EMBEDDINGS]
+JOINT = ["experiment=pretrained", *EMBEDDINGS]
+EVERY = 8
+"""Steps from one lazy penalty of the default to the next."""
+DUE, NOT_DUE = 0, 1
+"""Numbers of steps at which it is due, and is not."""
 FLOAT32 = "32-true"
 Step = Callable[[], None]
 NumberedStep = Callable[[int], None]
@@ -41,10 +47,10 @@ def system_of(overrides: Sequence[str], device: torch.device) -> ConditionalGAN:
         cfg = compose("train", overrides=["paths.run=unused", f"attributes_known={ATTRIBUTES}", *overrides])
     torch.manual_seed(0)
     system: ConditionalGAN = instantiate(cfg.model, card={}, _convert_="all").to(device)
-    system.trainer = SimpleNamespace(world_size=1)  # type: ignore[assignment]
+    system.trainer = SimpleNamespace(world_size=1)  # type: ignore[assignment]  # a stand-in
     optimizers = system.configure_optimizers()
-    system.both_optimizers = lambda: optimizers  # type: ignore[method-assign,assignment,return-value]
-    system.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign,misc]
+    system.both_optimizers = lambda: optimizers  # type: ignore[method-assign,assignment,return-value]  # bare
+    system.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign,misc]  # bare
     system.on_fit_start()
     return system
 
@@ -72,7 +78,7 @@ def made_up_batch(count: int, resolution: int, numbers: int, device: torch.devic
 
 
 def stand_at(system: ConditionalGAN, resolution: int, batch: int, alpha: float = 0.5) -> None:
-    """In the middle of a stage's fade, where old and new layers are both at work; in T2F's engine they always are."""
+    """By default in the midst of a fade, where old and new layers are both at work, as always in T2F's engine."""
     alpha = alpha if system.grows and resolution > 4 else 1.0
     system.position = Position(0, resolution, alpha, batch, progress=0.5, epoch=1.0)
 

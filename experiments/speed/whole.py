@@ -14,7 +14,7 @@ from unittest import mock
 import torch
 from clocks import finish
 from hydra import compose, initialize_config_dir
-from sides import ROOT, in_precision
+from sides import EVERY, ROOT, in_precision
 
 sys.path.insert(0, str(ROOT))  # train.py is no part of the package
 
@@ -29,8 +29,6 @@ from train import train
 
 STAGES = "growth.images=[1600,3200,3200,4800]"
 Interval = tuple[float, float]
-CYCLE = 8
-"""Steps from one lazy penalty to the next."""
 
 
 class Clocks:
@@ -74,7 +72,7 @@ class Clocks:
         def before(callback: Growth, arguments: tuple[Any, ...], interval: Interval) -> None:
             self.callbacks.append(interval)
             _, system, batch, _ = arguments
-            if self.is_settled(system) and len(self.beside_bare) % (2 * CYCLE) == CYCLE:
+            if self.is_settled(system) and len(self.beside_bare) % (2 * EVERY) == EVERY:
                 self.bare.append(bare_cycle(train_on, system, batch, self.precision))
 
         self.about(ConditionalGAN, "train_on", step)
@@ -127,7 +125,7 @@ def bare_cycle(train_on: Callable[..., Any], system: ConditionalGAN, batch: Any,
     bare = {"both_optimizers": lambda: optimizers, "manual_backward": lambda loss: loss.backward()}
     start = time.perf_counter()
     with mock.patch.multiple(system, **bare):
-        for number in range(CYCLE):
+        for number in range(EVERY):
             with in_precision(precision, system.device):
                 train_on(system, batch, number)
                 finish(system.device)  # as after each step within train.py
@@ -136,7 +134,7 @@ def bare_cycle(train_on: Callable[..., Any], system: ConditionalGAN, batch: Any,
 
 def cycles(steps: Sequence[Interval]) -> list[float]:
     """Seconds a step, of each cycle."""
-    return [lasted(steps[first : first + CYCLE]) / CYCLE for first in range(0, len(steps), CYCLE)]
+    return [lasted(steps[first : first + EVERY]) / EVERY for first in range(0, len(steps), EVERY)]
 
 
 def training(overrides: Sequence[str], device: torch.device) -> dict[str, Any]:
@@ -152,13 +150,13 @@ def training(overrides: Sequence[str], device: torch.device) -> dict[str, Any]:
         clocks = Clocks(cfg.resolution, cfg.trainer.precision, device)
         clocks.start()
         train(cfg)
-    beside = clocks.beside_bare[: CYCLE * (len(clocks.beside_bare) // CYCLE)]  # whole cycles
+    beside = clocks.beside_bare[: EVERY * (len(clocks.beside_bare) // EVERY)]  # whole cycles
     return {
         "command": f"python train.py {STAGES}",
         "stages": stage_figures(clocks),
         "pauses": pauses(clocks),
         "step in train.py": statistics.median(cycles(beside)),
-        "bare step": statistics.median((end - start) / CYCLE for start, end in clocks.bare),
+        "bare step": statistics.median((end - start) / EVERY for start, end in clocks.bare),
     }
 
 
@@ -177,7 +175,7 @@ def batches_alone(resolution: int, batch: int, seconds: float, cache: str, devic
     schedule = GrowthSchedule([resolution], [batch], 0.0, images=[10**9])
     data = FaceDataModule(source, conditioner, schedule, cfg.labelled_share, cfg.seed, cfg.workers, cfg.faces_on_device)
     system = SimpleNamespace(images_seen=0, least_labelled=2, learns_unlabelled=False)
-    data.trainer = SimpleNamespace(  # type: ignore[assignment]
+    data.trainer = SimpleNamespace(  # type: ignore[assignment]  # a stand-in
         world_size=1, global_rank=0, lightning_module=system, strategy=SimpleNamespace(root_device=device)
     )
     data.setup("fit")

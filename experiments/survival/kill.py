@@ -34,9 +34,9 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT))
 
-import train  # noqa: E402, F401  # all that a run imports
-from t2f.resume import SafeCheckpointIO  # noqa: E402
-from t2f.systems.base import GANSystem  # noqa: E402
+import train  # noqa: F401  # all that a run imports
+from t2f.resume import SafeCheckpointIO
+from t2f.systems.base import GANSystem
 
 # 4 to 8 pixels in 12 steps, fading in from 32 to 64 images; logs and checkpoints fall on different steps.
 COMMAND = [

@@ -53,7 +53,7 @@ class FaceDataModule(pl.LightningDataModule):
 
     `faces_on_device`: whether the faces are kept in the memory of the device that trains. AUTO: if that is a GPU with
     room for them, and no workers are asked for. `workers`: processes that make batches ahead. AUTO: two for a GPU that
-    does not keep the faces; none for a CPU, which has no time to spare.
+    does not keep the faces, on Linux; none for a CPU, which has no time to spare.
     """
 
     def __init__(

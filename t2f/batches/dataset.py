@@ -95,7 +95,7 @@ class ConditionedFaces(Dataset[Batch]):
         return torch.from_numpy(images)
 
     def placed(self, numbers: Numbers) -> Tensor:
-        """On the device; a GPU is not waited for, and CUDA has read the numbers by then."""
+        """On the device; a GPU is not waited for, since CUDA sets the numbers aside before it returns."""
         return torch.from_numpy(numbers).to(self.device, non_blocking=self.device.type == "cuda")
 
 

@@ -20,8 +20,8 @@ ONNX = "model.onnx"
 def require_onnx() -> None:
     """Raise `UserError` unless what writes and runs ONNX is installed."""
     try:
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
+        import onnxruntime  # noqa: F401  # only tried
+        import onnxscript  # noqa: F401  # only tried
     except ModuleNotFoundError as error:
         raise UserError(f"For ONNX, {error.name} is missing: pip install -e '.[export]' brings it.") from error
 

@@ -66,7 +66,7 @@ class Told(Evaluation):
         self.better = better
 
     def __call__(self, *_: object) -> Findings:
-        figure = Figure("figure_of_merit", "", next(self.values), real=4, better=self.better)  # type: ignore[arg-type]
+        figure = Figure("figure_of_merit", "", next(self.values), real=4, better=self.better)  # type: ignore[arg-type]  # a stand-in
         return Findings([figure])
 
 
@@ -122,7 +122,7 @@ def test_only_a_better_model_replaces_the_best(
     saved = []
     for _ in values:
         before = len(trainer.saved)
-        callback.act(trainer, System())  # type: ignore[arg-type]
+        callback.act(trainer, System())  # type: ignore[arg-type]  # a stand-in
         saved.append(len(trainer.saved) - before)
         # A resumed run knows how good the best was.
         state = callback.state_dict()

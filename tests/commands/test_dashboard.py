@@ -14,7 +14,7 @@ from t2f.commands.dashboard import dashboard, workspace
 from t2f.errors import UserError
 from train import train
 
-pytest.importorskip("wandb_workspaces")
+pytest.importorskip("wandb_workspaces", reason="what lays out dashboards is not installed")
 
 
 @pytest.fixture(autouse=True)

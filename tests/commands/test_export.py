@@ -150,7 +150,7 @@ def test_the_card_needs_nothing_of_t2f(tmp_path: Path) -> None:
 
 
 def test_the_model_that_comes_with_t2f_goes_everywhere_and_tells_nothing_of_this_machine(tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxruntime", reason="what runs ONNX is not installed")
     export("pretrained", tmp_path / "faces", onnx=True, program=True, half=True, hub=None, private=False)
     contents = {}
     for file in (tmp_path / "faces").iterdir():

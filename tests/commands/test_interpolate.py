@@ -33,8 +33,8 @@ def test_a_gif_goes_there_and_back(model: str, tmp_path: Path) -> None:
 
 
 def test_an_mp4_is_one(model: str, tmp_path: Path) -> None:
-    imageio = pytest.importorskip("imageio.v3")
-    pytest.importorskip("imageio_ffmpeg")
+    imageio = pytest.importorskip("imageio.v3", reason="what writes films is not installed")
+    pytest.importorskip("imageio_ffmpeg", reason="what writes films is not installed")
     interpolate(model, "a man", "a woman", 3, 5, 0, 1, 1.0, tmp_path / "faces.mp4")
     assert imageio.imread(tmp_path / "faces.mp4").shape == (8, 136, 400, 3)
     assert [file.name for file in tmp_path.iterdir()] == ["faces.mp4"]

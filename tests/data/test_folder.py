@@ -87,7 +87,7 @@ def test_texts_may_be_lists_empty_or_missing(tmp_path: Path) -> None:
     del table[6]["text"]
     write(tmp_path / "faces", table)
     listing = source(tmp_path / "faces").listing
-    captions = dict(zip(listing.pictures.names, listing.captions, strict=True))  # type: ignore[attr-defined]
+    captions = dict(zip(listing.pictures.names, listing.captions, strict=True))  # type: ignore[attr-defined]  # of files
     assert [captions[file] for file in FILES[:8]] == [["a", "b"], [], [], [], [], [], [], ["c"]]
 
 

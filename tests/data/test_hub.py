@@ -12,7 +12,7 @@ from PIL import Image
 from t2f.data.hub import Hub, Rows
 from t2f.errors import UserError
 
-datasets = pytest.importorskip("datasets")
+datasets = pytest.importorskip("datasets", reason="what reads the Hub's data is not installed")
 
 TEXTS: list[Any] = [f"face {i} 微笑" for i in range(20)]
 

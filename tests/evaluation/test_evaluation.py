@@ -30,7 +30,7 @@ def evaluation(cache: Path, **changes: object) -> Evaluation:
         "metrics": {"frechet_distance": FrechetDistance(), "precision_recall": PrecisionRecall()},
         "faithfulness": {},
     }
-    return Evaluation(**{**settings, **changes})  # type: ignore[arg-type]
+    return Evaluation(**{**settings, **changes})  # type: ignore[arg-type]  # of many types
 
 
 def test_a_better_artist_has_better_figures(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_provenance_tells_all_that_figures_depend_on() -> None:
     assert told["real_count"] == 250
     assert about(MadeUp(train=20))["real_count"] == 20
     assert (told["features"], told["resize"], told["device"]) == ("tiny", "none", "cpu")
-    assert told["versions"]["torch"].partition("+")[0] == torch.__version__.partition("+")[0]  # type: ignore[index]
+    assert told["versions"]["torch"].partition("+")[0] == torch.__version__.partition("+")[0]  # type: ignore[index]  # read from JSON
     assert told == about(MadeUp())
 
 

@@ -41,7 +41,7 @@ class Answer(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def do_POST(self) -> None:  # noqa: PLR0911
+    def do_POST(self) -> None:  # noqa: PLR0911  # one answer an address
         length = self.headers.get("Content-Length")
         body = self.rfile.read(int(length)) if length else self.chunks()
         path = self.path.partition("?")[0]

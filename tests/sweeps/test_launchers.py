@@ -42,7 +42,7 @@ def run(*overrides: str, starter: Sequence[str] = ()) -> "subprocess.CompletedPr
 
 def test_a_signal_to_a_sweep_lets_all_its_jobs_save(tmp_path: Path) -> None:
     """The sweep gets it alone, as by `kill`. The cache is empty, so that the jobs also draw their faces."""
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="the joblib launcher is not installed")
     where = [f"hydra.sweep.dir={tmp_path}/sweep", f"paths.cache={tmp_path}/cache"]
     with start("-m", *TINY, *WITH_JOBLIB, *where, "seed=1,2,3", "growth.images=[48,100000]") as process:
         deadline = time.monotonic() + 200
@@ -64,7 +64,7 @@ def test_a_signal_to_a_sweep_lets_all_its_jobs_save(tmp_path: Path) -> None:
 
 
 def test_a_sweep_that_loses_a_process_shows_its_jobs_and_goes_on(tmp_path: Path) -> None:
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="the joblib launcher is not installed")
     trap = f"+callbacks.trap={{_target_: sweeps.test_launchers.Killed, mark: '{tmp_path}/killed'}}"
     command = [*WITH_JOBLIB, f"hydra.sweep.dir={tmp_path}/sweep", "seed=1,2", trap]
     first = run(*command)
@@ -82,7 +82,7 @@ def test_a_sweep_that_loses_a_process_shows_its_jobs_and_goes_on(tmp_path: Path)
 
 def test_two_workers_on_one_search_share_its_study(tmp_path: Path) -> None:
     """The same command in two terminals at one moment."""
-    optuna = pytest.importorskip("optuna")
+    optuna = pytest.importorskip("optuna", reason="Optuna is not installed")
     search = ["hydra/sweeper=search", "hydra.sweeper.n_trials=1", "name=search", f"paths.runs={tmp_path}"]
     search += ["growth.images=[16,16]", "objective=images_seen"]
     with start("-m", *TINY, *search) as one, start("-m", *TINY, *search) as other:
@@ -99,7 +99,7 @@ def test_two_workers_on_one_search_share_its_study(tmp_path: Path) -> None:
 
 def test_a_sweep_of_runs_in_several_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By Lightning's processes, which log; then the sweep's own measures, and adds its figures."""
-    pytest.importorskip("wandb")
+    pytest.importorskip("wandb", reason="wandb is not installed")
     monkeypatch.setenv("WANDB_MODE", "offline")
     on_two = ["trainer=ddp_spawn", "trainer.devices=2", "trainer.accelerator=cpu", "logger=wandb"]
     measured = ["evaluation=default", "evaluation.count=20", "evaluation.faithfulness={}"]

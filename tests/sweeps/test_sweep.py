@@ -82,7 +82,7 @@ def test_a_failed_job_stops_no_other_and_the_same_command_goes_on_where_it_faile
 
 
 def test_jobs_through_a_launcher_have_folders_of_their_own(tmp_path: Path) -> None:
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="the joblib launcher is not installed")
     # With one process, joblib runs the jobs in this one; experiments/sweep has more.
     assert sweep(tmp_path, "seed=1,2", "name=many", "hydra/launcher=joblib", "hydra.launcher.n_jobs=1") == 0
     (there,) = (tmp_path / "many-sweep").iterdir()
@@ -90,7 +90,7 @@ def test_jobs_through_a_launcher_have_folders_of_their_own(tmp_path: Path) -> No
 
 
 def test_a_search_keeps_its_study_and_outlives_failed_trials(tmp_path: Path) -> None:
-    optuna = pytest.importorskip("optuna")
+    optuna = pytest.importorskip("optuna", reason="Optuna is not installed")
     search = ["hydra/sweeper=search", "name=search", "growth.images=[16,16]", "loss=logistic,hinge"]
     search += ["evaluation=default", "metrics=none", "evaluation.count=20"]
     assert sweep(tmp_path, *search, "hydra.sweeper.n_trials=2") == 0
@@ -108,7 +108,7 @@ def test_a_search_keeps_its_study_and_outlives_failed_trials(tmp_path: Path) -> 
 
 
 def test_a_search_for_what_nobody_measures_is_refused_before_it_starts() -> None:
-    pytest.importorskip("optuna")
+    pytest.importorskip("optuna", reason="Optuna is not installed")
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = compose("train", ["hydra/sweeper=search", "evaluation=none"], return_hydra_config=True)
     with pytest.raises(SystemExit, match="objective=attribute_accuracy is a figure of the evaluation"):
