@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import DictConfig
-from systems.test_conditional import FACES, dcgan, fit, growing, make_batch
+from systems.steps import FACES, dcgan, fit, growing, make_batch
 from torch import Tensor, nn
 from torch._dynamo.backends.registry import lookup_backend
 from torch.fx import GraphModule

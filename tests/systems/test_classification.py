@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from systems.test_conditional import assert_descended, dcgan, fit, gradients, growing, make_batch
+from systems.steps import assert_descended, dcgan, fit, gradients, growing, make_batch
 
 from t2f.errors import UserError
 from t2f.losses.classification import classification_loss

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from systems.test_conditional import WORDS, assert_descended, dcgan, drawing, fit, gradients, growing, make_batch
+from systems.steps import WORDS, assert_descended, dcgan, drawing, fit, gradients, growing, make_batch
 
 from t2f.errors import UserError
 from t2f.losses.contrastive import contrastive_loss
