@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save
 
 from t2f.checkpoint import find_checkpoint
 from t2f.errors import UserError, require
+from t2f.extras import install_command
 from t2f.files import whole_file
 from t2f.painter import Painter
 from t2f.runs import REPORTS
@@ -110,8 +111,8 @@ def download(model: str) -> Path:
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
     except ModuleNotFoundError as error:
         raise UserError(
-            f"There is no file or folder {model}; for a model of that name on the Hugging Face Hub, install "
-            "pip install -e '.[hub]'."
+            f"There is no file or folder {model}; for a model of that name on the Hugging Face Hub, "
+            f"{install_command('hub')} installs what downloads it."
         ) from error
     repository, _, revision = model.partition("@")
     try:

@@ -176,7 +176,7 @@ def test_the_hub_is_asked_for_what_is_no_path(exported: Path, monkeypatch: pytes
     assert load("somebody/faces@v1.0").resolution == 8
     assert asked == [("somebody/faces", None), ("somebody/faces", "v1.0")]
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(UserError, match=r"install pip install -e '\.\[hub\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[hub\]' installs what downloads it"):
         load("somebody/faces")
 
 

@@ -89,15 +89,17 @@ def show_table(names: list[str], runs: list[Run], settings: dict[str, list[Any]]
         "images seen": [f"{run.images_seen:,}" if run.images_seen is not None else "" for run in runs],
     }
     columns |= settings
+    starred = False
     titles = {name: figure.title for run in runs for name, figure in run.figures.items()}
     for name, title in titles.items():
         figures = [run.figures.get(name) for run in runs]
         stars = best(figures) if mark else set()
+        starred = starred or bool(stars)
         cells = [number(figure.drawn) if figure else "" for figure in figures]
         columns[title] = [f"{cell} *" if place in stars else cell for place, cell in enumerate(cells)]
         if any(figure and figure.shuffled is not None for figure in figures):
             cells = [number(figure.shuffled) if figure else "" for figure in figures]
-            columns[f"{title}, shuffled words"] = cells
+            columns[f"{title}, shuffled"] = cells
     lines = [list(columns), *(list(row) for row in zip(*columns.values(), strict=True))]
     by_run, by_column = as_table(lines), as_table([list(column) for column in zip(*lines, strict=True)])
     wide = Console(width=10_000)  # a console never measures more than its own width
@@ -107,6 +109,8 @@ def show_table(names: list[str], runs: list[Run], settings: dict[str, list[Any]]
         console.print(by_column)
     else:  # to be read with a pager
         wide.print(by_run)
+    if starred:
+        console.print("* the best run by this metric", style="dim", highlight=False)
     if not any(run.report for run in runs):
         console.print("None of these runs has been measured: t2f evaluate RUN does it.", style="dim")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from t2f.errors import UserError, require
+from t2f.extras import install_command
 from t2f.loggers import CLOCK
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def workspace(entity: str, project: str) -> Workspace:
         import wandb_workspaces.reports.v2 as panels
         from wandb_workspaces import workspaces
     except ModuleNotFoundError as error:
-        raise UserError("Dashboards need wandb-workspaces: pip install -e '.[dashboard]' brings it.") from error
+        raise UserError(f"Dashboards need wandb-workspaces: {install_command('dashboard')} installs it.") from error
 
     def lines(title: str, *metrics: str, log: bool = False) -> panels.LinePlot:
         return panels.LinePlot(title=title, x=CLOCK, y=list(metrics), log_y=log)

@@ -6,6 +6,7 @@ from t2f.commands.gate import MOST_VISITORS, Gate
 from t2f.commands.generate import by, named, tell
 from t2f.commands.page import STYLE, Studio, page
 from t2f.errors import UserError
+from t2f.extras import install_command
 from t2f.models import load
 
 
@@ -14,7 +15,7 @@ def demo(model: str, host: str, port: int) -> None:
     try:
         import gradio as gr
     except ModuleNotFoundError as error:
-        raise UserError("The page needs gradio: pip install -e '.[demo]' brings it.") from error
+        raise UserError(f"The page needs gradio: {install_command('demo')} installs it.") from error
 
     blocks = page(Studio(load(model), named(model)))
     try:

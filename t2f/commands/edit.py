@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from t2f.commands.generate import about, named, note, require_descriptions, shown_size, tell
+from t2f.commands.generate import about, by, named, note, require_descriptions, shown_size, tell
 from t2f.errors import require
 from t2f.models import load
 from t2f.painter import Painter, understood
@@ -25,7 +25,7 @@ def edit(model: str, before: str, after: str, count: int, steps: int, seed: int,
     faces = to_uint8(painter.paint(words.repeat(count, 1), noise.repeat_interleave(steps, dim=0)))
     sheet = titled(f"{first}  ->  {last}", tiled(faces, steps, shown_size(faces)))
     save_png(sheet, out, about([first, last], {"model": named(model), "seed": seed, "truncation": truncation}))
-    tell(f"{count} edited faces, from left to right, written to {out}")
+    tell(f"{count} edited faces, from left to right, written to {out}, drawn by {by(model)}")
 
 
 def between(painter: Painter, before: str, after: str, steps: int) -> Tensor:

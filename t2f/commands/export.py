@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from t2f.commands.evaluate import run_folder
-from t2f.commands.generate import note, tell
+from t2f.commands.generate import by, note, tell
 from t2f.errors import disk_errors, require
 from t2f.evaluation.figure import Figure
 from t2f.export.card import REPORT, write_card
@@ -63,7 +63,7 @@ def export(model: str, out: Path, onnx: bool, program: bool, half: bool, hub: st
                     differences[PROGRAM] = write_program(graph, painter, folder)
             if report:
                 (folder / REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
-            write_card(painter, hub or out.resolve().name, differences, report, folder / CARD)
+            write_card(painter, hub or out.resolve().name, hub is not None, differences, report, folder / CARD)
             out.mkdir(exist_ok=True)
             for name in FILES:
                 if (folder / name).exists():
@@ -71,7 +71,7 @@ def export(model: str, out: Path, onnx: bool, program: bool, half: bool, hub: st
                 else:
                     (out / name).unlink(missing_ok=True)  # of an earlier export, and of other weights
     exact = ", ".join(f"{name} draws the same to {worst:.1e}" for name, worst in differences.items())
-    tell(f"{model} written to {out}{f'; {exact}' if exact else ''}. Read its {CARD} before you pass it on.")
+    tell(f"{by(model)} written to {out}{f'; {exact}' if exact else ''}. Read its {CARD} before you pass it on.")
     if hub is not None:
         tell(f"It is at {upload(out, FILES, hub, private)}")
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import t2f
 from t2f.errors import UserError, require
-from t2f.models import PRETRAINED, holds_model, load
+from t2f.models import PRETRAINED, find, holds_model, load
 from t2f.painter import understood
 from t2f.pictures import captioned_sheet, save_png, tiled, titled, to_pil, to_uint8
 
@@ -98,8 +98,11 @@ def named(model: str) -> str:
 
 
 def by(model: str) -> str:
-    """The model's name, as a sentence has it."""
-    return "the model that comes with t2f" if model == PRETRAINED else model
+    """The model's name in a sentence; of a folder of runs, the checkpoint that `load` takes."""
+    if model == PRETRAINED:
+        return "the model that comes with t2f"
+    place = find(model) if Path(model).is_dir() else Path(model)
+    return f"{place}, the newest in {model}" if place.is_file() and place != Path(model) else model
 
 
 def note(what: str) -> None:

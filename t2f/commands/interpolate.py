@@ -9,8 +9,9 @@ from PIL import Image
 from torch import Tensor
 
 from t2f.commands.edit import between
-from t2f.commands.generate import note, require_descriptions, shown_size, tell
+from t2f.commands.generate import by, note, require_descriptions, shown_size, tell
 from t2f.errors import UserError, require
+from t2f.extras import install_command
 from t2f.files import whole_file
 from t2f.models import load
 from t2f.painter import understood
@@ -48,7 +49,9 @@ def interpolate(
     pictures = [*there, *there[-2:0:-1]]
     with whole_file(out, f"the film {out}") as side:
         (write_gif if kind == ".gif" else write_mp4)(pictures, side)
-    tell(f"{len(pictures)} frames of {count} {'face' if count == 1 else 'faces'} written to {out}")
+    tell(
+        f"{len(pictures)} frames of {count} {'face' if count == 1 else 'faces'} written to {out}, drawn by {by(model)}"
+    )
 
 
 def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
@@ -76,7 +79,9 @@ def write_mp4(pictures: list[Image.Image], path: Path) -> None:
         import imageio_ffmpeg  # noqa: F401  # what writes it
         import numpy as np
     except ModuleNotFoundError as error:
-        raise UserError("For an .mp4 install pip install -e '.[video]', or name a .gif.") from error
+        raise UserError(
+            f"An .mp4 needs imageio with ffmpeg: {install_command('video')} installs it; or name a .gif."
+        ) from error
     even = [picture.crop((0, 0, picture.width // 2 * 2, picture.height // 2 * 2)) for picture in pictures]
     frames = np.stack([np.asarray(picture) for picture in even])
     film = imageio.imwrite(

@@ -40,6 +40,7 @@ STYLE = """
 .examples {gap: 8px; margin-bottom: 8px}
 .examples button {flex: 0 1 auto; width: auto; min-width: 0; padding: 4px 12px; font-weight: 400; border-radius: 99px}
 .note:empty {display: none}
+.note.refused {color: #8a1c0f; background: #fde8e4; border: 1px solid #e0705c}
 .note {margin: 0; padding: 8px 12px; border-radius: 8px; background: var(--background-fill-secondary)}
 .faces {display: grid; grid-template-columns: repeat(auto-fill, 128px); gap: 8px; min-height: 128px}
 .faces img {width: 128px; height: 128px; margin: 0; border-radius: 8px; image-rendering: pixelated}
@@ -100,9 +101,10 @@ def within(value: object, least: float, most: float) -> bool:
     return isinstance(value, int | float) and least <= value <= most
 
 
-def as_note(what: str) -> str:
-    """A line above the faces."""
-    return f'<p class="note" role="status">{html.escape(what)}</p>'
+def as_note(what: str, refused: bool = False) -> str:
+    """A line above the faces, in the color of an error if there are none."""
+    kind, role = ("note refused", "alert") if refused else ("note", "status")
+    return f'<p class="{kind}" role="{role}">{html.escape(what)}</p>'
 
 
 def as_html(faces: Tensor, title: str, texts: dict[str, str]) -> str:
@@ -123,12 +125,12 @@ def page(studio: Studio) -> Blocks:
     """The page, of which nothing is drawn yet; it sends nothing anywhere but to its own server."""
     import gradio as gr
 
-    def answer(*asked: Any) -> tuple[str, Any]:
-        """The note and the faces; where there are none, those that are seen stay."""
+    def answer(*asked: Any) -> tuple[str, str]:
+        """The note and the faces. A refusal clears the faces, which belong to another description."""
         try:
             return studio.draw(*asked)
         except UserError as error:
-            return as_note(str(error)), gr.skip()
+            return as_note(str(error), refused=True), ""
 
     examples = studio.examples()
     with gr.Blocks(title="Faces from words", analytics_enabled=False) as blocks:

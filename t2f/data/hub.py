@@ -12,6 +12,7 @@ import numpy as np
 from t2f.data.decoding import Pictures
 from t2f.data.photographs import Listing, Photographs, hold_out, place, size_and_time
 from t2f.errors import UserError, require
+from t2f.extras import install_command
 from t2f.text.unicode import well_formed
 
 
@@ -120,7 +121,7 @@ class Hub(Photographs):
         try:
             datasets = importlib.import_module("datasets")
         except ImportError as error:
-            raise UserError("data=hub needs the library datasets: pip install -e '.[hub]'.") from error
+            raise UserError(f"data=hub needs the library datasets: {install_command('hub')}.") from error
         path = Path(self.dataset).expanduser()
         try:
             if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():  # written by save_to_disk

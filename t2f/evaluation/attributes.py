@@ -44,7 +44,10 @@ class AttributeFaithfulness(Faithfulness):
             return Findings(notes=notes)
         known = (truth >= 0) & shown
         plain = (self.read_real == truth.bool())[known].float().mean().item()
-        notes.append(f"The reader's plain accuracy on the held-out faces is {plain:.3f}.")
+        notes.append(
+            f"Attribute accuracy is balanced: the mean of the accuracy where an attribute was asked for and where its "
+            f"absence was. The classifier's plain accuracy on the held-out faces is {plain:.3f}."
+        )
         rows = [
             Figure(
                 name=name,
@@ -59,7 +62,7 @@ class AttributeFaithfulness(Faithfulness):
         ]
         mean = Figure(
             name="attribute_accuracy",
-            title="attribute accuracy, balanced (chance 0.5)",
+            title="attribute accuracy (chance 0.5)",
             drawn=matched[shown].mean().item(),
             shuffled=shuffled[shown].mean().item(),
             real=None if real[shown].isnan().all() else real[shown].nanmean().item(),

@@ -126,7 +126,7 @@ class Evaluation:
         some = drawn.features[:NEAREST_ROWS].double()
         numbers = nearest(some, real.features.double(), min(NEAREST_COLUMNS, len(real)))[1]
         shown = [self.nearest_pictures(drawn.images[row], real.images[numbers[row]]) for row in range(len(some))]
-        return Findings(figures, notes=notes, nearest=torch.stack(shown))
+        return Findings(figures, notes=notes, features=self.extractor.name, nearest=torch.stack(shown))
 
     @staticmethod
     def nearest_pictures(drawn: Tensor, real: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ class Figure:
     name: str
     """For machines: "frechet_distance_efficientnet_lite0"."""
     title: str
-    """For people: "Frechet distance (EfficientNet-Lite0)"."""
+    """For people: "frechet distance". Short enough for a table of 80 columns."""
     drawn: float
     shuffled: float | None = None
     real: float | None = None
@@ -39,6 +39,8 @@ class Findings:
     """The same by attribute, where that was measured."""
     notes: list[str] = field(default_factory=list)
     """What a reader of the figures should know."""
+    features: str = ""
+    """The feature extractor that the figures depend on: "EfficientNet-Lite0"."""
     nearest: Tensor | None = None
     """Some drawn faces, each with the real ones nearest to it: uint8 (rows, 1 + real, 3, R, R)."""
 
@@ -46,6 +48,7 @@ class Findings:
         self.figures += other.figures
         self.attributes += other.attributes
         self.notes += other.notes
+        self.features = self.features or other.features
         self.nearest = other.nearest if self.nearest is None else self.nearest
         return self
 

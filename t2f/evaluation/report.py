@@ -17,7 +17,7 @@ from t2f.evaluation.figure import Figure, Findings
 from t2f.pictures import CAPTION_WIDTH, captioned_sheet, save_png
 
 FACE_SIZE = 96
-HEADINGS = ("", "drawn", "shuffled words", "real faces", "better")
+HEADINGS = ("", "generated", "shuffled", "real", "better")
 
 
 def write_report(findings: Findings, about: dict[str, Any], folder: Path, name: str) -> None:
@@ -37,7 +37,7 @@ def write_report(findings: Findings, about: dict[str, Any], folder: Path, name: 
         (folder / f"{name}.json").write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         (folder / f"{name}.md").write_text(as_markdown(findings, about), encoding="utf-8")
     if findings.nearest is not None:
-        headings = ["drawn", "nearest real faces"]
+        headings = ["generated", "nearest real faces"]
         sheet = captioned_sheet([""] * len(findings.nearest), findings.nearest, FACE_SIZE, headings)
         save_png(sheet.crop((CAPTION_WIDTH, 0, *sheet.size)), folder / f"{name}.nearest.png")
 
@@ -47,7 +47,9 @@ def as_markdown(findings: Findings, about: dict[str, Any]) -> str:
     lines = [
         "# Evaluation",
         "",
-        f"{about['count']:,} faces drawn for words about held-out ones, after {about['images_seen']:,} images.",
+        f"{about['count']:,} faces generated from descriptions of held-out ones, after {about['images_seen']:,} images."
+        f"{f' Features: {findings.features}.' if findings.features else ''} *Shuffled* scores the same faces against "
+        "other descriptions; *real* scores held-out real faces in place of generated ones.",
         "",
         *markdown_table(HEADINGS, [row(figure) for figure in findings.figures]),
     ]
@@ -64,10 +66,11 @@ def as_markdown(findings: Findings, about: dict[str, Any]) -> str:
 def show(findings: Findings, console: Console) -> None:
     """The report in the terminal."""
     if findings.figures:
-        console.print(_terminal_table("What the faces are worth", HEADINGS, [row(each) for each in findings.figures]))
+        title = f"Quality (features: {findings.features})" if findings.features else "Quality"
+        console.print(_terminal_table(title, HEADINGS, [row(each) for each in findings.figures]))
     if findings.attributes:
         headings = ("attribute", "asked", *HEADINGS[1:4])
-        title = "Do they have what the words asked for? (balanced accuracy, chance 0.5)"
+        title = "Balanced accuracy by attribute (chance 0.5)"
         console.print(_terminal_table(title, headings, [attribute_row(each) for each in findings.attributes]))
     for note in findings.notes:
         console.print(note, style="dim", markup=False, highlight=False)

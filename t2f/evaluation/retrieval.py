@@ -38,7 +38,7 @@ class RetrievalFaithfulness(Faithfulness):
         others = other_words(distinct, candidates, sitting.seed)
         figure = Figure(
             name="r_precision",
-            title=f"R-precision among {candidates + 1} captions (chance {1 / (candidates + 1):.2g})",
+            title=f"R-precision of {candidates + 1} (chance {1 / (candidates + 1):.2g})",
             drawn=r_precision(drawn, words, others),
             shuffled=r_precision(drawn[sitting.shuffled], words, others),
             real=r_precision(real, words, others),

@@ -7,6 +7,7 @@ the Hub searches by.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,19 +37,31 @@ NOT_FOR = """\
 - For anything in which it matters that a face is right: reports of crime, medicine, forensics."""
 
 
-def write_card(painter: Painter, name: str, differences: dict[str, float], report: dict[str, Any], path: Path) -> None:
-    """Write the card of a model that others call `name`, a repository on the Hub or a folder.
+def write_card(
+    painter: Painter,
+    name: str,
+    on_hub: bool,
+    differences: dict[str, float],
+    report: dict[str, Any],
+    path: Path,
+) -> None:
+    """Write the model card.
 
-    `differences`: the worst difference of each export from the model, by its file. `report`: what was measured of it,
-    as `t2f evaluate` writes it, empty if nothing was.
+    Args:
+        painter: the model.
+        name: what `t2f.load` takes: OWNER/NAME on the Hub, or a folder.
+        on_hub: whether `name` is a repository on the Hub.
+        differences: the largest difference of each exported file from the model, by the file's name.
+        report: what `t2f evaluate` wrote of it; empty if it was not measured.
+        path: the file to write.
     """
     config: Any = OmegaConf.to_container(OmegaConf.create(painter.config))
     origin = origin_of(config)
     sections = [
-        f"# {name.rpartition('/')[2]}",
+        f"# {title(painter, config, name, on_hub)}",
         what(painter, config),
         "## Use",
-        in_python(painter, name),
+        in_python(painter, name, on_hub),
         *([without_t2f(painter, differences)] if differences else []),
         "## What it learnt from, and their terms",
         origin.terms + rest_of_terms(painter),
@@ -88,6 +101,15 @@ def metadata(painter: Painter, origin: Origin) -> str:
     return OmegaConf.to_yaml({key: value for key, value in entries.items() if value is not None})
 
 
+def title(painter: Painter, config: Any, name: str, on_hub: bool) -> str:
+    """The name on the Hub; of a folder, the run's name, its data and its resolution."""
+    if on_hub:
+        return name.rpartition("/")[2]
+    data = str((config.get("data") or {}).get("_target_", "")).rpartition(".")[2].lower()
+    size = f"{painter.resolution}x{painter.resolution}"
+    return f"t2f {config.get('name', '')} ({', '.join(filter(None, (data, size)))})"
+
+
 def what(painter: Painter, config: Any) -> str:
     """What the model is."""
     size = f"{painter.resolution}x{painter.resolution}"
@@ -105,10 +127,12 @@ def what(painter: Painter, config: Any) -> str:
     )
 
 
-def in_python(painter: Painter, name: str) -> str:
-    """Three lines."""
+def in_python(painter: Painter, name: str, on_hub: bool) -> str:
+    """Three lines of Python, and what to install first."""
+    extras = [*(["hub"] if on_hub else []), *(["text"] if isinstance(painter.conditioner, FrozenSentences) else [])]
+    package = f"'.[{','.join(extras)}]'" if extras else "."
     return f"""\
-With t2f installed:
+With t2f, in a clone of its repository: `pip install -e {package}`, then
 
 ```python
 import t2f
@@ -134,9 +158,13 @@ images = draw(torch.from_numpy(condition), torch.from_numpy(noise)).numpy()""",
     }
     exact = ", ".join(f"`{file}` by up to {worst:.1e}" for file, worst in differences.items())
     ways = "\n\nor\n\n".join(f"```python\n{how[file]}\n```" for file in differences)
+    imported = re.findall(r"^(?:from|import) (\w+)", painter.conditioner.recipe, re.MULTILINE)
+    runtimes = {ONNX: "onnxruntime", PROGRAM: "torch"}
+    packages = ["numpy", "pillow", *(each.replace("_", "-") for each in imported), *(runtimes[f] for f in differences)]
     return f"""\
-Without t2f, from any number of conditions and as many rows of noise (N, {painter.noise_dim}), float32 and standard
-normal, to float32 images (N, 3, {painter.resolution}, {painter.resolution}), about -1 to 1. In this folder:
+Without t2f: `pip install {" ".join(dict.fromkeys(packages))}`, then in this folder, from any number of conditions and
+as many rows of noise (N, {painter.noise_dim}), float32 and standard normal, to float32 images
+(N, 3, {painter.resolution}, {painter.resolution}), about -1 to 1:
 
 ```python
 import json

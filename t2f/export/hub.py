@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from t2f.errors import UserError, require
+from t2f.extras import install_command
 
 
 def require_hub(repository: str) -> None:
@@ -14,7 +15,7 @@ def require_hub(repository: str) -> None:
     try:
         from huggingface_hub import get_token
     except ModuleNotFoundError as error:
-        raise UserError("To upload, huggingface_hub is missing: pip install -e '.[hub]' brings it.") from error
+        raise UserError(f"To upload, huggingface_hub is missing: {install_command('hub')} installs it.") from error
     named = re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", repository, re.ASCII)
     require(named is not None, f"--hub {repository} is no name of a repository: give OWNER/NAME.")
     require(

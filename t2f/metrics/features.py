@@ -19,7 +19,6 @@ from t2f.data.faces import Images, checksum, fingerprint
 from t2f.errors import UserError, require
 from t2f.kept import kept
 
-INSTALL = "pip install -e '.[metrics]'"
 BLOCK = 64
 """Faces are drawn and read so many at a time. It is no setting: networks round otherwise in batches of another size."""
 
@@ -57,8 +56,8 @@ class FeatureExtractor(nn.Module, ABC):
     """The names that tradition gives to its figures: only Inception's has any."""
 
     def title(self, figure: str) -> str:
-        """What "frechet_distance" is called, taken in these features."""
-        return self.known_as.get(figure) or f"{figure.replace('_', ' ')} ({self.name})"
+        """The title of "frechet_distance" with these features. Reports name the features once, in their heading."""
+        return self.known_as.get(figure) or figure.replace("_", " ")
 
     @abstractmethod
     def read(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from t2f.errors import UserError, require
-from t2f.metrics.features import INSTALL, FeatureExtractor, MissingPackage
+from t2f.extras import install_command
+from t2f.metrics.features import FeatureExtractor, MissingPackage
 
 WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 SOURCE = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{WEIGHTS}"
@@ -34,7 +35,9 @@ class Inception(FeatureExtractor):
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError as error:
-            raise MissingPackage(f"Inception's features need a package ({error}): {INSTALL}.") from error
+            raise MissingPackage(
+                f"Inception's features need a package ({error}): {install_command('metrics')}."
+            ) from error
         self.name = "Inception"
         self.size = 2048
         self.resize = "bilinear as TensorFlow 1, without antialiasing, to 299x299"

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, read_write
 from rich.console import Console
 
 from t2f.errors import one_sentence_errors
+from t2f.extras import install_command
 from t2f.processes import one_at_a_time
 from t2f.stopping import StopRequest
 from t2f.sweeps.job import Job, jobs_in, launched_by_joblib
@@ -49,7 +50,7 @@ class Sweep(Callback):
             if package in EXTRAS and not installed(package):
                 # Hydra turns a callback's exceptions into warnings, but not this one.
                 extra = EXTRAS[package]
-                raise SystemExit(f"error: {part._target_} is not installed: pip install -e '.[{extra}]' brings it.")
+                raise SystemExit(f"error: {part._target_} is not installed: {install_command(extra)} installs it.")
         if "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ["WORLD_SIZE"]) > 1:
             raise SystemExit(
                 "error: torchrun would start the whole sweep in each of its processes, and they part at the first job "

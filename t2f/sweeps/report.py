@@ -16,6 +16,7 @@ from rich.table import Table
 
 from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from t2f.errors import UserError, require
+from t2f.extras import install_command
 from t2f.files import whole_file
 from t2f.loggers import CLOCK, read_rows
 from t2f.sweeps.job import Job, jobs_in
@@ -49,7 +50,7 @@ def report(folder: Path, console: Console) -> dict[str, Job]:
         plot(rows, settings, figures[0] if figures else "minutes", folder / "sweep.png")
         written = "sweep.csv and sweep.png"
     except ModuleNotFoundError:
-        console.print("For a plot of the sweep, install matplotlib: pip install -e '.[experiments]'", markup=False)
+        console.print(f"For a plot of the sweep, install matplotlib: {install_command('experiments')}", markup=False)
     console.print(f"{written} in {folder}", markup=False, highlight=False, soft_wrap=True)
     show_failures(folder, jobs, console)
     return jobs

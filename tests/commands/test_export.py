@@ -123,6 +123,12 @@ def test_every_kind_of_model_draws_the_same_faces_wherever_it_is_run(
     assert shapes["condition"] == (["batch", "length"] if described == "token ids" else ["batch", conditions.shape[1]])
 
     # What the card says to type.
+    card = (out / "README.md").read_text()
+    assert re.search(r"^# t2f t2f \(.*8x8\)$", card, re.MULTILINE)
+    packages = re.search(r"`pip install (numpy pillow .*)`", card)
+    assert packages is not None
+    assert {"onnxruntime", "torch"} <= set(packages[1].split())
+    assert ("tokenizers" in packages[1]) == (described == "token ids")
     with_t2f, recipe, by_onnx, by_program, picture = blocks(out)
     monkeypatch.chdir(tmp_path)
     exec(with_t2f, {})

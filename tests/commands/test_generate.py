@@ -1,5 +1,7 @@
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +26,20 @@ def test_the_same_seed_draws_the_same_picture(model: str, tmp_path: Path) -> Non
     one, same, other = (Image.open(tmp_path / f"{name}.png").tobytes() for name in ("one", "same", "other"))
     assert one == same
     assert one != other
+
+
+def test_of_a_folder_of_runs_the_newest_is_named(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "runs"
+    for number, name in enumerate(("newest", "older")):
+        checkpoint = runs / name / "checkpoints/last.ckpt"
+        checkpoint.parent.mkdir(parents=True)
+        shutil.copy(model, checkpoint)
+        os.utime(checkpoint, (10**9 - number, 10**9 - number))
+    generate(str(runs), ["a man"], 1, 0, 1.0, tmp_path / "faces.png")
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"drawn by {runs / 'newest/checkpoints/last.ckpt'}, the newest in {runs}" in said
 
 
 def test_one_description_fills_a_grid_and_several_have_a_row_each(model: str, tmp_path: Path) -> None:

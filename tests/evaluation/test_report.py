@@ -51,6 +51,16 @@ def test_the_terminal_shows_the_same(capsys: pytest.CaptureFixture[str]) -> None
         assert word in shown
 
 
+def test_the_terminal_names_the_features_once_and_breaks_no_title(capsys: pytest.CaptureFixture[str]) -> None:
+    titles = ["frechet distance", "attribute accuracy (chance 0.5)", "R-precision of 100 (chance 0.01)"]
+    figures = [Figure(title, title, 1234.5, 0.5, 0.5) for title in titles]
+    show(Findings(figures, features="EfficientNet-Lite0"), Console(width=80))
+    shown = capsys.readouterr().out
+    assert shown.count("EfficientNet-Lite0") == 1
+    for title in titles:
+        assert title in shown
+
+
 def test_the_nearest_real_faces_are_a_picture(tmp_path: Path) -> None:
     write_report(Findings(nearest=torch.zeros(3, 5, 3, 8, 8, dtype=torch.uint8)), ABOUT, tmp_path, "report")
     assert Image.open(tmp_path / "report.nearest.png").size == (5 * 100 + 4, 3 * 100 + 21)

@@ -75,7 +75,7 @@ def test_stays_in_evaluation_mode() -> None:
 
 def test_only_known_figures_bear_the_names_of_tradition() -> None:
     assert Means().title("frechet_distance") == "FMD"
-    assert Means().title("kernel_distance") == "kernel distance (Means)"
+    assert Means().title("kernel_distance") == "kernel distance"
 
 
 def test_checksum_changes_with_weights_name_and_resize() -> None:
