@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,15 +29,14 @@ class Position:
     batch_size: int
     progress: float
     """Share of the whole schedule, in [0, 1]."""
-    epoch: float
-    """Passes over the data set, NaN where its size is not known."""
+    images_seen: int
 
 
 class GrowthSchedule:
     """Stages of growing resolution on the clock of real images seen (Karras et al. 2018, section 2).
 
-    Each stage lasts a number of `images` or of `epochs` (passes over `dataset_size` images), and
-    fades its new layers in over the first `fade_in` of it: alpha = seen in this stage / (fade_in * length).
+    Each stage lasts a number of `images`, whatever the size of the data set, and fades its new layers in over the
+    first `fade_in` of it: alpha = seen in this stage / (fade_in * length).
     The first stage has nothing to fade; one number for `fade_in` stands for all stages. `batch_sizes` are global:
     summed over all processes.
 
@@ -50,25 +48,12 @@ class GrowthSchedule:
         resolutions: Sequence[int],
         batch_sizes: Sequence[int],
         fade_in: Sequence[float] | float,
-        images: Sequence[int] | None = None,
-        epochs: Sequence[float] | None = None,
-        dataset_size: int | None = None,
+        images: Sequence[int],
     ) -> None:
-        if (images is None) == (epochs is None):
-            raise UserError("The growth schedule needs growth.images or growth.epochs, and not both: set one to null.")
-        if images is None:
-            assert epochs is not None
-            if dataset_size is None:
-                raise UserError("A growth schedule in epochs needs the size of the data set.")
-            # Part of an image counts as one; what floating point adds to a whole number does not.
-            images = [math.ceil(round(epoch * dataset_size, 6)) for epoch in epochs]
-            length_key = "epochs"
-        else:
-            length_key = "images"
         fade_in = [fade_in] * len(resolutions) if isinstance(fade_in, int | float) else fade_in
         lengths = {
             "growth.resolutions": len(resolutions),
-            f"growth.{length_key}": len(images),
+            "growth.images": len(images),
             "growth.fade_in": len(fade_in),
             "growth.batch_sizes": len(batch_sizes),
         }
@@ -86,9 +71,7 @@ class GrowthSchedule:
         if any(high != 2 * low for low, high in itertools.pairwise(resolutions)):
             raise UserError(f"growth.resolutions must double from stage to stage, but are {list(resolutions)}.")
         if any(count < 1 for count in images):
-            raise UserError(
-                f"Every stage of growth.{length_key} must be longer than 0, but they last {list(images)} images."
-            )
+            raise UserError(f"Every stage of growth.images must be longer than 0, but they last {list(images)} images.")
         if any(size < 1 for size in batch_sizes):
             raise UserError(f"Every batch of growth.batch_sizes must hold 1 image or more, not {list(batch_sizes)}.")
         if any(not 0 <= share <= 1 for share in fade_in):
@@ -97,7 +80,6 @@ class GrowthSchedule:
             Stage(int(resolution), int(count), float(fade), int(batch))
             for resolution, count, fade, batch in zip(resolutions, images, fade_in, batch_sizes, strict=True)
         ]
-        self.dataset_size = dataset_size
         self.total_images = sum(stage.images for stage in self.stages)
         self.final_resolution = self.stages[-1].resolution
 
@@ -115,7 +97,7 @@ class GrowthSchedule:
                     alpha=alpha,
                     batch_size=stage.batch_size,
                     progress=min(1.0, images_seen / self.total_images),
-                    epoch=images_seen / self.dataset_size if self.dataset_size else math.nan,
+                    images_seen=images_seen,
                 )
             start += stage.images
         raise AssertionError("unreachable: the last stage has no end")

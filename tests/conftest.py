@@ -42,7 +42,6 @@ TINY = [
     *TINY_NETWORKS,
     "growth.resolutions=[4,8]",
     "growth.images=[48,48]",
-    "growth.epochs=null",
     "growth.fade_in=[0,0.5]",
     "growth.batch_sizes=[8,8]",
 ]

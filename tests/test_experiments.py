@@ -1,7 +1,10 @@
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
+import pytorch_lightning as pl
 from conftest import ROOT
 from drawn import write_celeba, write_face2text
 from omegaconf import DictConfig, OmegaConf
@@ -9,6 +12,7 @@ from test_train import assert_finite, rows
 
 from train import train
 
+sys.modules["test_experiments"] = sys.modules[__name__]  # for a config to name the callback below
 Tiny = Callable[..., DictConfig]
 QUICK = [
     "evaluation=none",
@@ -33,7 +37,7 @@ def test_every_experiment_trains_as_configured(tiny: Tiny, tmp_path: Path, exper
     data = WRITERS[tiny(base=base).data._target_](tmp_path / "data")
     cfg = tiny(*data, base=base)
     cfg.growth.batch_sizes = [min(int(size), 4) for size in cfg.growth.batch_sizes]
-    cfg.growth.images, cfg.growth.epochs = list(cfg.growth.batch_sizes), None
+    cfg.growth.images = list(cfg.growth.batch_sizes)
     train(cfg)
     run = tmp_path / "run"
     assert_finite(run)
@@ -65,7 +69,7 @@ def test_an_originals_recipe_takes_another_condition(
     data = WRITERS[tiny(base=base).data._target_](tmp_path / "data")
     cfg = tiny(*data, base=base)
     cfg.growth.batch_sizes = [4] * len(cfg.growth.resolutions)
-    cfg.growth.images, cfg.growth.epochs = list(cfg.growth.batch_sizes), None
+    cfg.growth.images = list(cfg.growth.batch_sizes)
     train(cfg)
     assert_finite(tmp_path / "run")
 
@@ -76,9 +80,11 @@ def test_the_experiment_of_facegan_has_its_published_numbers(tiny: Tiny) -> None
     for optimizer in (model.generator_optimizer, model.discriminator_optimizer):
         assert optimizer._target_ == "torch.optim.Adam"
         assert (optimizer.lr, list(optimizer.betas)) == (0.0002, [0.5, 0.999])
-    assert (list(cfg.growth.resolutions), list(cfg.growth.epochs), list(cfg.growth.batch_sizes)) == ([64], [40], [128])
-    assert cfg.growth.images is None
-    assert (list(model.lr_schedule.epochs), model.lr_schedule.factor) == ([5, 10], 0.1)
+    assert (list(cfg.growth.resolutions), list(cfg.growth.batch_sizes)) == ([64], [128])
+    # train.py: ImageFolder("celeba/img_align_celeba"), which has 202,599 faces, through a DataLoader 40 times;
+    # training_loop.py divides the learning rates by 10 at epochs 5 and 10.
+    assert list(cfg.growth.images) == [40 * 202_599]
+    assert (list(model.lr_schedule.images), model.lr_schedule.factor) == ([5 * 202_599, 10 * 202_599], 0.1)
     assert model.lr_schedule._target_ == "t2f.systems.learning_rate.StepDecay"
     assert model.loss._target_ == "t2f.losses.Logistic"
     assert list(model.penalties) == []
@@ -99,6 +105,46 @@ def test_the_original_recipe_has_the_originals_numbers(tiny: Tiny) -> None:
     assert cfg.loss.adversarial.drift == 0.001
     assert (model.n_critic, model.matching_aware) == (1, True)
     assert list(cfg.growth.resolutions) == [4, 8, 16, 32, 64]
-    assert list(cfg.growth.epochs) == [160, 80, 40, 20, 10]
+    # DataLoader.py has an item for each description, of which readme.txt of face2text_v0.1 counts 1,237.
+    assert list(cfg.growth.images) == [epochs * 1_237 for epochs in (160, 80, 40, 20, 10)]
     assert list(cfg.growth.fade_in) == [0.85] * 5
     assert list(cfg.growth.batch_sizes) == [16] * 5
+
+
+class Later(pl.Callback):
+    """Begin as if so many images had been seen; note the factor of the learning rates at each step."""
+
+    factors: ClassVar[list[float]] = []
+
+    def __init__(self, images: int) -> None:
+        self.images = images
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        pl_module.images_seen = self.images
+        self.factors.clear()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+        self.factors.append(pl_module.lr_schedule(pl_module.position))
+        for optimizer in pl_module.both_optimizers():
+            assert optimizer.param_groups[0]["lr"] == pytest.approx(0.0002 * self.factors[-1])
+        if len(self.factors) == 2:
+            trainer.should_stop = True
+
+
+@pytest.mark.parametrize("limit", [20, 12])
+def test_facegans_recipe_is_as_long_as_published_whatever_the_size_of_the_data(
+    tiny: Tiny, tmp_path: Path, limit: int
+) -> None:
+    """The rates fall after 5 and 10 times CelebA's 202,599 faces, and the run ends after 40 times."""
+    base = ["experiment=facegan_original", *QUICK]
+    few = [*write_celeba(tmp_path / "data"), f"data.limit={limit}"]
+    networks = ["model.networks.generator.width=16", "model.discriminator.width=16"]
+    for images, factors in (
+        (5 * 202_599 - 128, [1.0, 0.1]),
+        (10 * 202_599 - 128, [0.1, 0.01]),
+        (40 * 202_599 - 128, [0.01]),
+    ):
+        later = f"+callbacks.later={{_target_: test_experiments.Later, images: {images}}}"
+        figures = train(tiny(*few, *networks, later, base=base))
+        assert Later.factors == pytest.approx(factors)
+        assert figures["images_planned"] == 40 * 202_599

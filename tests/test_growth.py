@@ -1,4 +1,3 @@
-import math
 from typing import Any
 
 import pytest
@@ -51,20 +50,8 @@ def test_progress_is_the_share_of_the_whole_schedule(schedule: GrowthSchedule, s
     assert schedule.at(seen).progress == pytest.approx(progress)
 
 
-@pytest.mark.parametrize(("seen", "epoch"), [(0, 0.0), (20, 0.5), (40, 1.0), (350, 8.75), (700, 17.5), (740, 18.5)])
-def test_epoch_counts_passes_over_the_data_set_through_all_stages(seen: int, epoch: float) -> None:
-    assert GrowthSchedule(**PLAN, dataset_size=40).at(seen).epoch == epoch
-
-
-def test_epoch_is_not_a_number_where_the_data_sets_size_is_not_known(schedule: GrowthSchedule) -> None:
-    assert all(math.isnan(schedule.at(seen).epoch) for seen in (0, 350, 700))
-
-
-def test_a_schedule_in_epochs_ends_after_them() -> None:
-    lists = {key: PLAN[key] for key in ("resolutions", "batch_sizes", "fade_in")}
-    schedule = GrowthSchedule(**lists, epochs=[1, 2.5, 4], dataset_size=40)
-    assert schedule.at(schedule.total_images).epoch == 7.5
-    assert [schedule.at(schedule.stage_end(stage)).epoch for stage in range(3)] == [1, 3.5, 7.5]
+def test_the_clock_goes_on_past_the_end(schedule: GrowthSchedule) -> None:
+    assert [schedule.at(seen).images_seen for seen in (0, 350, 10**9)] == [0, 350, 10**9]
 
 
 def test_totals(schedule: GrowthSchedule) -> None:
@@ -88,31 +75,17 @@ def test_one_number_to_fade_in_stands_for_all_stages() -> None:
 
 
 def test_growth_may_start_above_four_pixels_without_fading() -> None:
-    assert GrowthSchedule([8, 16], [4, 4], [0.5, 0.5], images=[10, 10], dataset_size=5).at(0) == Position(
-        stage=0, resolution=8, alpha=1.0, batch_size=4, progress=0.0, epoch=0.0
+    assert GrowthSchedule([8, 16], [4, 4], [0.5, 0.5], images=[10, 10]).at(0) == Position(
+        stage=0, resolution=8, alpha=1.0, batch_size=4, progress=0.0, images_seen=0
     )
-
-
-@pytest.mark.parametrize(
-    ("epochs", "images"),
-    [([1, 2, 4], [100, 200, 400]), ([0.5, 1.25, 3], [50, 125, 300]), ([0.001, 1, 1], [1, 100, 100])],
-)
-def test_epochs_are_passes_over_the_data_set(epochs: list[float], images: list[int]) -> None:
-    lists = {key: PLAN[key] for key in ("resolutions", "batch_sizes", "fade_in")}
-    by_epochs = GrowthSchedule(**lists, epochs=epochs, dataset_size=100)
-    assert by_epochs.stages == GrowthSchedule(**lists, images=images).stages
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"epochs": [1, 1, 1], "dataset_size": 9}, r"needs growth\.images or growth\.epochs, and not both"),
-        ({"images": None}, r"needs growth\.images or growth\.epochs, and not both"),
-        ({"images": None, "epochs": [1, 1, 1]}, "needs the size of the data set"),
         ({"images": [100, 200]}, r"growth\.resolutions has 3, growth\.images has 2, growth\.fade_in has 3"),
         ({"fade_in": [0.5]}, r"equally long, one value a stage: .*growth\.fade_in has 1"),
         ({"batch_sizes": [8] * 4}, r"equally long, one value a stage: .*growth\.batch_sizes has 4"),
-        ({"images": None, "epochs": [1], "dataset_size": 9}, r"growth\.epochs has 1"),
         ({"resolutions": [], "images": [], "fade_in": [], "batch_sizes": []}, "schedule is empty"),
         ({"resolutions": [4, 8, 12]}, "Resolution 12 .* no power of two"),
         ({"resolutions": [2, 4, 8]}, "Resolution 2 .* at least 4"),
@@ -122,7 +95,6 @@ def test_epochs_are_passes_over_the_data_set(epochs: list[float], images: list[i
         ({"resolutions": [4, 8, 8]}, "must double from stage to stage"),
         ({"resolutions": [16, 8, 4]}, "must double from stage to stage"),
         ({"images": [100, 0, 400]}, r"Every stage of growth\.images must be longer than 0"),
-        ({"images": None, "epochs": [1, 0, 1], "dataset_size": 9}, r"Every stage of growth\.epochs must be longer"),
         ({"batch_sizes": [32, 0, 8]}, r"growth\.batch_sizes must hold 1 image or more, not \[32, 0, 8\]"),
         ({"fade_in": [0.5, 1.5, 0.5]}, r"between 0 and 1, not \[0\.5, 1\.5, 0\.5\]"),
         ({"fade_in": [0.5, -0.1, 0.5]}, "between 0 and 1"),
@@ -132,8 +104,3 @@ def test_epochs_are_passes_over_the_data_set(epochs: list[float], images: list[i
 def test_a_senseless_schedule_is_explained(change: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         GrowthSchedule(**PLAN | change)
-
-
-def test_floating_point_adds_no_image() -> None:
-    assert 0.07 * 100 > 7
-    assert GrowthSchedule([4], [1], [0.0], epochs=[0.07], dataset_size=100).total_images == 7

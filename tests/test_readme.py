@@ -48,7 +48,6 @@ def small(overrides: list[str]) -> list[str]:
         tiny = [each for each in TINY if not each.startswith("growth.")] + ONE_STAGE
     if "count" not in cfg.data:
         tiny = [each for each in tiny if not each.startswith("data.")] + ["++data.workers=1", "++data.held_out=0.3"]
-    tiny.append("growth.epochs=null")
     if "model=t2f,dcgan" in overrides:  # what is tiny for both
         tiny = [*TINY_DATA, *TINY_LSTM, "growth=none", *ONE_STAGE]
     set_already = {each.split("=")[0] for each in overrides if "." not in each.split("=")[0]} - {"resolution"}

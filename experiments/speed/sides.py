@@ -80,7 +80,7 @@ def made_up_batch(count: int, resolution: int, numbers: int, device: torch.devic
 def stand_at(system: ConditionalGAN, resolution: int, batch: int, alpha: float = 0.5) -> None:
     """By default in the midst of a fade, where old and new layers are both at work, as always in T2F's engine."""
     alpha = alpha if system.grows and resolution > 4 else 1.0
-    system.position = Position(0, resolution, alpha, batch, progress=0.5, epoch=1.0)
+    system.position = Position(0, resolution, alpha, batch, progress=0.5, images_seen=0)
 
 
 def our_step(

@@ -12,7 +12,7 @@ from t2f.systems.base import GANSystem
 
 
 class Growth(pl.Callback):
-    """Tell the system before each step where it stands: resolution, alpha, batch size, progress, epoch."""
+    """Tell the system before each step where it stands: resolution, alpha, batch size, progress."""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         assert isinstance(pl_module, GANSystem)

@@ -28,11 +28,11 @@ class LinearDecay(LearningRateSchedule):
 
 
 class StepDecay(LearningRateSchedule):
-    """Multiplied by `factor` at the beginning of each of `epochs`, counted from 0."""
+    """Multiplied by `factor` once each of these numbers of `images` has been seen."""
 
-    def __init__(self, epochs: Sequence[float], factor: float) -> None:
-        self.epochs = list(epochs)
+    def __init__(self, images: Sequence[int], factor: float) -> None:
+        self.images = list(images)
         self.factor = factor
 
     def __call__(self, position: Position) -> float:
-        return self.factor ** sum(position.epoch >= epoch for epoch in self.epochs)
+        return self.factor ** sum(position.images_seen >= images for images in self.images)

@@ -23,7 +23,7 @@ from t2f.systems.conditional import ConditionalGAN
 from t2f.systems.learning_rate import LinearDecay
 
 WORDS, CONDITION, LATENT, FACES, ATTRIBUTES = 5, 3, 8, 6, 2
-HERE = Position(stage=0, resolution=8, alpha=1.0, batch_size=FACES, progress=0.0, epoch=0.0)
+HERE = Position(stage=0, resolution=8, alpha=1.0, batch_size=FACES, progress=0.0, images_seen=0)
 
 
 def system_of(

@@ -7,8 +7,8 @@ from t2f.growth import GrowthSchedule, Position
 from t2f.systems.learning_rate import LinearDecay, StepDecay
 
 
-def at(progress: float = 0.0, epoch: float = math.nan) -> Position:
-    return Position(stage=0, resolution=8, alpha=1.0, batch_size=4, progress=progress, epoch=epoch)
+def at(progress: float = 0.0, images_seen: int = 0) -> Position:
+    return Position(stage=0, resolution=8, alpha=1.0, batch_size=4, progress=progress, images_seen=images_seen)
 
 
 @pytest.mark.parametrize(
@@ -30,20 +30,18 @@ def test_a_start_outside_the_run_is_refused(start: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("epoch", "factor"),
-    [(0, 1.0), (4.999, 1.0), (5, 0.1), (5.001, 0.1), (9.999, 0.1), (10, 0.01), (10.5, 0.01), (100, 0.01)],
+    ("seen", "factor"), [(0, 1.0), (499, 1.0), (500, 0.1), (501, 0.1), (999, 0.1), (1000, 0.01), (10_000, 0.01)]
 )
-def test_step_decay_multiplies_at_the_beginning_of_each_epoch_named(epoch: float, factor: float) -> None:
-    assert StepDecay(epochs=[5, 10], factor=0.1)(at(epoch=epoch)) == pytest.approx(factor, rel=1e-12)
+def test_step_decay_multiplies_once_each_number_of_images_is_seen(seen: int, factor: float) -> None:
+    assert StepDecay(images=[500, 1000], factor=0.1)(at(images_seen=seen)) == pytest.approx(factor, rel=1e-12)
 
 
-def test_step_decay_of_no_epochs_changes_nothing() -> None:
-    assert [StepDecay([], 0.1)(at(epoch=epoch)) for epoch in (0, 5, 50)] == [1, 1, 1]
+def test_step_decay_without_steps_changes_nothing() -> None:
+    assert [StepDecay([], 0.1)(at(images_seen=seen)) for seen in (0, 5, 50)] == [1, 1, 1]
 
 
 def test_step_decay_on_the_growth_schedules_own_clock() -> None:
-    """15 epochs of 20 images: the sixth begins after 100 images, the eleventh after 200."""
-    schedule = GrowthSchedule([8], [10], [0], epochs=[15], dataset_size=20)
-    decay = StepDecay([5, 10], 0.1)
+    schedule = GrowthSchedule([4, 8], [10, 10], [0, 0], images=[150, 150])
+    decay = StepDecay([100, 200], 0.1)
     factors = [decay(schedule.at(seen)) for seen in (0, 90, 99, 100, 190, 199, 200, 290)]
     assert factors == pytest.approx([1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01])
