@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import t2f  # noqa: F401  # before all that imports torch, whose threads it sets up
+
+# isort: split
 import hydra
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from t2f.models import load
+
+# A thread of torch's that has done its part of an operation sleeps until the others have done theirs. By default it
+# spins, and beside any other program it so takes the very core that the last one waits for (experiments/threads).
+# OpenMP reads this once, when torch is imported, so what imports both imports t2f first.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 __version__ = "0.1.0"
 __all__ = ["load"]

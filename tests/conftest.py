@@ -1,3 +1,6 @@
+import t2f  # noqa: F401  # before all that imports torch, whose threads it sets up
+
+# isort: split
 import os
 import runpy
 import signal

@@ -1,0 +1,41 @@
+"""Waiting threads sleep: OpenMP tells the policy that it has read when torch loads it."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+TRAIN = ["train.py", "--help"]
+STARTS = {
+    "import t2f": ["-c", "import t2f, torch"],
+    "t2f's command line": ["-c", "from t2f.commands.cli import run; from t2f.commands.generate import generate"],
+    "train.py": TRAIN,
+    "the tests": ["-m", "pytest", "--numprocesses=0", "--collect-only", "tests/test_files.py"],
+    "a child of theirs": ["-c", "import t2f, subprocess, sys; subprocess.run([sys.executable, '-c', 'import torch'])"],
+}
+
+
+def policies(arguments: list[str], **own: str) -> set[str]:
+    """What each OpenMP runtime that Python loads with these arguments has been told, ACTIVE or PASSIVE."""
+    told = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    ended = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**told, "OMP_DISPLAY_ENV": "true", **own},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(re.findall(r"OMP_WAIT_POLICY ?= ?'(\w+)'", ended.stderr))
+
+
+@pytest.mark.parametrize("arguments", STARTS.values(), ids=STARTS)
+def test_waiting_threads_sleep(arguments: list[str]) -> None:
+    assert policies(arguments) == {"PASSIVE"}
+
+
+def test_a_users_own_policy_wins() -> None:
+    assert policies(TRAIN, OMP_WAIT_POLICY="active") == {"ACTIVE"}
