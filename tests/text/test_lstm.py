@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
 
 from t2f.errors import UserError
 from t2f.text.lstm import LSTMEncoder
@@ -52,6 +53,32 @@ def test_company_in_the_batch_and_padding_do_not_matter(encoder: LSTMEncoder) ->
     for i, sentence in enumerate(SENTENCES):
         torch.testing.assert_close(encoder(rows([sentence], 6))[0], together[i], rtol=0, atol=1e-6)
         torch.testing.assert_close(encoder(rows([sentence], len(sentence)))[0], together[i], rtol=0, atol=1e-6)
+
+
+def test_gradients_are_those_of_the_bare_sentences(encoder: LSTMEncoder) -> None:
+    encoder(rows(SENTENCES, 9)).square().sum().backward()
+    together = [parameter.grad for parameter in encoder.parameters()]
+    encoder.zero_grad()
+    for sentence in SENTENCES:
+        encoder(rows([sentence], len(sentence))).square().sum().backward()
+    for gradient, parameter in zip(together, encoder.parameters(), strict=True):
+        torch.testing.assert_close(gradient, parameter.grad, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_no_operation_is_done_for_each_word_where_reading_goes_forwards(half: bool) -> None:
+    """A CPU takes longer to start so many than to do them."""
+    encoder = LSTMEncoder(vocabulary=10, word_dim=5, hidden_dim=8, layers=1)
+    counts = []
+    for length in (5, 25):
+        tokens = torch.ones(4, length, dtype=torch.int64)
+        with (
+            profile(activities=[ProfilerActivity.CPU]) as profiler,
+            torch.autocast("cpu", torch.bfloat16, enabled=half),
+        ):
+            encoder(tokens).sum().backward()
+        counts.append(sum(event.count for event in profiler.key_averages()))
+    assert counts[1] <= counts[0]
 
 
 def test_an_export_gives_the_same_embeddings_for_any_padding() -> None:
