@@ -11,7 +11,6 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
 from t2f.batches.datamodule import FaceDataModule
 from t2f.callbacks.progress import show_where_it_is
@@ -22,6 +21,7 @@ from t2f.evaluation.of_run import evaluate_run
 from t2f.fitting import fit
 from t2f.loggers import finish_wandb
 from t2f.processes import alone_in, one_at_a_time
+from t2f.progress import Task, terminal
 from t2f.resume import SafeCheckpointIO, checkpoint_to_resume
 from t2f.stopping import exit_on_signals, stop_as_told
 from t2f.sweeps.job import run_job
@@ -48,7 +48,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
     source = instantiate(cfg.data)
     with one_at_a_time(Path(cfg.paths.cache)):
         source.prepare()
-        conditioner = fit_conditioner(instantiate(cfg.conditioning.conditioner), source.train)
+        with Task("Reading the descriptions"):
+            conditioner = fit_conditioner(instantiate(cfg.conditioning.conditioner), source.train)
     cfg.conditioning.size = conditioner.size
     cfg.attributes_known = len(source.train.attribute_names)
     schedule = instantiate(cfg.growth, dataset_size=len(source.train))
@@ -60,7 +61,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
     trainer = instantiate(
         cfg.trainer,
-        callbacks=[instantiate(callback) for callback in cfg.callbacks.values()],
+        callbacks=[instantiate(callback) for callback in cfg.callbacks.values() if callback],
         logger=[instantiate(logger) for logger in cfg.logger.values()],
         plugins=[SafeCheckpointIO()],
     )
@@ -75,9 +76,9 @@ def train(cfg: DictConfig) -> dict[str, float]:
         figures |= evaluate_run(evaluation, trainer, system, data, config, folder)
     if trainer.is_global_zero:
         if finished and evaluation and stopped_by:
-            Console().print("Trained to the end, but stopped before the evaluation.", style="bold")
+            terminal().print("Trained to the end, but stopped before the evaluation.", style="bold")
         overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-        show_where_it_is(folder, overrides, system.images_seen, schedule.total_images, conditioner.example, Console())
+        show_where_it_is(folder, overrides, system.images_seen, schedule.total_images, conditioner.example, terminal())
     if stopped_by:
         stop_as_told(stopped_by, trainer.is_global_zero)
     return figures

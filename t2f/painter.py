@@ -19,10 +19,12 @@ from t2f.conditions.base import Conditioner, load_conditioner, save_conditioner
 from t2f.errors import UserError, require
 from t2f.networks.conditional import ConditionalGenerator
 from t2f.pictures import to_pil, to_uint8
+from t2f.progress import followed
 from t2f.text.unicode import well_formed
 from t2f.trust import require_ours
 
 LARGEST_SEED = 2**63 - 1
+MANY = 500  # faces that take seconds to draw
 
 
 class Painter:
@@ -136,7 +138,9 @@ class Painter:
     def paint(self, embedding: Tensor, noise: Tensor, batch_size: int = 64) -> Tensor:
         """Embeddings (N, E) and noise (N, noise_dim) -> float images (N, 3, r, r), about [-1, 1], on the CPU."""
         images = []
-        for words, z in zip(embedding.split(batch_size), noise.split(batch_size), strict=True):
+        batches = zip(embedding.split(batch_size), noise.split(batch_size), strict=True)
+        title, quiet = f"Drawing {len(noise):,} faces", len(noise) < MANY
+        for words, z in followed(batches, title, len(noise), batch_size, quiet):
             picture, _ = self.networks.draw(words.to(self.device), z.to(self.device), self.resolution, self.alpha)
             images.append(self.networks.generator.image(picture).cpu())
         return torch.cat(images)

@@ -11,87 +11,88 @@ from typing import Any
 
 import pytorch_lightning as pl
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from t2f.batches.datamodule import FaceDataModule
 from t2f.callbacks.cadence import data_of
 from t2f.config import quiet_libraries
+from t2f.growth import GrowthSchedule
+from t2f.progress import Task, number_of_job, terminal
 from t2f.systems.base import GANSystem
 
-SECONDS_BETWEEN_LINES = 20.0
 SECONDS_BEFORE_ESTIMATE = 15.0  # the first steps are slow
 
 
+class Training(Task):
+    """The images seen of a schedule: a bar, or lines, with the stage and the speed."""
+
+    def __init__(self, schedule: GrowthSchedule, images_seen: int, quiet: bool) -> None:
+        super().__init__("Training", schedule.total_images, quiet, stays=True)
+        self.schedule = schedule
+        self.done = images_seen
+        self.speed = 0.0
+        self.since, self.seen = time.monotonic(), images_seen
+
+    def see(self, images_seen: int) -> None:
+        """So many have been seen by now."""
+        now = time.monotonic()
+        if now - self.since < 1 and images_seen < self.schedule.total_images:
+            return
+        speed = (images_seen - self.seen) / max(now - self.since, 1e-9)
+        # Sheets and checkpoints make single seconds slow, so the speed shown is smoothed.
+        self.speed = 0.8 * self.speed + 0.2 * speed if self.speed else speed
+        self.since, self.seen = now, images_seen
+        position = self.schedule.at(images_seen)
+        size = f"{position.resolution}x{position.resolution}"
+        self.title = f"Stage {position.stage + 1}/{len(self.schedule.stages)}  {size}  alpha {position.alpha:.2f}"
+        self.advance(min(images_seen, self.schedule.total_images) - self.done)
+
+    def how_far(self) -> str:
+        settled = time.monotonic() - self.started > SECONDS_BEFORE_ESTIMATE
+        left = f"{timedelta(seconds=round(self.seconds_left()))}" if settled and self.speed else "?"
+        share = self.done / self.schedule.total_images
+        total = self.schedule.total_images
+        return f"{self.done:,}/{total:,} images ({share:.0%})  {self.speed:,.0f} images/s  {left} left"
+
+    def seconds_left(self) -> float:
+        """At the present speed, if each doubling of the resolution doubles the cost of an image."""
+        now, start, cost = self.schedule.at(self.done), self.done, 0.0
+        for number in range(now.stage, len(self.schedule.stages)):
+            end = self.schedule.stage_end(number)
+            cost += max(0, end - start) * 2 ** (number - now.stage)
+            start = end
+        return cost / self.speed
+
+
 class TerminalReport(pl.Callback):
-    """Data, networks and schedule at the start; a progress bar (plain lines where there is no terminal)."""
+    """Data, networks and schedule at the start; how far the training is."""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         quiet_libraries()  # in processes that Lightning spawned, too
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GANSystem)
-        self.console = Console(quiet=not trainer.is_global_zero)
+        self.console = terminal(quiet=not trainer.is_global_zero)
         data = data_of(trainer)
         self.schedule = data.schedule
         self.describe(trainer, pl_module, data)
         if pl_module.images_seen:
             self.console.print(f"Going on after {pl_module.images_seen:,} images.")
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f} images"),
-            TextColumn("[cyan]{task.fields[speed]:,.0f} images/s"),
-            TextColumn("{task.fields[left]} left"),
-            console=self.console,
-            disable=not self.console.is_terminal,
-            expand=True,
-        )
-        self.task = self.bar.add_task("training", total=self.schedule.total_images, speed=0.0, left="?")
-        self.bar.update(self.task, completed=pl_module.images_seen)
-        self.bar.start()
-        self.since, self.seen, self.speed, self.line_at = time.monotonic(), pl_module.images_seen, 0.0, 0.0
-        self.started = self.since
+        self.task = Training(self.schedule, pl_module.images_seen, quiet=not trainer.is_global_zero)
+        self.task.start()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         assert isinstance(pl_module, GANSystem)
-        now, seen = time.monotonic(), pl_module.images_seen
-        if now - self.since < 1 and seen < self.schedule.total_images:
-            return
-        speed = (seen - self.seen) / max(now - self.since, 1e-9)
-        # Sheets and checkpoints make single seconds slow, so the speed shown is smoothed.
-        self.speed = 0.8 * self.speed + 0.2 * speed if self.speed else speed
-        self.since, self.seen = now, seen
-        position = pl_module.position
-        size = f"{position.resolution}x{position.resolution}"
-        where = f"stage {position.stage + 1}/{len(self.schedule.stages)}  {size}  alpha {position.alpha:.2f}"
-        settled = now - self.started > SECONDS_BEFORE_ESTIMATE
-        left = f"{timedelta(seconds=round(self.seconds_left(seen)))}" if settled else "?"
-        completed = min(seen, self.schedule.total_images)
-        self.bar.update(self.task, completed=completed, description=where, speed=self.speed, left=left)
-        if not self.console.is_terminal and now - self.line_at > SECONDS_BETWEEN_LINES:
-            self.line_at = now
-            share = completed / self.schedule.total_images
-            line = f"{where}  {seen:,} images ({share:.0%})  {self.speed:,.0f} images/s  {left} left"
-            self.console.print(line, highlight=False)
-
-    def seconds_left(self, images_seen: int) -> float:
-        """At the present speed, if each doubling of the resolution doubles the cost of an image."""
-        now, start, cost = self.schedule.at(images_seen), images_seen, 0.0
-        for number in range(now.stage, len(self.schedule.stages)):
-            end = self.schedule.stage_end(number)
-            cost += max(0, end - start) * 2 ** (number - now.stage)
-            start = end
-        return cost / max(self.speed, 1e-9)
+        self.task.see(pl_module.images_seen)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.bar.stop()
+        self.task.end()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        if hasattr(self, "bar"):
-            self.bar.stop()
+        if hasattr(self, "task"):
+            self.task.end()
 
     def describe(self, trainer: pl.Trainer, system: GANSystem, data: FaceDataModule) -> None:
         """The data, the sizes of the networks, and the growth schedule as a table."""
@@ -125,7 +126,9 @@ def show_where_it_is(
     `example`: a description that the model can be asked for.
     """
     if images_seen < total:
-        console.print(f"Stopped after {images_seen:,} of {total:,} images.", style="bold")
+        job = number_of_job()
+        which = "" if job is None else f"[{job}] "
+        Console().print(f"{which}Stopped after {images_seen:,} of {total:,} images.", style="bold", markup=False)
     console.print("This run:", style="bold")
     for what, name in (
         ("sample sheets", "samples"),

@@ -21,6 +21,7 @@ from t2f.evaluation.figure import Figure
 from t2f.evaluation.report import number
 from t2f.painter import Painter
 from t2f.pictures import CAPTION_WIDTH, GAP, captioned_sheet, save_png, to_uint8
+from t2f.progress import followed
 from t2f.runs import Run, differing, find_runs, names_of, told
 
 ALIKE = ("count", "real_count", "reference", "features", "extractor", "data_fingerprint")
@@ -161,7 +162,7 @@ def write_csv(names: list[str], runs: list[Run], settings: dict[str, list[Any]],
 def load_painters(names: Sequence[str], runs: Sequence[Run]) -> tuple[dict[str, Painter], list[str]]:
     """The models by the runs' names, and why some are missing."""
     painters, notes = {}, []
-    for name, run in zip(names, runs, strict=True):
+    for name, run in followed(zip(names, runs, strict=True), "Loading the models", len(runs)):
         if run.checkpoint is None:
             notes.append(f"{name} has no checkpoint that can be read, so it is not in the picture.")
             continue
@@ -222,7 +223,7 @@ def side_by_side(asked: list[Asked], count: int, seed: int) -> Image.Image:
     """A block of `count` columns a run, under its name; words once, where all are asked the same."""
     blocks: list[Image.Image] = []
     before: list[str] | None = None
-    for name, painter, captions in asked:
+    for name, painter, captions in followed(asked, "Drawing with the models", len(asked)):
         # One noise vector a column, the same ones for every run.
         noise = painter.noise(count, seed)
         rows = [caption for caption in captions for _ in range(count)]

@@ -20,6 +20,7 @@ from t2f.export.hub import require_hub, upload
 from t2f.export.onnx import ONNX, require_onnx, write_onnx
 from t2f.export.program import PROGRAM, write_program
 from t2f.models import CARD, CONFIG, WEIGHTS, find, load, load_folder, save_folder
+from t2f.progress import Task
 from t2f.resume import GROUPS
 from t2f.runs import REPORTS
 
@@ -56,11 +57,14 @@ def export(model: str, out: Path, onnx: bool, program: bool, half: bool, hub: st
             painter = load_folder(folder)
             differences = {}
             if onnx or program:
-                graph = trace(painter)
+                with Task("Tracing the model"):
+                    graph = trace(painter)
                 if onnx:
-                    differences[ONNX] = write_onnx(graph, painter, folder)
+                    with Task(f"Writing and checking {ONNX}"):
+                        differences[ONNX] = write_onnx(graph, painter, folder)
                 if program:
-                    differences[PROGRAM] = write_program(graph, painter, folder)
+                    with Task(f"Writing and checking {PROGRAM}"):
+                        differences[PROGRAM] = write_program(graph, painter, folder)
             if report:
                 (folder / REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
             write_card(painter, hub or out.resolve().name, hub is not None, differences, report, folder / CARD)

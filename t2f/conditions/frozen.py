@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 import torch
-from rich.progress import track
 from torch import Tensor
 
 from t2f.conditions.sentences import Sentences, require_captions
@@ -24,6 +23,7 @@ from t2f.data.faces import Faces, fingerprint
 from t2f.errors import UserError, require
 from t2f.extras import install_command
 from t2f.files import whole_file
+from t2f.progress import Task
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -129,10 +129,11 @@ condition = units * units.shape[1] ** 0.5""".lstrip()
         device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
         model = self.model.to(device)
         try:
-            starts = range(0, len(distinct), self.batch_size)
-            for start in track(starts, f"Embedding {len(distinct):,} sentences", disable=not progress):
-                batch = distinct[start : start + self.batch_size]
-                rows[start : start + len(batch)] = _encode(model, batch)
+            with Task(f"Embedding {len(distinct):,} sentences", len(distinct), quiet=not progress) as task:
+                for start in range(0, len(distinct), self.batch_size):
+                    batch = distinct[start : start + self.batch_size]
+                    rows[start : start + len(batch)] = _encode(model, batch)
+                    task.advance(len(batch))
         finally:
             model.to("cpu")
         return rows, np.array([numbers[caption] for caption in captions])

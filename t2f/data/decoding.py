@@ -15,10 +15,10 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
-from rich.progress import track
 
 from t2f.data.faces import Images, write_images
 from t2f.errors import UserError
+from t2f.progress import Task
 
 RULES = 1  # raise it with every change to the pixels that come out, so that old caches are left alone
 
@@ -134,10 +134,13 @@ def in_chunks(
     title: str,
     size: int = 32,
 ) -> Iterator[tuple[range, Result]]:
-    """`work` on what `read` gives for chunks of 0...total, `size` long, in order and behind a progress bar."""
+    """`work` on what `read` gives for chunks of 0...total, `size` long, in order; `title` tells of it."""
     chunks = [range(start, min(start + size, total)) for start in range(0, total, size)]
     results = in_parallel(work, map(read, chunks), min(workers, len(chunks)))
-    yield from track(zip(chunks, results, strict=True), title, total=len(chunks))
+    with Task(title, total) as task:
+        for chunk, result in zip(chunks, results, strict=True):
+            yield chunk, result
+            task.advance(len(chunk))
 
 
 def decode_all(

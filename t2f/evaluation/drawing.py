@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Protocol
 
 import torch
 import torch.distributed as dist
-from rich.progress import track
 from torch import Tensor
 
 from t2f.errors import require
 from t2f.metrics.features import BLOCK, FeatureExtractor, Reading
 from t2f.networks.sharing import place
 from t2f.pictures import to_uint8
+from t2f.progress import followed
 
 
 class Artist(Protocol):
@@ -47,8 +46,8 @@ def draw(
     rank, world_size = place()
     blocks: dict[int, tuple[Tensor, ...]] = {}
     starts = range(rank * BLOCK, len(conditions), world_size * BLOCK)
-    quiet = rank > 0 or not sys.stderr.isatty()
-    for start in track(starts, f"drawing {len(conditions):,} faces", disable=quiet, transient=True):
+    title = f"Drawing {len(conditions):,} faces to measure"
+    for start in followed(starts, title, len(conditions), world_size * BLOCK, quiet=rank > 0):
         rows = slice(start, start + BLOCK)
         images = artist.sample(conditions[rows].to(artist.device), noise[rows].to(artist.device))
         pictures = to_uint8(images)

@@ -26,6 +26,7 @@ from t2f.metrics.comparison import OfFeatures
 from t2f.metrics.features import FeatureExtractor, MissingPackage, Reading, read_once
 from t2f.metrics.neighbours import nearest
 from t2f.networks.sharing import place
+from t2f.progress import followed
 
 NEAREST_ROWS, NEAREST_COLUMNS = 8, 4  # of the picture of drawn faces and the real ones nearest to them
 BETTER: dict[bool | None, Better] = {True: "higher", False: "lower", None: "as real"}
@@ -147,7 +148,7 @@ class Evaluation:
         device = self.extractor.device if self.extractor.device.type == "cuda" else torch.device("cpu")
         drawn, real = drawn.to(device), real.to(device)
         figures = []
-        for name, metric in self.metrics.items():
+        for name, metric in followed(self.metrics.items(), "Comparing with real faces", len(self.metrics)):
             metric.to(device).reset()
             metric.distributed_available_fn = _no_others  # the other processes do not measure
             metric.update(drawn, real=False)

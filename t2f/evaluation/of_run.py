@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytorch_lightning as pl
-from rich.console import Console
 
 from t2f.batches.datamodule import FaceDataModule
 from t2f.evaluation.evaluation import Evaluation
 from t2f.evaluation.provenance import provenance
 from t2f.evaluation.report import show, write_report
+from t2f.progress import terminal
 from t2f.systems.base import GANSystem
 
 
@@ -27,7 +27,7 @@ def evaluate_run(
     if trainer.is_global_zero:
         about = provenance(evaluation, data.source, config, system.images_seen, system.device)
         write_report(findings, about, folder, "evaluation")
-        show(findings, Console())
+        show(findings, terminal())
         for logger in trainer.loggers:
             values = {f"evaluation/{name}": value for name, value in figures.items()}
             logger.log_metrics(values, step=system.images_seen)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from rich.progress import track
 from torch import Tensor, nn
 
 from t2f.data.faces import Faces, checksum, fingerprint
 from t2f.kept import kept
 from t2f.pictures import to_float
+from t2f.progress import followed
 
 RECIPE = 4  # raise it with any change to the network or its training: readers are cached by it
 EPOCHS = 10
@@ -79,7 +78,7 @@ def train_classifier(faces: Faces, seed: int = 0) -> AttributeClassifier:
         optimizer = torch.optim.AdamW(classifier.parameters(), lr=LEARNING_RATE)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=len(batches))
         targets = torch.from_numpy(faces.attributes.astype(np.float32))
-        for rows in track(batches, "teaching the attribute reader", disable=not sys.stderr.isatty()):
+        for rows in followed(batches, "Training the attribute classifier, once for these faces", len(batches)):
             images = disturbed(to_float(torch.from_numpy(faces.images[rows.numpy()])))
             known = targets[rows] >= 0
             loss = F.binary_cross_entropy_with_logits(classifier(images)[known], targets[rows][known])

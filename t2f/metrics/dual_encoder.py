@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from rich.progress import track
 from torch import Tensor, nn
 
 from t2f.conditions.base import Conditioner
@@ -19,6 +17,7 @@ from t2f.data.faces import Faces, checksum, fingerprint
 from t2f.kept import kept
 from t2f.metrics.attribute_classifier import at_most_32, convolutions, disturbed
 from t2f.pictures import to_float
+from t2f.progress import followed
 from t2f.text.lstm import LSTMEncoder
 from t2f.text.tokenizer import WordTokenizer
 
@@ -83,7 +82,7 @@ def train_encoder(images: Faces, faces: Tensor, tokens: Tensor, vocabulary: int,
         batches = batches[: max(1, MOST_IMAGES // BATCH_SIZE)]
         optimizer = torch.optim.AdamW(encoder.parameters(), lr=LEARNING_RATE)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=len(batches))
-        for rows in track(batches, "teaching faces and words", disable=not sys.stderr.isatty(), transient=True):
+        for rows in followed(batches, "Training the dual encoder, once for these faces and words", len(batches)):
             shown = to_float(torch.from_numpy(images.images[faces[rows].numpy()]))
             loss = encoder.loss(disturbed(shown), tokens[rows])
             optimizer.zero_grad()

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import Tensor, nn
 
 from t2f.data.faces import Images, checksum, fingerprint
 from t2f.errors import UserError, require
 from t2f.kept import kept
+from t2f.progress import followed
 
 BLOCK = 64
 """Faces are drawn and read so many at a time. It is no setting: networks round otherwise in batches of another size."""
@@ -90,11 +89,9 @@ class FeatureExtractor(nn.Module, ABC):
         return digest.hexdigest()
 
 
-def read_all(extractor: FeatureExtractor, images: Tensor, progress: str = "") -> Reading:
-    """Read uint8 images (N, 3, R, R), block by block; `progress` names a bar in the terminal."""
-    blocks: Iterable[Tensor] = images.split(BLOCK)
-    if progress:
-        blocks = track(images.split(BLOCK), progress, disable=not sys.stderr.isatty(), transient=True)
+def read_all(extractor: FeatureExtractor, images: Tensor) -> Reading:
+    """Read uint8 images (N, 3, R, R), block by block."""
+    blocks = followed(images.split(BLOCK), f"Reading the features of {len(images):,} faces", len(images), BLOCK)
     read = [extractor(block.to(extractor.device)) for block in blocks]
     features, logits = (torch.cat(part).cpu() for part in zip(*read, strict=True))
     return Reading(images, features, logits)
@@ -114,7 +111,7 @@ def read_once(extractor: FeatureExtractor, images: Images, cache: Path) -> Readi
     pictures = torch.from_numpy(np.array(images))
 
     def read() -> dict[str, Tensor]:
-        reading = read_all(extractor, pictures, f"reading {len(images):,} real faces")
+        reading = read_all(extractor, pictures)
         return {"features": reading.features, "logits": reading.logits}
 
     found = kept(cache / f"features-{key}.safetensors", read)

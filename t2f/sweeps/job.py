@@ -109,10 +109,19 @@ def attempt(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig, jo
             (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
         if distributed.is_initialized() and distributed.get_world_size() > 1:
             raise  # the other processes are still in this job, and must not meet this one in the next
-        print(f"error: {job.error} (the sweep goes on; {folder / 'error.txt'})", file=sys.stderr)
     finally:
         job.minutes = before + (time.perf_counter() - start) / 60
         job.write(folder)
+    tell(job, folder)
+
+
+def tell(job: Job, folder: Path) -> None:
+    """One line of how a job ended, with its number: where they run beside each other, the lines are mixed."""
+    which = f"[{HydraConfig.get().job.num}] {' '.join(job.overrides)}"
+    if job.status == "finished":
+        print(f"{which}: finished in {job.minutes:.1f} minutes", flush=True)
+    else:
+        print(f"error: {which}: {job.error} (the sweep goes on; {folder / 'error.txt'})", file=sys.stderr, flush=True)
 
 
 def launched_by_joblib(hydra: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -76,6 +77,12 @@ def test_a_sweep_that_loses_a_process_shows_its_jobs_and_goes_on(tmp_path: Path)
     again = run(*command)
     assert again.returncode == 0, again.stderr
     assert [job.status for job in jobs_in(tmp_path / "sweep").values()] == ["finished"] * 2
+    # Jobs beside each other share the terminal: one line each, with its number, and none of what a run by itself tells.
+    told = [line for run in (first, again) for line in run.stdout.splitlines() if re.match(r"\[\d+\]", line)]
+    assert [re.sub(r" .* seed=", " ... seed=", line) for line in sorted(told)][-1].startswith("[1] ... seed=2")
+    assert all(" finished in " in line for line in told)
+    for word in ("Growth", "Next:", "parameters"):
+        assert word not in first.stdout + again.stdout
     with (tmp_path / "sweep/1/metrics.csv").open(newline="") as file:
         assert [int(row["images_seen"]) for row in csv.DictReader(file)] == [16, 32, 48, 64, 80, 96]
 
