@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 
+from t2f.data.columns import ABSENT, MINUS, PRESENT, attribute_value, names_files
 from t2f.data.describing import describe_all
 from t2f.data.faces import Attributes
+from t2f.data.formats import PICTURE_ENDINGS
+from t2f.data.names import Names
 from t2f.data.origin import Origin
-from t2f.data.photographs import Files, Listing, Photographs, first_few, read_text
+from t2f.data.photographs import Files, Listing, Photographs, first_few
+from t2f.data.tables import read_csv, read_text
 from t2f.errors import UserError, require
 
 LAYOUT = "expected are img_align_celeba/000001.jpg, ... beside list_attr_celeba.txt or list_attr_celeba.csv"
+IMAGES = ("img_align_celeba", "img_align_celeba_png")
 PARTITION = "list_eval_partition"
+SIGNS = {PRESENT: "1", ABSENT: "0", MINUS: "-1"}
 MEND = "download that file again or mend it"
 
 
@@ -73,10 +81,8 @@ class CelebA(Photographs):
         self.limit = limit
 
     def read(self) -> Listing:
-        table, images = self._find("list_attr_celeba"), self.source / "img_align_celeba"
-        if (images / images.name).is_dir():  # Kaggle's archive nests them
-            images /= images.name
-        if table is None or not images.is_dir():
+        table, images = self._find("list_attr_celeba"), self._images()
+        if table is None or images is None:
             what = "No such folder" if not self.source.is_dir() else "No CelebA in the folder"
             raise UserError(f"{what}: {self.source} (data.folder); {LAYOUT}.")
         names, lines, values = _read_attributes(table)
@@ -84,8 +90,14 @@ class CelebA(Photographs):
 
         present = {entry.name for entry in os.scandir(images)}
         used = list(lines)[: self.limit]
-        absent = [name for name in used if name not in present]
-        surplus = sorted(name for name in present - lines.keys() if name.endswith((".jpg", ".png")) and name[0] != ".")
+        found = {name: name for name in lines}
+        if not present.issuperset(used):
+            rows = [(f"{table}, line {line},", name) for name, line in lines.items()]
+            there = Names(images, sorted(present), skip=True).resolve(rows)
+            found = {name: file for name, file in zip(lines, there, strict=True) if file}
+        absent = [name for name in used if name not in found]
+        listed = set(found.values())
+        surplus = sorted(name for name in present - listed if name.endswith((".jpg", ".png")) and name[0] != ".")
         notes = []
         if absent:
             line = f"{table}, line {lines[absent[0]]}, names {absent[0]}"
@@ -94,11 +106,10 @@ class CelebA(Photographs):
         if surplus:
             self._tolerate(f"{table} has no row for the picture {images / surplus[0]}: {MEND}")
             notes.append(f"{len(surplus):,} pictures have no row in {table} and are left out: {first_few(surplus)}.")
-        files = [name for name in used if name in present] if absent else used
-
-        files, train, note = self._partition(files)
+        names_used, train, note = self._partition([name for name in used if name in found] if absent else used)
         row = {name: i for i, name in enumerate(lines)}
-        attributes = values[np.ix_([row[name] for name in files], chosen)]
+        attributes = values[np.ix_([row[name] for name in names_used], chosen)]
+        files = [found[name] for name in names_used]
         chosen_names = [names[i] for i in chosen]
         captions = describe_all(
             self.cache, self.name, files, attributes, chosen_names, self.captions_per_face, self.seed, self.workers
@@ -106,9 +117,18 @@ class CelebA(Photographs):
         return Listing(Files(images, files), train, captions, attributes, chosen_names, [*notes, *note])
 
     def _find(self, stem: str) -> Path | None:
-        """The .txt or .csv of this name."""
-        paths = [self.source / f"{stem}.{ending}" for ending in ("txt", "csv")]
+        """The .txt or .csv of this name, also in the folders that the authors publish it in."""
+        folders = (self.source, self.source / "Anno", self.source / "Eval")
+        paths = [folder / f"{stem}.{ending}" for folder in folders for ending in ("txt", "csv")]
         return next((path for path in paths if path.is_file()), None)
+
+    def _images(self) -> Path | None:
+        """The folder of the pictures."""
+        folders = (folder / name for folder in (self.source, self.source / "Img") for name in IMAGES)
+        images = next((folder for folder in folders if folder.is_dir()), None)
+        if images and (images / images.name).is_dir():  # Kaggle's archive nests them
+            images /= images.name
+        return images
 
     def _tolerate(self, message: str) -> None:
         """Raise, unless such faces are to be skipped."""
@@ -142,36 +162,49 @@ class CelebA(Photographs):
         return train + [name for name in files if parts[name] != 0], len(train), []
 
 
-def _rows(path: Path, first_line: int) -> list[tuple[int, list[str]]]:
-    """(line number, fields) of the lines of a table from `first_line` on that are not empty."""
-    lines = read_text(path).split("\n")[first_line - 1 :]
-    separator = "," if path.suffix == ".csv" else None
-    return [(number, line.strip().split(separator)) for number, line in enumerate(lines, first_line) if line.strip()]
+def _rows(path: Path, before: int) -> tuple[list[list[str]], Iterator[tuple[int, list[str]]]]:
+    """The fields of the lines before the faces, and (line number, fields) of each face, the picture's name first.
+
+    Fields are parted by commas or the like, below a line with the columns' names, as on Kaggle; or by blanks, below
+    `before` lines, as the data set's authors part them.
+    """
+    text = read_text(path)
+    if re.search(r"[,;\t|]", text[:10_000].partition("\n")[0]):
+        columns, table = read_csv(path)
+        if columns[0].lower().endswith(PICTURE_ENDINGS):  # there are no names of columns
+            return [], chain([(1, columns)], table)
+        first = next((i for i, name in enumerate(columns) if names_files(name)), 0)
+        return [columns[first + 1 :]], ((line, row[first:]) for line, row in table)
+    lines = ((number, line.split()) for number, line in enumerate(text.split("\n"), 1) if line.strip())
+    return [fields for _, fields in islice(lines, before)], lines
 
 
 def _read_attributes(path: Path) -> tuple[list[str], dict[str, int], Attributes]:
     """The attributes' names, the pictures' lines by their names, and int8 (N, A) of 0 and 1."""
-    rows = _rows(path, 1)
-    csv = path.suffix == ".csv"
-    head = 1 if csv else 2
-    require(len(rows) > head, f"{path} has no rows: {MEND}.")
-    names = rows[head - 1][1][1 if csv else 0 :]
+    head, rows = _rows(path, 2)
+    names = head[-1] if head else []
     lines: dict[str, int] = {}
     present = bytearray()
-    for number, (name, *row) in rows[head:]:
+    signs: set[str | None] = {"1"}
+    for number, (name, *values) in rows:
+        row: list[str | None] = [*values]
+        if not {"1", "-1"}.issuperset(row):
+            row = [SIGNS.get(found) if (found := attribute_value(value)) is not None else None for value in values]
         wrong = ""
         if len(row) != len(names):
             wrong = f"has {len(row)} values for {len(names)} attributes"
-        elif not {"1", "-1"}.issuperset(row):
+        elif None in row or len(signs | {*row}) > 2:  # either 0 or -1 is absent, and nothing is unknown
             wrong = "has a value other than 1 and -1"
         elif name in lines:
             wrong = f"names {name} again, after line {lines[name]}"
         if wrong:
             raise UserError(f"{path}, line {number}, {wrong}: {MEND}.")
+        signs.update(row)
         lines[name] = number
         present.extend(map("1".__eq__, row))
-    if not csv:
-        count = " ".join(rows[0][1])
+    require(len(lines) > 0, f"{path} has no rows: {MEND}.")
+    if len(head) > 1:
+        count = " ".join(head[0])
         require(count == str(len(lines)), f"{path}, line 1, says {count} rows, but {len(lines)} follow: {MEND}.")
     return names, lines, np.frombuffer(present, np.int8).reshape(-1, len(names))
 
@@ -179,8 +212,8 @@ def _read_attributes(path: Path) -> tuple[list[str], dict[str, int], Attributes]
 def _read_partition(path: Path) -> dict[str, int]:
     """0 train, 1 validation or 2 test, by the pictures' names."""
     parts = {}
-    for number, row in _rows(path, 2 if path.suffix == ".csv" else 1):
-        if len(row) != 2 or row[1] not in ("0", "1", "2"):
+    for number, row in _rows(path, 0)[1]:
+        if len(row) != 2 or row[1].strip() not in ("0", "1", "2"):
             raise UserError(f"{path}, line {number}, is not a picture's name and 0, 1 or 2: {MEND}.")
-        parts[row[0]] = int(row[1])
+        parts[row[0].strip()] = int(row[1])
     return parts

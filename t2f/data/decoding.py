@@ -17,10 +17,12 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from t2f.data.faces import Images, write_images
+from t2f.data.formats import HEAD, foreign, read_head, register_plugins, unidentified
+from t2f.data.rgb import scale_transparency, to_rgb
 from t2f.errors import UserError
 from t2f.progress import Task
 
-RULES = 1  # raise it with every change to the pixels that come out, so that old caches are left alone
+RULES = 2  # raise it with every change to the pixels that come out, so that old caches are left alone
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -49,15 +51,18 @@ def decode(picture: str | bytes, resolution: int, crop: Crop) -> Images:
     """The central square of a file (a path, or its content), uint8 (3, resolution, resolution).
 
     It is turned as its EXIF data say, and what is transparent becomes white. The square is never higher than the
-    picture. Raises what Pillow raises for a file that is no whole image.
+    picture. Of several frames the first is taken. Raises what Pillow raises for a file that is no whole image, and
+    `ValueError` for numbers that are no colors.
     """
+    register_plugins()
     with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as file:
+        scale_transparency(file)
         share = crop.get(file.width, 1.0) if isinstance(crop, Mapping) else crop
         # A large JPEG is decoded at a half, quarter or eighth of its size, still twice as large as is needed.
         zoom = share * min(file.size) / (2 * resolution)
         if zoom > 1:
             file.draft(None, (math.ceil(file.width / zoom), math.ceil(file.height / zoom)))
-        image = _to_rgb(ImageOps.exif_transpose(file))
+        image = to_rgb(ImageOps.exif_transpose(file))
     width, height = image.size
     side = min(share * width, height)
     # The square is not rounded to whole pixels, so that it is the same at half the size; but pixels that are all
@@ -70,16 +75,6 @@ def decode(picture: str | bytes, resolution: int, crop: Crop) -> Images:
     return np.asarray(square).transpose(2, 0, 1)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bit grey, of which Pillow's own conversion shows the darkest 256th
-        grey = np.asarray(image).astype(np.int64).clip(0, 65535)
-        return Image.fromarray(np.round(grey / 257).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
-
-
 def _decode_some(pictures: Sequence[str | bytes], resolution: int, crop: Crop) -> tuple[Images, dict[int, str]]:
     """The images of those that can be decoded, and the reasons of the others by their place."""
     images: list[Images] = []
@@ -88,17 +83,30 @@ def _decode_some(pictures: Sequence[str | bytes], resolution: int, crop: Crop) -
         try:
             images.append(decode(picture, resolution, crop))
         except Exception as error:  # what Pillow raises for broken files has no common class
-            reasons[place] = _reason(error)
+            reasons[place] = _reason(error, picture)
     return np.array(images, np.uint8).reshape(-1, 3, resolution, resolution), reasons
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "it is not an image"
+def _reason(error: Exception, picture: str | bytes) -> str:
     if isinstance(error, FileNotFoundError):
         return "it is not there"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, the most that Pillow reads"
+    head = _head(picture)
+    if isinstance(error, UnidentifiedImageError):
+        return unidentified(head)
+    if what := foreign(head):  # as a video, which Pillow knows by name alone
+        return f"it is {what}"
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return text.strip().partition("\n")[0].rstrip(".") or type(error).__name__
+
+
+def _head(picture: str | bytes) -> bytes:
+    """The first bytes of a file: none where it cannot be read."""
+    try:
+        return picture[:HEAD] if isinstance(picture, bytes) else read_head(picture)
+    except (OSError, ValueError):  # ValueError: for a name that no file can have
+        return b""
 
 
 def in_parallel(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:

@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from t2f.data.names import Names
 from t2f.data.origin import Origin
-from t2f.data.photographs import Files, Listing, Photographs, first_few, inside, place, read_text
+from t2f.data.photographs import Files, Listing, Photographs, first_few, place
+from t2f.data.tables import read_text
 from t2f.errors import UserError, require
 from t2f.text.unicode import well_formed
 
@@ -79,8 +81,10 @@ class Face2Text(Photographs):
         require(self.descriptions.is_file(), f"No such file: {self.descriptions} (data.descriptions); {FORMS}.")
         captions: dict[str, list[str]] = {}
         absent = []
-        for image, text in _descriptions(self.descriptions):
-            name = self._find(image)
+        described = list(_descriptions(self.descriptions))
+        pictures = Names(self.images, skip=self.skip)
+        names = pictures.resolve([(str(self.descriptions), image) for image, _ in described])
+        for (image, text), name in zip(described, names, strict=True):
             if name is None:
                 absent.append(image)
             elif text.strip():
@@ -89,8 +93,8 @@ class Face2Text(Photographs):
         if absent:
             require(
                 self.skip,
-                f"{self.descriptions} describes {absent[0]}, which is not in {self.images}; {LAYOUT}: complete the "
-                "pictures, or leave such faces out with data.on_error=skip.",
+                f"{self.descriptions} describes {absent[0]}, which is not in {self.images}{pictures.near(absent[0])}; "
+                f"{LAYOUT}: complete the pictures, or leave such faces out with data.on_error=skip.",
             )
             absent = list(dict.fromkeys(absent))
             notes.append(f"{len(absent):,} described pictures are not in {self.images}: {first_few(absent)}.")
@@ -107,19 +111,6 @@ class Face2Text(Photographs):
         return Listing(
             Files(self.images, files), len(train), [captions.get(name, []) for name in files], no_attributes, [], notes
         )
-
-    def _find(self, image: str) -> str | None:
-        """The picture's file below the folder, whatever its ending, and in a folder of the person's or not."""
-        require(
-            inside(image), f"{self.descriptions} names {image}, which leaves the folder of images: mend that entry."
-        )
-        path = Path(image)
-        stem = path.stem if path.suffix.lower() in ENDINGS else path.name
-        for parent in (path.parent, Path(_person(image)), Path()):
-            for file in (path.name, *(f"{stem}{ending}" for ending in ENDINGS)):
-                if (self.images / parent / file).is_file():
-                    return (parent / file).as_posix()
-        return None
 
     def _all(self) -> Iterator[Path]:
         for pattern in ("*", "*/*"):

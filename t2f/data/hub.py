@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from t2f.data.columns import SAMPLE, is_missing, names_files, only, text_columns
 from t2f.data.decoding import Pictures
 from t2f.data.photographs import Listing, Photographs, hold_out, place, size_and_time
 from t2f.errors import UserError, require
@@ -60,8 +61,9 @@ class Rows(Pictures):
 class Hub(Photographs):
     """The rows of a data set: a name on the Hugging Face hub, or a local path that `datasets` can read.
 
-    `image` is its column of pictures, `text` that of captions: each a string, a list of strings, or nothing. `config`
-    is what the hub calls a subset. `held_out_split` is held out; where it is None, a share `held_out` of the rows is.
+    `image` is its column of pictures, `text` that of captions: each a string, a list of strings, or nothing. Where they
+    are None, the columns image and text are taken, or else the only ones that can be meant, with a note. `config` is
+    what the hub calls a subset. `held_out_split` is held out; where it is None, a share `held_out` of the rows is.
     A data set that `save_to_disk` wrote in one piece has no splits: all of it is "train".
     """
 
@@ -72,8 +74,8 @@ class Hub(Photographs):
         dataset: str,
         cache: str,
         resolution: int,
-        image: str = "image",
-        text: str = "text",
+        image: str | None = None,
+        text: str | None = None,
         split: str = "train",
         held_out_split: str | None = None,
         config: str | None = None,
@@ -85,14 +87,16 @@ class Hub(Photographs):
     ) -> None:
         super().__init__(cache, resolution, crop, held_out, mirror, on_error, workers)
         self.dataset = dataset
-        self.image = image
-        self.text = text
+        self.chosen = {"image": image, "text": text}
+        self.image = image or "image"
+        self.texts = [text or "text"]
         self.split = split
         self.held_out_split = held_out_split
         self.config = config
 
     def read(self) -> Listing:
         data = self._load(self.split)
+        notes = self._choose_columns(data)
         if self.held_out_split is None:
             # In this order any share held out is the end, so that another share needs no decoding.
             names = [str(row) for row in range(len(data))]
@@ -101,6 +105,7 @@ class Hub(Photographs):
             train = len(data) - len(hold_out(names, self.share_held_out)) if names else 0
         else:
             other = self._load(self.held_out_split)
+            self._check_columns(other)
             parts = [(data, range(len(data))), (other, range(len(other)))]
             train = len(data)
         captions = []
@@ -115,7 +120,7 @@ class Hub(Photographs):
             # of the data as they were loaded: selecting and casting give others, which follow the library's version
             key=[some._fingerprint for some, _ in parts],
         )
-        return Listing(pictures, train, captions, np.zeros((len(captions), 0), np.int8), [])
+        return Listing(pictures, train, captions, np.zeros((len(captions), 0), np.int8), [], notes)
 
     def _load(self, split: str) -> Any:
         try:
@@ -142,13 +147,34 @@ class Hub(Photographs):
                 f"The data set {self.dataset} cannot be loaded ({reason}): check data.dataset, data.config, data.split "
                 "and data.held_out_split."
             ) from error
-        for key, column in (("image", self.image), ("text", self.text)):
+        return data.with_format(None)
+
+    def _choose_columns(self, data: Any) -> list[str]:
+        """Set the columns of pictures and texts; return sentences that name those that are not called so."""
+        where, notes = f"the data set {self.dataset}", []
+        if self.chosen["image"] is None and "image" not in data.column_names:
+            datasets = importlib.import_module("datasets")
+            pictures = [name for name, feature in data.features.items() if isinstance(feature, datasets.Image)]
+            if found := pictures or list(filter(names_files, data.column_names)):
+                self.image, note = only(found, "image", "The pictures are", where)
+                notes.append(note)
+        if self.chosen["text"] is None:
+            others = [name for name, feature in data.features.items() if name != self.image and _is_text(feature)]
+            sample = data.select_columns(others).select(range(min(len(data), SAMPLE)))[:] if others else {}
+            texts, text_note = text_columns({name: sample[name] for name in others}, None, where)
+            self.texts = texts or self.texts
+            notes += [text_note] if text_note else []
+        self._check_columns(data)
+        return notes
+
+    def _check_columns(self, data: Any) -> None:
+        """Raise if a part of the data set has not the columns of pictures and texts."""
+        for key, column in (("image", self.image), *(("text", text) for text in self.texts)):
             require(
                 column in data.column_names,
                 f"The data set {self.dataset} has no column {column}: set data.{key} to one of "
                 f"{', '.join(data.column_names)}.",
             )
-        return data.with_format(None)
 
     def _check_without_splits(self, path: Path) -> None:
         """Raise if a part is asked of a saved data set that is in one piece."""
@@ -175,13 +201,20 @@ class Hub(Photographs):
         )
 
     def _texts(self, data: Any) -> list[list[str]]:
-        captions = []
-        for row, text in enumerate(data.select_columns([self.text])[:][self.text]):
-            texts = text if isinstance(text, list) else [text]
-            require(
-                all(isinstance(text, str | None) for text in texts),
-                f"Row {row} of {self.dataset} has a {self.text} that is neither a string nor a list of strings: "
-                "set data.text to another column.",
-            )
-            captions.append([well_formed(text.strip()) for text in texts if text and text.strip()])
+        columns = data.select_columns(self.texts)[:]
+        captions: list[list[str]] = [[] for _ in columns[self.texts[0]]]
+        for name in self.texts:
+            for row, text in enumerate(columns[name]):
+                texts = text if isinstance(text, list) else [text]
+                require(
+                    all(isinstance(text, str | None) for text in texts),
+                    f"Row {row} of {self.dataset} has a {name} that is neither a string nor a list of strings: "
+                    "set data.text to another column.",
+                )
+                captions[row] += [well_formed(text.strip()) for text in texts if not is_missing(text)]
         return captions
+
+
+def _is_text(feature: Any) -> bool:
+    """Whether a column may hold strings, or lists of them."""
+    return getattr(getattr(feature, "feature", feature), "dtype", None) in ("string", "large_string", "null")

@@ -240,22 +240,3 @@ def hold_out(names: Iterable[str], share: float) -> set[str]:
     """
     places = {name: place(name) for name in names}
     return {name for name in places if places[name] < share} or {min(places, key=places.__getitem__)}
-
-
-def inside(name: str) -> bool:
-    """Whether a picture's name stays in its folder."""
-    return bool(name) and not Path(name).is_absolute() and ".." not in Path(name).parts
-
-
-def read_text(path: Path) -> str:
-    """The content of a UTF-8 file, without its byte order mark."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8."
-        ) from error
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read ({error.strerror}): check data.* and the rights of that file."
-        ) from error

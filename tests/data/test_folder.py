@@ -227,11 +227,29 @@ def test_two_tables_are_one_too_many(folder: Path) -> None:
         _ = source(folder).listing
 
 
-def test_duplicates_are_named(tmp_path: Path) -> None:
-    write(tmp_path / "faces", [*rows(), {"file_name": f"./{FILES[3]}", "text": "again"}])
-    with pytest.raises(
-        UserError, match=rf"jsonl, line 21, names \./{FILES[3]} again, after line 4: .*list of sentences"
-    ):
+def test_rows_of_one_picture_are_its_captions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = {"file_name": f"./{FILES[3]}", "text": "again"}
+    write(tmp_path / "faces", [*rows(number=0), more | {"number": 1}, more | {"number": 2}])
+    faces = prepared(tmp_path / "faces", held_out=0.01)
+    assert dict(zip(numbers(faces.train), faces.train.captions, strict=True))[3] == [TEXTS[3], "again"]
+    assert len(faces.train) + len(faces.held_out) == 20
+    said = capsys.readouterr().out
+    assert "2 rows name a picture again: their texts are captions of it, too.\n" in said
+    assert "neither file_name, text nor attributes: number.\n" in said
+
+
+def test_texts_of_one_picture_numbered_0_and_1_are_no_attribute(tmp_path: Path) -> None:
+    write(tmp_path / "faces", [*rows(number=0), *rows(text="another", number=1)])
+    assert prepared(tmp_path / "faces").train.attribute_names == []
+
+
+def test_rows_of_one_picture_that_disagree_are_named(tmp_path: Path) -> None:
+    table = [*rows(Hat=1, Smiling=[1, ""] * 10), *rows(Hat=1, Smiling=1)]
+    write(tmp_path / "faces", table)
+    assert prepared(tmp_path / "faces").train.attributes.tolist() == [[1, 1]] * len(prepared(tmp_path / "faces").train)
+    table[27]["Hat"] = 0
+    write(tmp_path / "faces", table)
+    with pytest.raises(UserError, match=r"line 8, and a later row of the same picture disagree on Hat: mend one of"):
         _ = source(tmp_path / "faces").listing
 
 
@@ -250,7 +268,8 @@ def test_names_that_leave_the_folder(folder: Path, name: str) -> None:
         ('["a.png"]', r"jsonl, line 21, is no JSON object: mend"),
         ('{"text": "a"}', r"jsonl, line 21, has no file_name: name the picture"),
         ('{"file_name": ""}', r"jsonl, line 21, has no file_name"),
-        ('{"file_name": 3}', r"jsonl, line 21, has no file_name"),
+        ('{"file_name": [3]}', r"jsonl, line 21, has no file_name"),
+        ('{"file_name": 3}', r"jsonl, line 21, names 3, which is not in"),
         ('{"file_name": "a.png", "text": 3}', r"jsonl, line 21, has a text that is no text: write"),
         ('{"file_name": "a.png", "text": ["a", {}]}', r"jsonl, line 21, has a text that is no text"),
     ],
@@ -266,7 +285,7 @@ def test_bad_lines_of_json_are_told(folder: Path, line: str, message: str) -> No
     ("text", "message"),
     [
         ("", r"csv, line 1, names no column file_name; expected"),
-        ("name,text\na.png,b\n", r"csv, line 1, names no column file_name"),
+        ("who,text\nAnn,b\n", r"csv, line 1, names no column file_name but who, text; expected"),
         ("file_name,text\n", r"csv lists no pictures; expected"),
         (
             "file_name,text\na.png,a man, smiling\n",

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from t2f.data.faces import Faces
-from t2f.data.photographs import Files, Listing, Photographs, hold_out, place, read_text
+from t2f.data.photographs import Files, Listing, Photographs, hold_out, place
 from t2f.errors import UserError
 
 
@@ -137,8 +137,8 @@ def _link_to_nothing(path: Path) -> None:
 BROKEN: list[tuple[Callable[[Path], object], str]] = [
     (_truncate, "truncated"),
     (lambda path: path.write_bytes(content(portrait(64, 64))[:300]), ""),
-    (lambda path: path.write_bytes(b""), "it is not an image"),
-    (lambda path: path.write_text("<html>not found</html>"), "it is not an image"),
+    (lambda path: path.write_bytes(b""), "it is empty"),
+    (lambda path: path.write_text("<html>not found</html>"), "it is an HTML page, as of a failed download"),
     (_link_to_nothing, "it is not there"),
 ]
 
@@ -272,11 +272,3 @@ def test_what_is_held_out_stays_so_when_names_are_added() -> None:
     assert few == {name for name in many if int(name) < 1000}
     assert 60 < len(few) < 140  # four standard deviations
     assert hold_out(["a", "b"], 1e-9) == {min("ab", key=place)}
-
-
-def test_a_text_that_is_not_utf_8_is_told(tmp_path: Path) -> None:
-    (tmp_path / "table.csv").write_bytes("señor".encode("latin-1"))
-    with pytest.raises(UserError, match=r"table\.csv is not UTF-8 text .*: save it as UTF-8\.$"):
-        read_text(tmp_path / "table.csv")
-    with pytest.raises(UserError, match=r"none\.csv cannot be read"):
-        read_text(tmp_path / "none.csv")
