@@ -91,9 +91,10 @@ class CelebA(Photographs):
         present = {entry.name for entry in os.scandir(images)}
         used = list(lines)[: self.limit]
         found = {name: name for name in lines}
+        pictures = Names(images, sorted(present), skip=True)
         if not present.issuperset(used):
             rows = [(f"{table}, line {line},", name) for name, line in lines.items()]
-            there = Names(images, sorted(present), skip=True).resolve(rows)
+            there = pictures.resolve(rows)
             found = {name: file for name, file in zip(lines, there, strict=True) if file}
         absent = [name for name in used if name not in found]
         listed = set(found.values())
@@ -101,7 +102,9 @@ class CelebA(Photographs):
         notes = []
         if absent:
             line = f"{table}, line {lines[absent[0]]}, names {absent[0]}"
-            self._tolerate(f"{line}, which is not in {images}: complete the pictures, set data.limit")
+            self._tolerate(
+                f"{line}, which is not in {images}{pictures.near(absent[0])}: complete the pictures, set data.limit"
+            )
             notes.append(f"{len(absent):,} rows of {table} have no picture and are left out: {first_few(absent)}.")
         if surplus:
             self._tolerate(f"{table} has no row for the picture {images / surplus[0]}: {MEND}")

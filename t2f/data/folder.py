@@ -20,10 +20,10 @@ import numpy as np
 from t2f.data.columns import ABSENT, MINUS, PRESENT, UNKNOWN, attribute_value
 from t2f.data.describing import describe_all
 from t2f.data.faces import Attributes
-from t2f.data.names import Names
+from t2f.data.names import Names, inside
 from t2f.data.photographs import Files, Listing, Photographs, first_few, hold_out, place
 from t2f.data.phrases import CLAIMS, COLOURS, FACIAL_HAIR
-from t2f.data.rows import Row, has_rows, read_rows
+from t2f.data.rows import Row, find_table, has_rows, read_rows
 from t2f.errors import UserError, require
 
 HELD_OUT = ("test", "validation")
@@ -118,9 +118,10 @@ class Folder(Photographs):
 
     def _split_rows(self) -> tuple[list[Face], int, list[str]]:
         """All faces, those to train on first; how many those are; and sentences for the terminal."""
-        parts = [part for part in ("train", *HELD_OUT) if has_rows(self.source / part)]
-        if "train" not in parts:
-            parts = [""]
+        found = [part for part in ("train", *HELD_OUT) if has_rows(self.source / part, metadata_only=True)]
+        if "train" not in found and not find_table(self.source):
+            found = [part for part in ("train", *HELD_OUT) if has_rows(self.source / part)]
+        parts = found if "train" in found else [""]
         notes: list[str] = []
         names = Names(self.source, skip=self.skip)
         faces = [self._faces(part, names, notes) for part in parts]
@@ -136,15 +137,19 @@ class Folder(Photographs):
         files = names.resolve([(row.where, row.name) for row in rows], part, apart)
         faces: dict[str, Face] = {}
         for row, found in zip(rows, files, strict=True):
-            file = found or (Path(part) / row.name).as_posix()
+            file = found or (Path(part) / row.name).as_posix()  # whose decoding tells that it is not there
             if found is None:
                 require(
                     self.skip,
                     f"{row.where} names {row.name}, which is not in {self.source / part}{names.near(row.name)}: add "
                     "the picture or remove the row, or leave such pictures out with data.on_error=skip.",
                 )
-            faces.setdefault(file, Face(row.where, file)).add(row)
-        repeated = len(rows) - len(faces)
+            if found or inside(row.name):
+                faces.setdefault(file, Face(row.where, file)).add(row)
+        elsewhere = sum(found is None and not inside(row.name) for row, found in zip(rows, files, strict=True))
+        if elsewhere:
+            said.append(f"{elsewhere:,} pictures of other folders are not in {self.source / part} and are left out.")
+        repeated = len(rows) - elsewhere - len(faces)
         if repeated:
             said.append(f"{repeated:,} rows name a picture again: their texts are captions of it, too.")
         notes += said

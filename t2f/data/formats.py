@@ -9,7 +9,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from os import PathLike
 
-from PIL import Image
+from PIL import Image, features
 
 PICTURE_ENDINGS: tuple[str, ...] = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".tga"),
@@ -84,10 +84,9 @@ def foreign(head: bytes) -> str | None:
     """What a file is that is no picture for Pillow alone, as "a video"; None for any other."""
     for name, (module, package) in PLUGINS.items():
         if _brand(head) == name:
-            article = "an" if name == "AVIF" else "a"
-            if find_spec(module) is None:
-                return f"{article} {name} picture, which Pillow reads after pip install {package}"
-            return None
+            if find_spec(module) or (name == "AVIF" and features.check("avif")):
+                return None
+            return f"{'an' if name == 'AVIF' else 'a'} {name} picture, which Pillow reads after pip install {package}"
     if _brand(head) == "video":
         return VIDEO
     return next((what for pattern, what in FOREIGN if re.match(pattern, head)), None)

@@ -83,6 +83,10 @@ class Names:
             file = found[name] or self._like(where, name, part, apart)
             if file and owners.setdefault(file, _parts(name)) == _parts(name):  # else it is another name's
                 found[name] = file
+        if not any(file and _is_absolute(name) for name, file in found.items()):  # else the folder was elsewhere once
+            for where, name in names:
+                if _is_absolute(name):
+                    self._leaves(where, name, part)
         return [found[name] for _, name in names]
 
     def near(self, name: str) -> str:
@@ -148,10 +152,7 @@ class Names:
             too_few = _shared(own, parts) == len(own) and parts[: len(start)] == start
             if too_many or too_few or (free and parts[: len(start)] == start):
                 ranked[parts[-1] == own[-1], shared].append(file)
-        found = self._one(where, name, ranked[max(ranked)]) if ranked else None
-        if found is None and _is_absolute(name):
-            self._leaves(where, name, part)
-        return found
+        return self._one(where, name, ranked[max(ranked)]) if ranked else None
 
     def _alike(self, name: str) -> list[str]:
         """The files of this name, whatever their folders and ending."""

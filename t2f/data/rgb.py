@@ -100,6 +100,7 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "sRGB" in (source.profile.profile_description or ""):
             return None
-        return ImageCms.ImageCmsTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")  # type: ignore[arg-type]
+        srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+        return ImageCms.ImageCmsTransform(source, srgb, mode, "RGB")
     except (ImageCms.PyCMSError, OSError, ImportError, ValueError):
         return None

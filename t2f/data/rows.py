@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from t2f.data.columns import file_column, is_missing, names_files, text_columns
+from t2f.data.formats import PICTURE_ENDINGS
 from t2f.data.names import files_below
 from t2f.data.photographs import first_few
 from t2f.data.tables import ENDINGS, read_csv, read_table, read_text
@@ -32,12 +33,12 @@ class Row:
     columns: dict[str, Any]
 
 
-def find_table(folder: Path) -> Path | None:
+def find_table(folder: Path, metadata_only: bool = False) -> Path | None:
     """The table of a folder: its metadata, or the only other one that there is."""
     tables = [folder / name for name in METADATA if (folder / name).is_file()]
     names = " and ".join(path.name for path in tables)
     require(len(tables) < 2, f"{folder} holds both {names}: remove one of them.")
-    if tables or not folder.is_dir():
+    if tables or metadata_only or not folder.is_dir():
         return tables[0] if tables else None
     files = sorted(path for path in folder.iterdir() if path.name[0] != "." and path.is_file())
     tables = [path for path in files if path.suffix.lower() in ENDINGS]
@@ -48,9 +49,11 @@ def find_table(folder: Path) -> Path | None:
     return tables[0] if tables else None
 
 
-def has_rows(folder: Path) -> bool:
-    """Whether a folder has a table, or text files, of its own."""
-    return find_table(folder) is not None or any(file.lower().endswith(BESIDE) for file in files_below(folder))
+def has_rows(folder: Path, metadata_only: bool = False) -> bool:
+    """Whether a folder has a table, or else text files, of its own."""
+    if find_table(folder, metadata_only) is not None:
+        return True
+    return not metadata_only and any(file.lower().endswith(BESIDE) for file in files_below(folder))
 
 
 def _has_header(path: Path) -> bool:
@@ -144,5 +147,7 @@ def _read_beside(folder: Path) -> tuple[list[Row], bool, list[str]]:
         return [], False, []
     others = {str(PurePosixPath(file).parent) for file in files if file not in set(texts)}
     apart = not others & {str(PurePosixPath(file).parent) for file in texts}
-    note = f"There is no table in {folder}: the texts are those of {len(rows):,} files, as {first_few(texts)}."
-    return rows, apart, [note]
+    notes = [f"There is no table in {folder}: the texts are those of {len(rows):,} files, as {first_few(texts)}."]
+    if (more := sum(file.lower().endswith(PICTURE_ENDINGS) for file in files) - len(rows)) > 0:
+        notes.append(f"{more:,} pictures in {folder} have no such file and are left out.")
+    return rows, apart, notes

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from t2f.data.columns import names_files
-from t2f.data.formats import HEAD, foreign
+from t2f.data.formats import HEAD, PICTURE_ENDINGS, foreign
 from t2f.errors import UserError, require
 
 ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
@@ -64,6 +64,13 @@ def read_table(path: Path, chosen: str | None, layout: str) -> list[Row]:
         return list(_json_rows(path, chosen, layout))
     columns, rows = read_csv(path, chosen)
     require(len(columns) > 0, f"{path}, line 1, names no column file_name; {layout}.")
+    picture = next((name for name in columns if name != chosen and name.lower().endswith(PICTURE_ENDINGS)), None)
+    require(
+        picture is None,
+        f"{path} starts with {picture} in place of the names of its columns: write file_name, text above it.",
+    )
+    twice = next((name for name in columns if columns.count(name) > 1 and not _index(name)), None)
+    require(twice is None, f"{path} has two columns {twice}: give them different names.")
     return [
         (f"{path}, line {line},", {name: value for name, value in zip(columns, row, strict=True) if not _index(name)})
         for line, row in rows
@@ -95,7 +102,7 @@ def _header(text: str, chosen: str | None) -> tuple[list[str], dict[str, Any], i
             continue
         read = [_cells(line.lstrip("# "), delimiter, quote) for delimiter in delimiters for quote in "\"'"]
         scores = [
-            (any(name == chosen or names_files(name) for name in cells), len(cells), style["quotechar"] == '"')
+            (any(_is_key(name, chosen) for name in cells), len(cells), style["quotechar"] == '"')
             for cells, style in read
         ]
         best = max(scores, default=(False, 0, False))
@@ -104,6 +111,11 @@ def _header(text: str, chosen: str | None) -> tuple[list[str], dict[str, Any], i
         columns, style = read[scores.index(best)]
         return columns, style, number
     return [], {}, text.count("\n")
+
+
+def _is_key(name: str, chosen: str | None) -> bool:
+    """Whether a name, which no quote is left in, is that of the column of pictures."""
+    return name == chosen or (names_files(name) and name[0] not in "\"'")
 
 
 def _cells(line: str, delimiter: str, quote: str) -> tuple[list[str], dict[str, Any]]:
