@@ -6,10 +6,12 @@ import runpy
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
+from cuda_autocast import cuda_autocast
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -61,6 +63,21 @@ TINY_DCGAN = [
     "model.discriminator.width=16",
 ]
 TINY_MULTISCALE = [*TINY_DATA, *TINY_LSTM, *TINY_NETWORKS, *ONE_STAGE, "model=multiscale"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked gpu are skipped where there is no GPU."""
+    no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(no_gpu)
+
+
+@pytest.fixture(params=["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])
+def accelerator(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where autocast follows CUDA's rules: a CPU that emulates them, and a GPU."""
+    with cuda_autocast() if request.param == "cpu" else nullcontext():
+        yield request.param
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -20,10 +20,15 @@ from t2f.networks.matching import MatchingHead
 
 
 def fade(old: Tensor, new: Tensor, alpha: Alpha) -> Tensor:
-    """Blend the newest layers in (figure 2 of the paper): (1 - alpha) * old + alpha * new."""
+    """Blend the newest layers in (figure 2 of the paper): (1 - alpha) * old + alpha * new.
+
+    The result has the wider of the two types. Autocast decides which layers give float32: on CUDA, for one, those that
+    end with an interpolation.
+    """
     if isinstance(alpha, Tensor):
-        return old + alpha.to(new.dtype) * (new - old)  # lerp's weight would have to be on the same device
-    return torch.lerp(old, new, alpha)
+        return old + alpha * (new - old)  # lerp's weight would have to be on the same device
+    dtype = torch.promote_types(old.dtype, new.dtype)  # lerp does not promote
+    return torch.lerp(old.to(dtype), new.to(dtype), alpha)
 
 
 def upsample(x: Tensor) -> Tensor:
@@ -152,7 +157,7 @@ class ProgressiveDiscriminator(Discriminator):
         if depth > 0:
             x = self.blocks[depth - 1](x)
             if is_fading(alpha):
-                x = fade(F.leaky_relu(self.from_rgb[depth - 1](F.avg_pool2d(image, 2)), 0.2).to(x.dtype), x, alpha)
+                x = fade(F.leaky_relu(self.from_rgb[depth - 1](F.avg_pool2d(image, 2)), 0.2), x, alpha)
             for index in range(depth - 2, -1, -1):
                 x = self.blocks[index](x)
         return self.head.see(x)

@@ -227,7 +227,7 @@ def test_faces_and_conditions_fit_in_a_quarter_of_a_gpus_free_memory(
     assert faces.fits(torch.device(device)) == expected
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("rotations", [False, True])
 def test_a_gpu_gives_the_same_batches_and_is_not_waited_for(rotations: bool) -> None:
     source, labels = scribbled(), AttributeLabels(["Smiling"], rotations=rotations)

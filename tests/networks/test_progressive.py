@@ -11,6 +11,7 @@ from t2f.networks.progressive import (
     ProgressiveDiscriminator,
     ProgressiveGenerator,
     depth_of,
+    fade,
     faded_reals,
     resolution_of,
     upsample,
@@ -130,6 +131,15 @@ def test_generator_half_faded_is_the_mean_of_both_ends(
     start, end = drawn(generator, latent, resolution, 0.0), drawn(generator, latent, resolution, 1.0)
     assert (start - end).abs().max() > 0.1
     torch.testing.assert_close(drawn(generator, latent, resolution, 0.5), (start + end) / 2)
+
+
+@pytest.mark.parametrize("alpha", [0.25, torch.tensor(0.25)])
+def test_a_fade_has_the_wider_of_two_types(alpha: float | Tensor) -> None:
+    """On CUDA autocast gives float32 where a layer ends with an interpolation, else bfloat16."""
+    old, new = torch.rand(2, 3), torch.rand(2, 3).bfloat16()
+    torch.testing.assert_close(fade(old, new, alpha), 0.75 * old + 0.25 * new.float())
+    torch.testing.assert_close(fade(new, old, alpha), 0.75 * new.float() + 0.25 * old)
+    assert fade(new, new, alpha).dtype == torch.bfloat16
 
 
 def test_generator_ends_its_fade_without_a_jump(generator: ProgressiveGenerator, latent: Tensor) -> None:

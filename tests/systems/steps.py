@@ -86,11 +86,14 @@ def make_batch(labelled: int = FACES) -> Batch:
     }
 
 
-def fit(system: ConditionalGAN, *batches: Batch, precision: Any = "32-true") -> dict[str, float]:
+def fit(
+    system: ConditionalGAN, *batches: Batch, precision: Any = "32-true", accelerator: str = "cpu"
+) -> dict[str, float]:
     """Train on these batches, one step each; the averages of what was reported."""
     trainer = pl.Trainer(
         max_epochs=1,
-        accelerator="cpu",
+        accelerator=accelerator,
+        devices=1,
         precision=precision,
         logger=False,
         enable_checkpointing=False,
