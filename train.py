@@ -2,6 +2,11 @@
 
 from pathlib import Path
 
+if __name__ == "__main__":
+    from t2f.stopping import leave_on_signals
+
+    leave_on_signals()  # now, since the imports below take seconds
+
 import t2f  # noqa: F401  # before all that imports torch, whose threads it sets up
 
 # isort: split
@@ -14,15 +19,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from t2f.batches.datamodule import FaceDataModule
 from t2f.callbacks.progress import show_where_it_is
+from t2f.command_line import run_hydra
 from t2f.conditions.base import fit_conditioner, save_conditioner
 from t2f.config import quiet_libraries, register_resolvers
-from t2f.errors import disk_errors, hydra_errors, require
+from t2f.errors import disk_errors, require
 from t2f.evaluation.of_run import evaluate_run
 from t2f.fitting import fit
 from t2f.loggers import finish_wandb
 from t2f.processes import alone_in, one_at_a_time
 from t2f.progress import Task, terminal
-from t2f.resume import SafeCheckpointIO, checkpoint_to_resume
+from t2f.resume import SafeCheckpointIO, checkpoint_to_resume, warn
 from t2f.stopping import exit_on_signals, stop_as_told
 from t2f.sweeps.job import run_job
 
@@ -34,6 +40,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
     A signal that stopped it is raised again.
     """
+    require(isinstance(cfg.seed, int) and 0 <= cfg.seed < 2**32, f"seed is {cfg.seed}: it must be 0, 1, ... 2^32 - 1.")
     pl.seed_everything(cfg.seed, verbose=False)
     folder = Path(cfg.paths.run)
     checkpoint = checkpoint_to_resume(cfg)
@@ -66,6 +73,10 @@ def train(cfg: DictConfig) -> dict[str, float]:
         plugins=[SafeCheckpointIO()],
     )
     evaluation = instantiate(cfg.evaluation) if cfg.evaluation else None  # what it lacks is told before the training
+    if evaluation:
+        evaluation.exam(source, conditioner)
+        if few := evaluation.too_few(source):
+            warn(f"at the end, {few}")
     if trainer.is_global_zero:
         with disk_errors(f"the config in {folder}"):
             (folder / "config.yaml").write_text(config)
@@ -94,7 +105,7 @@ def train_and_finish(cfg: DictConfig) -> dict[str, float]:
 def main(cfg: DictConfig) -> float | None:
     register_resolvers()  # the processes of a sweep's launcher have not read this file
     quiet_libraries()
-    with exit_on_signals(), hydra_errors():
+    with exit_on_signals():
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             return run_job(train_and_finish, cfg)
         with alone_in(Path(cfg.paths.run)):
@@ -103,4 +114,4 @@ def main(cfg: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    main()
+    run_hydra(main)

@@ -27,7 +27,9 @@ def read_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
 
 def read_file(path: Path, map_location: Any, mmap: bool = False) -> Any:
     """What torch saved in a file, tensors and plain values only. Raises `UserError` where that cannot be read."""
-    if not path.is_file():
+    if is_folder(path):
+        raise UserError(f"{path} is a folder, not a checkpoint: give one of the .ckpt files in it.")
+    if not is_file(path):
         raise UserError(
             f"There is no file or folder {path}: give a .ckpt file, or a folder of runs, of which the newest is taken."
         )
@@ -39,6 +41,22 @@ def read_file(path: Path, map_location: Any, mmap: bool = False) -> Any:
         raise UserError(
             f"{path} is no whole checkpoint (truncated, or not made by t2f): use another of the run's checkpoints."
         ) from error
+
+
+def is_file(path: Path) -> bool:
+    """Whether this is a file; what is no possible name of one is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether this is a folder; what is no possible name of one is none."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def find_checkpoint(path: Path) -> Path:

@@ -10,9 +10,10 @@ from pathlib import Path
 import torch
 from omegaconf import OmegaConf
 
-from t2f.errors import require
+from t2f.errors import UserError, require
 from t2f.processes import launch_name
-from t2f.resume import AUTO, run_to_resume
+from t2f.resume import AUTO, run_named, run_to_resume
+from t2f.typed import in_shell, override
 
 
 def precision_for(asked: str | int, accelerator: str) -> str | int:
@@ -37,18 +38,50 @@ def run_folder(runs: str, name: str, resume: bool | str) -> str:
     With `resume` true or auto, the newest one of this name that has a whole checkpoint, if any; otherwise the one that
     `resume` names.
 
-    Raises `UserError` where none can be made.
+    Raises `UserError` where there is none, or none can be made.
     """
     if isinstance(resume, str) and resume != AUTO:
-        return resume
-    parent = Path(runs) / str(name)
-    there = next(folder for folder in (parent, *parent.absolute().parents) if folder.exists())
-    require(
-        there.is_dir() and os.access(there, os.W_OK | os.X_OK),
-        f"No run can be kept in {parent}, since {there} is no folder that you may write to: set paths.runs=FOLDER.",
-    )
+        folder = run_named(resume)
+        require(
+            writable(folder),
+            f"The run {folder} cannot go on in its folder, which may not be written to: go on in a new one with "
+            f"{in_shell(override('ckpt_path', folder))} instead of resume.",
+        )
+        return str(folder)
+    parent = place_of_runs(runs, name, "")
     stopped = run_to_resume(parent) if resume else None
     return str(stopped or parent / launch_name())
+
+
+def sweep_folder(runs: str, name: str) -> str:
+    """A new folder for a sweep, named by the time. Raises `UserError` where none can be made."""
+    return str(place_of_runs(runs, name, "-sweep") / launch_name())
+
+
+def place_of_runs(runs: str, name: str, ending: str) -> Path:
+    """The folder for all runs of a name. Raises `UserError` where none can be."""
+    name = str(name)
+    within = name.strip() not in ("", ".") and not Path(name).is_absolute() and ".." not in Path(name).parts
+    require(
+        within and "\0" not in name,
+        f"name={name} is no name of a folder in {runs}: give one without .., and set where runs are by paths.runs.",
+    )
+    parent = Path(f"{Path(runs) / name}{ending}")
+    try:
+        there = next(folder for folder in (parent, *parent.absolute().parents) if folder.exists())
+    except OSError as error:
+        raise UserError(
+            f"No run can be kept in {parent} ({error.strerror}): set paths.runs=FOLDER, or another name."
+        ) from error
+    require(
+        writable(there),
+        f"No run can be kept in {parent}, since {there} is no folder that you may write to: set paths.runs=FOLDER.",
+    )
+    return parent
+
+
+def writable(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)
 
 
 def quiet_libraries() -> None:
@@ -61,7 +94,7 @@ def quiet_libraries() -> None:
 
 
 def register_resolvers() -> None:
-    """Make `${t2f.precision:...}`, `${t2f.run_folder:...}` and `${t2f.launch:}` known to OmegaConf."""
+    """Make `${t2f.precision:...}`, `${t2f.run_folder:...}` and `${t2f.sweep_folder:...}` known to OmegaConf."""
     OmegaConf.register_new_resolver("t2f.precision", precision_for, replace=True)
     OmegaConf.register_new_resolver("t2f.run_folder", run_folder, use_cache=True, replace=True)
-    OmegaConf.register_new_resolver("t2f.launch", launch_name, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("t2f.sweep_folder", sweep_folder, use_cache=True, replace=True)

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hydra.errors import HydraException
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+OF_PLACES = (
+    errno.EACCES,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+)
+"""Errors of a file's or a folder's place, not of the program."""
 
 
 class UserError(Exception):
@@ -49,16 +65,19 @@ def sentence_of(error: BaseException) -> str | None:
 
     # Imported here, for the processes that draw faces, for --help and for the sentences above to start at once.
     import torch
-    from hydra.errors import InstantiationException
+    from hydra.errors import HydraException
     from lightning_fabric.utilities.exceptions import MisconfigurationException
     from omegaconf.errors import OmegaConfBaseException
     from torch.multiprocessing.spawn import ProcessRaisedException
 
     sentence = None
-    if isinstance(error, InstantiationException):
-        sentence = " ".join(str(error).split())
-    elif isinstance(error, MisconfigurationException | OmegaConfBaseException):
-        sentence = str(error).strip().partition("\n")[0]
+    if isinstance(error, HydraException):
+        sentence = sentence_of_hydra(error)
+    elif isinstance(error, OmegaConfBaseException):
+        where = f" ({error.full_key})" if error.full_key else ""
+        sentence = first_line(error) + where
+    elif isinstance(error, MisconfigurationException):
+        sentence = first_line(error)
     elif type(error).__module__.startswith("wandb."):
         sentence = f"Weights & Biases: {str(error).rstrip('.')}; or set WANDB_MODE=offline, which needs no account."
     elif type(error).__module__.startswith(("torch._inductor.", "torch._dynamo.")):
@@ -73,6 +92,11 @@ def sentence_of(error: BaseException) -> str | None:
         sentence = str(error).rpartition(USER_ERROR)[2].strip()
     elif isinstance(error, OSError) and error.errno in FULL:
         sentence = f"The disk is full ({error.filename or error.strerror}): free some space and run again."
+    elif isinstance(error, OSError) and error.errno in OF_PLACES and error.filename is not None:
+        sentence = (
+            f"{os.fsdecode(error.filename)} cannot be used ({error.strerror}): choose another place, or give rights "
+            "to it (folders are set by --out, paths.cache, paths.runs, hydra.run.dir and hydra.sweep.dir)."
+        )
     elif isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
         sentence = (
             "A process that reads the data has died, as the system ends some where memory is short: lower workers, "
@@ -90,27 +114,34 @@ def in_short(error: BaseException) -> str:
     return sentence_of(error) or f"{type(error).__name__}: {error}"
 
 
-@contextmanager
-def hydra_errors() -> Iterator[None]:
-    """In a Hydra job: let Hydra print one sentence, and go on with the other jobs of a sweep."""
-    from hydra.errors import CompactHydraException
+def sentence_of_hydra(error: HydraException) -> str:
+    """What is wrong with the settings, without Hydra's line breaks and links."""
+    from hydra.errors import MissingConfigException, OverrideParseException
 
-    try:
-        yield
-    except Exception as error:
-        sentence = sentence_of(error)
-        if sentence is None:
-            raise
-        raise CompactHydraException(f"error: {sentence}") from None
+    if isinstance(error, OverrideParseException):
+        return (
+            f"The setting {error.override} cannot be read ({first_line(error)}): write KEY=VALUE, and put a value with "
+            "blanks, commas, brackets, = or quotes in quotes of its own, as in 'name=\"a (b), c\"'."
+        )
+    if isinstance(error, MissingConfigException) and error.options:
+        options = ", ".join(error.options)
+        return f"There is no {error.missing_cfg_file} among the configs: choose one of {options}."
+    sentence = " ".join(str(error).split())
+    cause = first_line(error.__cause__) if error.__cause__ is not None else ""
+    return sentence if not cause or cause in sentence else f"{sentence.rstrip('.')} ({cause})."
+
+
+def first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 @contextmanager
 def one_sentence_errors() -> Iterator[None]:
-    """At the command line: print one sentence and exit with status 1."""
+    """At the command line: print one sentence and exit with status 1; with HYDRA_FULL_ERROR=1, the stack trace."""
     try:
         yield
     except Exception as error:
-        sentence = sentence_of(error)
+        sentence = None if os.environ.get("HYDRA_FULL_ERROR") == "1" else sentence_of(error)
         if sentence is None:
             raise
         print(f"error: {sentence}", file=sys.stderr)

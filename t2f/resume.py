@@ -15,9 +15,10 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
-from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint, read_file
-from t2f.errors import UserError
+from t2f.checkpoint import CHECKPOINT_KEY, is_folder, read_checkpoint, read_file
+from t2f.errors import UserError, require
 from t2f.files import whole_file
+from t2f.typed import in_shell, override
 
 AUTO = "auto"
 """The `resume` that goes on where there is something to go on from, and starts anew where there is not."""
@@ -57,6 +58,8 @@ def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
     path = newest_whole(folder) if cfg.resume == AUTO or (cfg.resume and cfg.ckpt_path is None) else None
     if path is None and cfg.ckpt_path is not None:
         path = Path(cfg.ckpt_path)
+        if is_folder(path):
+            path = newest_of(path)
     elif path is None and cfg.resume and cfg.resume != AUTO:
         raise UserError(
             f"There is no checkpoint in {folder} to resume from: give a resume or ckpt_path that exists, "
@@ -98,6 +101,38 @@ def newest_whole(folder: Path) -> Path | None:
 def warn_of_damage(path: Path, newest: Path | None) -> None:
     """Once, though a run looks for its checkpoint twice: to find its folder, and to go on."""
     warn(f"passing over {path}, which is damaged; the newest whole checkpoint beside it is {newest}")
+
+
+def newest_of(folder: Path) -> Path:
+    """The newest whole checkpoint of a run's folder, or of its folder of checkpoints. Raises `UserError` if none is."""
+    newest = newest_whole(folder / "checkpoints") or newest_whole(folder)
+    require(newest is not None, f"There is no whole checkpoint in the folder {folder}: give a run's, or a .ckpt file.")
+    assert newest is not None
+    return newest
+
+
+def run_named(resume: str) -> Path:
+    """The folder of the run that `resume` names. Raises `UserError` for another folder, a file, and for nothing."""
+    place = Path(resume)
+    try:
+        there, is_folder = place.exists(), place.is_dir()
+        run = next((part for part in (place, *place.parents) if (part / "checkpoints").is_dir()), None)
+    except (OSError, ValueError) as error:
+        raise UserError(f"resume={resume[:40]}... is no name of a folder: give a run's folder.") from error
+    if run is not None and run != place and there:
+        instead = f" (to go on in a new folder: {in_shell(override('ckpt_path', place))})" if not is_folder else ""
+        raise UserError(
+            f"resume takes the folder of a run, of which {place} is a part: write {in_shell(override('resume', run))}"
+            f"{instead}."
+        )
+    require(there, f"There is no run {place} to resume: give the folder of one, or resume=true for the newest.")
+    require(is_folder, f"resume takes the folder of a run, but {place} is a file.")
+    require(
+        run is not None and newest_whole(place / "checkpoints") is not None,
+        f"There is no checkpoint in {place / 'checkpoints'} to resume from: give a resume or ckpt_path that exists, "
+        f"resume={AUTO} to start anew where there is none, or neither to start anew.",
+    )
+    return place
 
 
 def run_to_resume(parent: Path) -> Path | None:

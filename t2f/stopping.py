@@ -1,4 +1,4 @@
-"""The signals that ask a run to stop: Ctrl-C, `kill`, and what clusters send before they end a job."""
+"""The signals that ask a run to stop: Ctrl-C, `kill`, a terminal that closes, and what clusters send before an end."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pytorch_lightning.utilities import rank_zero_only
+from lightning_utilities.core.rank_zero import rank_zero_only  # Lightning's own, without Lightning's seconds
 
-SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
+SIGNALS = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
 
 SECONDS_OF_ONE_SIGNAL = 2.0
 SECONDS_OF_A_LAST_STEP = 60
@@ -53,12 +54,11 @@ class StopRequest:
         self.before = {}
 
 
-@contextmanager
-def exit_on_signals() -> Iterator[None]:
-    """Where nobody else listens to a signal, let it end the block, with the exit status that shells know: 128 + number.
+def leave_on_signals() -> dict[int, Any]:
+    """Where nobody else listens to a signal, let it raise SystemExit, with the status that shells know: 128 + number.
 
     By an exception, so that what is half written is cleaned up and the loggers are finished. What follows it at once is
-    no second signal: launchers send on what the terminal has sent already.
+    no second signal: launchers send on what the terminal has sent already. Returns the handlers that there were.
     """
     left_at = -math.inf
 
@@ -67,13 +67,20 @@ def exit_on_signals() -> Iterator[None]:
         if time.monotonic() - left_at <= SECONDS_OF_ONE_SIGNAL:
             return
         left_at = time.monotonic()
-        rank_zero_only(print)(f"Stopped by {signal.Signals(number).name}.", file=sys.stderr)
+        if getattr(rank_zero_only, "rank", None) in (None, 0):
+            print(f"Stopped by {signal.Signals(number).name}.", file=sys.stderr)
         raise SystemExit(128 + number)
 
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        free = [n for n in SIGNALS if signal.getsignal(n) in (signal.SIG_DFL, signal.default_int_handler)]
-        before = {number: signal.signal(number, leave) for number in free}
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    free = [n for n in SIGNALS if signal.getsignal(n) in (signal.SIG_DFL, signal.default_int_handler)]
+    return {number: signal.signal(number, leave) for number in free}
+
+
+@contextmanager
+def exit_on_signals() -> Iterator[None]:
+    """Let a signal to which nobody else listens end the block: see `leave_on_signals`."""
+    before = leave_on_signals()
     try:
         yield
     finally:
@@ -89,7 +96,7 @@ def stop_as_told(number: int, is_global_zero: bool) -> None:
     raise SystemExit(128 + number)  # whoever listens has let it pass, but the training is not finished
 
 
-def leave_signals_to_the_parent(worker: int) -> None:
+def leave_signals_to_the_parent(worker: int = 0) -> None:
     """For processes that read data: Ctrl-C and a cluster's signals reach them too, and their parent needs them yet.
 
     SIGTERM may be the parent's own, at its end: it is obeyed, but only after the time that a last step may take.
@@ -97,3 +104,28 @@ def leave_signals_to_the_parent(worker: int) -> None:
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(SECONDS_OF_A_LAST_STEP))
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+@contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Let signals act only when the block ends. Processes started in it are deaf to them until they say otherwise.
+
+    A mask is inherited, but holds back one thread only, and Python acts on what any of them has got.
+    """
+    noted: list[int] = []
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        heard = [number for number in SIGNALS if callable(signal.getsignal(number))]
+        before = {number: signal.signal(number, lambda number, frame: noted.append(number)) for number in heard}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS) if hasattr(signal, "pthread_sigmask") else None
+    try:
+        yield
+    finally:
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in noted[:1]:
+            signal.raise_signal(number)

@@ -33,6 +33,7 @@ class Checkpoints(ClockCallback):
         self.keep = keep
         self.stop = StopRequest()
         self.stopped_by: int | None = None
+        self.saved_at: int | None = None
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A run that was killed between a checkpoint and its names, or before it by its best one, goes on with both."""
@@ -69,10 +70,18 @@ class Checkpoints(ClockCallback):
         return system.images_seen >= self.schedule.stage_end(system.position.stage)
 
     def is_milestone(self, system: GANSystem) -> bool:
-        return self.stage_is_over(system) or self.stopped_by is not None
+        saved_before_others = self.saved_at == system.images_seen  # and does not know what they have come to since
+        return self.stage_is_over(system) or self.stopped_by is not None or saved_before_others
 
     def act(self, trainer: pl.Trainer, system: GANSystem) -> None:
+        self.save(trainer, system)
+        # Only now: what is saved once Lightning has left its loop counts as finished, and would not go on.
+        trainer.should_stop = trainer.should_stop or self.stopped_by is not None
+
+    def save(self, trainer: pl.Trainer, system: GANSystem) -> None:
+        """Write a checkpoint under all of its names. To be called in all processes."""
         system.assert_finite()
+        self.saved_at = system.images_seen
         newest = self.folder / f"{system.images_seen:09d}.ckpt"
         trainer.save_checkpoint(newest, weights_only=False)
         if trainer.is_global_zero:
@@ -81,8 +90,6 @@ class Checkpoints(ClockCallback):
                 name_too(newest, self.folder / f"{name}.ckpt")
             self.drop_old(system.images_seen)
         trainer.strategy.barrier("checkpoint named")
-        # Only now: what is saved once Lightning has left its loop counts as finished, and would not go on.
-        trainer.should_stop = trainer.should_stop or self.stopped_by is not None
 
     def drop_old(self, images_seen: int) -> None:
         """Keep the newest ones. What is newer than the clock was damaged, and is no reason to drop a whole one."""
@@ -96,6 +103,13 @@ class Checkpoints(ClockCallback):
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         self.stop.ignore()
+
+
+def save_first(trainer: pl.Trainer, system: GANSystem) -> None:
+    """Save what is learnt so far, where checkpoints are kept at all: for what takes minutes, in which a run may end."""
+    for callback in getattr(trainer, "callbacks", []):
+        if isinstance(callback, Checkpoints):
+            callback.save(trainer, system)
 
 
 def name_too(file: Path, name: Path) -> None:

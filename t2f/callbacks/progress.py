@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -19,6 +18,7 @@ from t2f.config import quiet_libraries
 from t2f.growth import GrowthSchedule
 from t2f.progress import Task, number_of_job, terminal
 from t2f.systems.base import GANSystem
+from t2f.typed import generate, in_shell, override, place, show_exactly, train, without
 
 SECONDS_BEFORE_ESTIMATE = 15.0  # the first steps are slow
 
@@ -139,17 +139,16 @@ def show_where_it_is(
         ("config", "config.yaml"),
     ):
         if (folder / name).exists():
-            console.print(f"  {what:<14} {folder / name}", highlight=False, markup=False, soft_wrap=True)
+            show_exactly(f"  {what:<14} {in_shell(str(folder / name))}", console)
     checkpoint = folder / "checkpoints" / "last.ckpt"
     commands = []
     if checkpoint.exists() and images_seen < total:
-        kept = [each for each in overrides if not each.startswith(("resume=", "ckpt_path="))]
-        commands.append(shlex.join(["python", "train.py", *kept, f"resume={folder}"]))
+        commands.append(train(*without(overrides, "resume", "ckpt_path"), override("resume", folder)))
     if checkpoint.exists():
-        commands.append(f't2f generate "{example}" --model {checkpoint}')
-        commands.append(f"t2f evaluate {folder}")
+        commands.append(generate(example, checkpoint))
+        commands.append(in_shell("t2f", "evaluate", place(folder)))
     if (folder / "tensorboard").exists():
-        commands.append(f"tensorboard --logdir {folder}")
+        commands.append(in_shell("tensorboard", "--logdir", place(folder)))
     console.print("Next:", style="bold")
     for command in commands:
-        console.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)
+        show_exactly(f"  {command}", console)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from t2f.errors import one_sentence_errors
+from t2f.command_line import command_line
 
 app = typer.Typer(
     help="Draw faces from words. Train a model with: python train.py",
@@ -168,6 +168,6 @@ def dashboard(
 
 
 def run() -> None:
-    """The entry point: errors that the user can mend end in one sentence."""
-    with one_sentence_errors():
+    """The entry point: errors that the user can mend, and signals, end in one sentence."""
+    with command_line():
         app()

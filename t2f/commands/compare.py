@@ -23,6 +23,7 @@ from t2f.painter import Painter
 from t2f.pictures import CAPTION_WIDTH, GAP, captioned_sheet, save_png, to_uint8
 from t2f.progress import followed
 from t2f.runs import Run, differing, find_runs, names_of, told
+from t2f.typed import in_shell, show_exactly
 
 ALIKE = ("count", "real_count", "reference", "features", "extractor", "data_fingerprint")
 """What must be the same for figures to be compared."""
@@ -60,7 +61,7 @@ def compare(places: list[Path], captions: list[str], count: int, seed: int, out:
         written.append(out / "compare.png")
     for note in [*notes, *cannot, *unclear]:
         console.print(f"note: {note}", style="yellow", markup=False, highlight=False)
-    console.print(f"Written: {', '.join(map(str, written))}", markup=False, soft_wrap=True)
+    show_exactly(f"Written: {', '.join(in_shell(str(file)) for file in written)}", console)
 
 
 def taken_otherwise(runs: Sequence[Run]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,8 @@ from t2f.evaluation.report import show, write_report
 from t2f.models import find, load
 from t2f.painter import Painter
 from t2f.trust import require_ours
+from t2f.typed import in_shell, show_exactly
+from t2f.typed import place as place_of
 
 CONF = Path(t2f.__file__).parent.parent / "conf"
 
@@ -50,17 +51,12 @@ def evaluate(model: str, overrides: list[str], out: Path | None) -> None:
     )
     findings = evaluation(painter, source, painter.conditioner)
     about = provenance(evaluation, source, painter.config, painter.images_seen, painter.device)
-    command = [
-        "t2f",
-        "evaluate",
-        name,
-        *overrides,
-        *(["--out", str(out)] if out is not None else []),
-    ]
+    command = in_shell("t2f", "evaluate", place_of(name), *overrides, *(["--out", str(out)] if out is not None else []))
     folder = out or (Path() if place.is_dir() else run_folder(place))
-    write_report(findings, {**about, "command": shlex.join(command)}, folder, "report")
+    write_report(findings, {**about, "command": command}, folder, "report")
     show(findings, console)
-    console.print(f"The report: {folder / 'report.md'}, {folder / 'report.json'}", markup=False, soft_wrap=True)
+    files = (in_shell(str(folder / name)) for name in ("report.md", "report.json"))
+    show_exactly(f"The report: {', '.join(files)}", console)
 
 
 def compose_evaluation(overrides: list[str]) -> DictConfig:

@@ -17,6 +17,7 @@ from t2f.errors import UserError, require
 from t2f.models import PRETRAINED, find, holds_model, load
 from t2f.painter import understood
 from t2f.pictures import captioned_sheet, save_png, tiled, titled, to_pil, to_uint8
+from t2f.typed import in_shell, show_exactly
 
 FACE_SIZE = 128
 
@@ -79,7 +80,9 @@ def require_descriptions(descriptions: Sequence[str]) -> None:
     require(bool(descriptions), 'Say what to draw, in quotes: t2f generate "a smiling woman with long red hair".')
     for description in descriptions:
         if is_model(description):
-            raise UserError(f"{description} is a model, not a description: name it by --model {description}.")
+            raise UserError(
+                f"{description} is a model, not a description: name it by {in_shell('--model', description)}."
+            )
 
 
 def is_model(words: str) -> bool:
@@ -112,4 +115,4 @@ def note(what: str) -> None:
 
 def tell(what: str) -> None:
     """What was done."""
-    Console().print(what, markup=False, highlight=False, soft_wrap=True)
+    show_exactly(what, Console())

@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import math
 import multiprocessing
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -21,6 +24,7 @@ from t2f.data.formats import HEAD, foreign, read_head, register_plugins, unident
 from t2f.data.rgb import scale_transparency, to_rgb
 from t2f.errors import UserError
 from t2f.progress import Task
+from t2f.stopping import leave_signals_to_the_parent, signals_held_back
 
 RULES = 2  # raise it with every change to the pixels that come out, so that old caches are left alone
 
@@ -118,11 +122,15 @@ def in_parallel(work: Callable[[Item], Result], items: Iterable[Item], workers: 
         yield from map(work, items)
         return
     context = multiprocessing.get_context("spawn")  # forking a process that runs torch's threads can hang
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    others = set(multiprocessing.active_children())
+    with signals_held_back():  # a terminal that closes would end the process that all pools of this one share
+        resource_tracker.ensure_running()
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_work) as pool:
         pending: deque[Future[Result]] = deque()
         try:
             for item in items:
-                pending.append(pool.submit(work, item))
+                with signals_held_back():
+                    pending.append(pool.submit(work, item))
                 if len(pending) > workers + 1:
                     yield pending.popleft().result()
             while pending:
@@ -132,6 +140,23 @@ def in_parallel(work: Callable[[Item], Result], items: Iterable[Item], workers: 
                 "A process that reads data ended too soon, for want of memory or, in a script of your own, of "
                 "`if __name__ == '__main__':`: set data.workers=1."
             ) from error
+        except BaseException:  # nobody waits for what is begun
+            for process in set(multiprocessing.active_children()) - others:
+                process.kill()
+            raise
+
+
+def _begin_work() -> None:
+    """In a process of the pool: leave signals to the parent, and end with it, however it ends."""
+    leave_signals_to_the_parent()
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def in_chunks(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
@@ -16,13 +15,13 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from t2f.batches.datamodule import FaceSource
-from t2f.conditions.base import Conditioner
+from t2f.conditions.base import Conditioner, Exam
 from t2f.data.faces import Faces, Images
 from t2f.errors import UserError, require
 from t2f.evaluation.drawing import Artist, draw
 from t2f.evaluation.faithfulness import Faithfulness, Sitting
 from t2f.evaluation.figure import Better, Figure, Findings
-from t2f.metrics.comparison import OfFeatures
+from t2f.metrics.comparison import NotMeasurable, OfFeatures
 from t2f.metrics.features import FeatureExtractor, MissingPackage, Reading, read_once
 from t2f.metrics.neighbours import nearest
 from t2f.networks.sharing import place
@@ -81,7 +80,7 @@ class Evaluation:
 
     def __call__(self, artist: Artist, source: FaceSource, conditioner: Conditioner) -> Findings:
         """What was found; nothing in the processes that do not measure."""
-        exam = conditioner.exam(source.held_out, self.count, self.seed)
+        exam = self.exam(source, conditioner)
         if self.extractor is not None:
             self.extractor.to(artist.device)
         drawn = draw(artist, conditioner(exam.descriptions), self.seed, self.extractor, self.truncation)
@@ -97,22 +96,43 @@ class Evaluation:
             findings += marker(sitting)
         return findings
 
+    def exam(self, source: FaceSource, conditioner: Conditioner) -> Exam:
+        """The words to draw. Raises `UserError` where the held-out faces give none: ask before the training."""
+        try:
+            return conditioner.exam(source.held_out, self.count, self.seed)
+        except UserError as error:
+            raise UserError(
+                f"{error} Hold out more faces (data.held_out), describe some, or measure nothing: evaluation=none "
+                "'~callbacks.quality'."
+            ) from error
+
+    def too_few(self, source: FaceSource) -> str | None:
+        """What there are too few faces to measure, in words; None where there are enough."""
+        real = min(self.real_count, len(self.reference_faces(source)))
+        fewest = min(self.count, real)
+        names = [name for name, metric in self.metrics.items() if fewest < getattr(metric, "least", 1)]
+        if self.extractor is None or not names:
+            return None
+        which = f"{self.count:,} drawn ones and {real:,} real ones ({self.reference})"
+        return f"there are too few faces to measure {', '.join(names)}: {which}; the figures will lack it"
+
     def compare(self, drawn: Reading, source: FaceSource) -> Findings:
         """The metrics of the drawn faces, and of held-out real ones in their place."""
         assert self.extractor is not None
         real = read_once(self.extractor, self.real_images(source), self.cache)
-        figures = self.measure(drawn, real)
+        figures, left_out = self.measure(drawn, real)
         among = len(self.reference_faces(source))
         notes = [
-            f"{len(drawn):,} drawn faces are compared with {len(real):,} real ones of {among:,} ({self.reference})."
+            f"{len(drawn):,} drawn faces are compared with {len(real):,} real ones of {among:,} ({self.reference}).",
+            *(f"Not measured: {reason}" for reason in left_out),
         ]
         if self.reference != "train" or len(real) < among:
             notes.append("Copies of training faces that are not among these do not count as memorised.")
         if self.reference == "train":
             if self.of_held_out is None:  # they are the same for every model
                 self.of_held_out = self.measure_held_out(self.extractor, source, real)
-            pairs = zip_longest(figures, self.of_held_out)
-            figures = [replace(figure, real=other and other.drawn) for figure, other in pairs]
+            of_real = {figure.name: figure.drawn for figure in self.of_held_out}
+            figures = [replace(figure, real=of_real.get(figure.name)) for figure in figures]
             count = min(self.count, len(source.held_out))
             if self.of_held_out:
                 notes.append(f"In the column of real faces, {count:,} held-out ones are in place of the drawn.")
@@ -127,7 +147,13 @@ class Evaluation:
         some = drawn.features[:NEAREST_ROWS].double()
         numbers = nearest(some, real.features.double(), min(NEAREST_COLUMNS, len(real)))[1]
         shown = [self.nearest_pictures(drawn.images[row], real.images[numbers[row]]) for row in range(len(some))]
-        return Findings(figures, notes=notes, features=self.extractor.name, nearest=torch.stack(shown))
+        return Findings(
+            figures,
+            notes=notes,
+            features=self.extractor.name,
+            left_out=bool(left_out),
+            nearest=torch.stack(shown),
+        )
 
     @staticmethod
     def nearest_pictures(drawn: Tensor, real: Tensor) -> Tensor:
@@ -137,24 +163,30 @@ class Evaluation:
     def measure_held_out(self, extractor: FeatureExtractor, source: FaceSource, real: Reading) -> list[Figure]:
         """The metrics of as many held-out faces as are drawn; none where these are too few."""
         held_out = read_once(extractor, source.held_out.images[: self.count], self.cache)
-        try:
-            return self.measure(held_out, real)
-        except UserError:
-            return []
+        figures, left_out = self.measure(held_out, real)
+        return [] if left_out else figures
 
-    def measure(self, drawn: Reading, real: Reading) -> list[Figure]:
-        """All metrics; on a GPU where the extractor is on one, else on the CPU, for they count in float64."""
+    def measure(self, drawn: Reading, real: Reading) -> tuple[list[Figure], list[str]]:
+        """All metrics, and why some are left out.
+
+        On a GPU where the extractor is on one, else on the CPU, for they count in float64.
+        """
         assert self.extractor is not None
         device = self.extractor.device if self.extractor.device.type == "cuda" else torch.device("cpu")
         drawn, real = drawn.to(device), real.to(device)
-        figures = []
+        figures, left_out = [], []
         for name, metric in followed(self.metrics.items(), "Comparing with real faces", len(self.metrics)):
             metric.to(device).reset()
             metric.distributed_available_fn = _no_others  # the other processes do not measure
             metric.update(drawn, real=False)
             metric.update(real, real=True)
-            value = metric.compute()
-            metric.reset()
+            try:
+                value = metric.compute()
+            except NotMeasurable as error:
+                left_out.append(str(error))
+                continue
+            finally:
+                metric.reset()
             for part, number in value.items() if isinstance(value, dict) else [(name, value)]:
                 plain = f"{part} {self.extractor.name}" if isinstance(metric, OfFeatures) else part
                 title = self.extractor.title(part) if isinstance(metric, OfFeatures) else part.replace("_", " ")
@@ -163,7 +195,7 @@ class Evaluation:
         names = [figure.name for figure in figures]
         twice = {name for name in names if names.count(name) > 1}
         require(not twice, f"Two of metrics give the figure {', '.join(twice)}: leave one out.")
-        return figures
+        return figures, left_out
 
     def reference_faces(self, source: FaceSource) -> Faces:
         """The real faces to compare with, before some are drawn."""

@@ -41,6 +41,8 @@ class Findings:
     """What a reader of the figures should know."""
     features: str = ""
     """The feature extractor that the figures depend on: "EfficientNet-Lite0"."""
+    left_out: bool = False
+    """Whether some of the metrics could not be measured of these faces."""
     nearest: Tensor | None = None
     """Some drawn faces, each with the real ones nearest to it: uint8 (rows, 1 + real, 3, R, R)."""
 
@@ -49,6 +51,7 @@ class Findings:
         self.attributes += other.attributes
         self.notes += other.notes
         self.features = self.features or other.features
+        self.left_out |= other.left_out
         self.nearest = other.nearest if self.nearest is None else self.nearest
         return self
 

@@ -74,6 +74,8 @@ def train_classifier(faces: Faces, seed: int = 0) -> AttributeClassifier:
         torch.default_generator.manual_seed(seed)
         classifier = AttributeClassifier(len(faces.attribute_names))
         batches = [rows for _ in range(EPOCHS) for rows in torch.randperm(len(faces)).split(BATCH_SIZE)]
+        if faces.images.shape[-1] <= 4:  # whose last map is one pixel, which has no variance in a batch of one
+            batches = [rows.repeat(2) if len(rows) == 1 else rows for rows in batches]
         batches = batches[: max(1, MOST_IMAGES // BATCH_SIZE)]
         optimizer = torch.optim.AdamW(classifier.parameters(), lr=LEARNING_RATE)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=len(batches))
@@ -81,10 +83,11 @@ def train_classifier(faces: Faces, seed: int = 0) -> AttributeClassifier:
         for rows in followed(batches, "Training the attribute classifier, once for these faces", len(batches)):
             images = disturbed(to_float(torch.from_numpy(faces.images[rows.numpy()])))
             known = targets[rows] >= 0
-            loss = F.binary_cross_entropy_with_logits(classifier(images)[known], targets[rows][known])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            if known.any():  # else the mean is not a number
+                loss = F.binary_cross_entropy_with_logits(classifier(images)[known], targets[rows][known])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
             schedule.step()
     return classifier.eval()
 

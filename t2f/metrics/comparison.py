@@ -11,10 +11,14 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from t2f.errors import require
+from t2f.errors import UserError, require
 from t2f.metrics.features import Reading
 
 M = TypeVar("M", bound=Metric)
+
+
+class NotMeasurable(UserError):
+    """These faces do not tell what a metric measures: they are too few, or all the same."""
 
 
 class AsTheyAre(torch.nn.Module):
@@ -57,7 +61,7 @@ class OfFeatures(Metric):
 class Comparison(OfFeatures):
     """A metric of two sets of faces: `update(reading, real)`. All features are kept until `compute`.
 
-    Raises `UserError` for features that are not finite, and for fewer than `least` faces of a kind.
+    Raises `UserError` for features that are not finite, and `NotMeasurable` for fewer than `least` faces of a kind.
     """
 
     least = 2
@@ -78,9 +82,9 @@ class Comparison(OfFeatures):
         sets = []
         for what, parts in (("drawn", self.drawn), ("real", self.real)):
             features = together(parts).double()
-            require(
-                len(features) >= self.least,
-                f"{type(self).__name__} needs {self.least} {what} faces or more, but was given {len(features)}.",
-            )
+            if len(features) < self.least:
+                raise NotMeasurable(
+                    f"{type(self).__name__} needs {self.least} {what} faces or more, but was given {len(features)}."
+                )
             sets.append(features)
         return sets[0], sets[1]

@@ -79,6 +79,8 @@ def train_encoder(images: Faces, faces: Tensor, tokens: Tensor, vocabulary: int,
         torch.default_generator.manual_seed(seed)
         encoder = DualEncoder(vocabulary)
         batches = [rows for _ in range(EPOCHS) for rows in torch.randperm(len(faces)).split(BATCH_SIZE)]
+        if images.images.shape[-1] <= 4:  # whose last map is one pixel, which has no variance in a batch of one
+            batches = [rows.repeat(2) if len(rows) == 1 else rows for rows in batches]
         batches = batches[: max(1, MOST_IMAGES // BATCH_SIZE)]
         optimizer = torch.optim.AdamW(encoder.parameters(), lr=LEARNING_RATE)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=len(batches))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from t2f.errors import require
-from t2f.metrics.comparison import Comparison
+from t2f.metrics.comparison import Comparison, NotMeasurable
 
 ROWS = 1024  # distances held at a time, times the size of the other set
 
@@ -56,7 +56,8 @@ class Variety(Comparison):
 
     def compute(self) -> Tensor:
         drawn, real = (features.var(dim=0).sum() for features in self.both())
-        require(bool(real > 0), "All real faces have the same features, so Variety has nothing to compare with.")
+        if not real > 0:
+            raise NotMeasurable("All real faces have the same features, so Variety has nothing to compare with.")
         return drawn / real
 
 

@@ -12,7 +12,7 @@ from torchmetrics import Metric
 from torchmetrics.image import LearnedPerceptualImagePatchSimilarity
 
 from t2f.errors import UserError, require
-from t2f.metrics.comparison import together
+from t2f.metrics.comparison import NotMeasurable, together
 from t2f.metrics.features import BLOCK, Reading
 from t2f.pictures import to_float
 
@@ -53,7 +53,8 @@ class PerceptualVariety(Metric):
     @torch.inference_mode()
     def compute(self) -> Tensor:
         images = together(self.images)
-        require(len(images) >= 2, f"PerceptualVariety needs 2 drawn faces or more, but was given {len(images)}.")
+        if len(images) < 2:
+            raise NotMeasurable(f"PerceptualVariety needs 2 drawn faces or more, but was given {len(images)}.")
         chance = torch.Generator().manual_seed(self.seed)
         first = torch.randint(len(images), (self.pairs,), generator=chance)
         second = (first + torch.randint(1, len(images), (self.pairs,), generator=chance)) % len(images)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import atexit
 import multiprocessing
 import os
-import shlex
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, read_write
 from rich.console import Console
@@ -21,6 +19,7 @@ from t2f.processes import one_at_a_time
 from t2f.stopping import StopRequest
 from t2f.sweeps.job import Job, jobs_in, launched_by_joblib
 from t2f.sweeps.report import report
+from t2f.typed import override, show_exactly, train, value_of, without
 
 EXTRAS = {
     "hydra_plugins.hydra_optuna_sweeper": "optuna",
@@ -64,7 +63,7 @@ class Sweep(Callback):
         folder = str(config.hydra.sweep.dir)
         with read_write(config.hydra):
             config.hydra.sweep.dir = folder
-            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={QuotedString(folder, Quote.double).with_quotes()}")
+            config.hydra.overrides.hydra.append(override("hydra.sweep.dir", folder))
         if launched_by_joblib(config.hydra):
             STOP.listen(pass_on=lambda number: tell_jobs(number, Path(folder)))
         atexit.register(show, config, incomplete=True)  # for one that is cut off: Hydra does not tell
@@ -83,7 +82,7 @@ class Sweep(Callback):
 def the_one_asked_for(config: DictConfig, jobs: dict[str, Job]) -> str | None:
     """The folder of the single job that is run again, as the report told, or None."""
     asked = [each for each in config.hydra.overrides.hydra if each.startswith("hydra.sweep.subdir=")]
-    place = asked[-1].partition("=")[2] if asked else ""
+    place = value_of(asked[-1]) if asked else ""
     return place if place in jobs else None
 
 
@@ -116,13 +115,12 @@ def show(config: DictConfig, incomplete: bool) -> None:
         report(folder, console)
     if incomplete:
         asked = [*config.hydra.overrides.task, *config.hydra.overrides.hydra]
-        kept = [each for each in asked if not each.startswith(("hydra.mode=", "hydra.sweep.dir="))]
+        kept = without(asked, "hydra.mode", "hydra.sweep.dir")
         what = "To go on with the search"  # in a folder of its own
         if config.hydra.sweeper._target_.endswith(".BasicSweeper"):
             what = "To run all that is missing"
-            kept.append(f"hydra.sweep.dir={folder}")
-        again = shlex.join(["python", "train.py", "-m", *kept])
-        console.print(f"{what}: {again}", markup=False, highlight=False, soft_wrap=True)
+            kept.append(override("hydra.sweep.dir", folder))
+        show_exactly(f"{what}: {train(*kept, sweep=True)}", console)
 
 
 def installed(package: str) -> bool:

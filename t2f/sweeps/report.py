@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from t2f.extras import install_command
 from t2f.files import whole_file
 from t2f.loggers import CLOCK, read_rows
 from t2f.sweeps.job import Job, jobs_in
+from t2f.typed import in_shell, override, show_exactly, train
 
 MOST_FIGURES = 3
 """How many figures the terminal shows; the CSV file has all."""
@@ -51,7 +51,7 @@ def report(folder: Path, console: Console) -> dict[str, Job]:
         written = "sweep.csv and sweep.png"
     except ModuleNotFoundError:
         console.print(f"For a plot of the sweep, install matplotlib: {install_command('experiments')}", markup=False)
-    console.print(f"{written} in {folder}", markup=False, highlight=False, soft_wrap=True)
+    show_exactly(f"{written} in {in_shell(str(folder))}", console)
     show_failures(folder, jobs, console)
     return jobs
 
@@ -151,10 +151,10 @@ def show_failures(folder: Path, jobs: dict[str, Job], console: Console) -> None:
     console.print(f"{len(failed)} of {len(jobs)} jobs failed:", style="bold red")
     for name, job in failed.items():
         place = folder / name
-        where = [f"hydra.sweep.dir={place.parent}", f"hydra.sweep.subdir={place.name}"]
-        again = shlex.join(["python", "train.py", "-m", *job.overrides, *where])
+        where = [override("hydra.sweep.dir", place.parent), override("hydra.sweep.subdir", place.name)]
+        again = train(*job.overrides, *where, sweep=True)
         for line in (f"  {name}: {job.error}", f"     again: {again}"):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            show_exactly(line, console)
 
 
 def plot(rows: list[dict[str, Any]], settings: dict[str, dict[str, str]], figure: str, file: Path) -> None:
