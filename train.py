@@ -14,7 +14,6 @@ import hydra
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from t2f.batches.datamodule import FaceDataModule
@@ -26,6 +25,7 @@ from t2f.errors import disk_errors, require
 from t2f.evaluation.of_run import evaluate_run
 from t2f.fitting import fit
 from t2f.loggers import finish_wandb
+from t2f.plain import as_typed, build
 from t2f.processes import alone_in, one_at_a_time
 from t2f.progress import Task, terminal
 from t2f.resume import SafeCheckpointIO, checkpoint_to_resume, warn
@@ -50,36 +50,35 @@ def train(cfg: DictConfig) -> dict[str, float]:
         f"growth.resolutions end at {final} pixels, but resolution is {cfg.resolution}: give the lists of growth, and "
         "model.networks.generator.channels, one value for each of 4, 8, ... pixels up to the resolution.",
     )
-    instantiate(cfg.growth, dataset_size=10**6)  # its mistakes are told before the data are prepared
+    schedule = build(cfg.growth)  # its mistakes are told before the data are prepared
 
-    source = instantiate(cfg.data)
+    source = build(cfg.data)
     with one_at_a_time(Path(cfg.paths.cache)):
         source.prepare()
         with Task("Reading the descriptions"):
-            conditioner = fit_conditioner(instantiate(cfg.conditioning.conditioner), source.train)
+            conditioner = fit_conditioner(build(cfg.conditioning.conditioner), source.train)
     cfg.conditioning.size = conditioner.size
     cfg.attributes_known = len(source.train.attribute_names)
-    schedule = instantiate(cfg.growth, dataset_size=len(source.train))
     data = FaceDataModule(source, conditioner, schedule, cfg.labelled_share, cfg.seed, cfg.workers, cfg.faces_on_device)
 
     config = OmegaConf.to_yaml(cfg, resolve=True)
     card = {"config": config, "conditioner": save_conditioner(conditioner)}
-    system = instantiate(cfg.model, card=card, _convert_="all")
+    system = build(cfg.model, card=card)
 
-    trainer = instantiate(
+    trainer = build(
         cfg.trainer,
-        callbacks=[instantiate(callback) for callback in cfg.callbacks.values() if callback],
-        logger=[instantiate(logger) for logger in cfg.logger.values()],
+        callbacks=[build(callback) for callback in cfg.callbacks.values() if callback],
+        logger=[build(logger) for logger in cfg.logger.values()],
         plugins=[SafeCheckpointIO()],
     )
-    evaluation = instantiate(cfg.evaluation) if cfg.evaluation else None  # what it lacks is told before the training
+    evaluation = build(cfg.evaluation) if cfg.evaluation else None  # what it lacks is told before the training
     if evaluation:
         evaluation.exam(source, conditioner)
         if few := evaluation.too_few(source):
             warn(f"at the end, {few}")
     if trainer.is_global_zero:
         with disk_errors(f"the config in {folder}"):
-            (folder / "config.yaml").write_text(config)
+            (folder / "config.yaml").write_text(config, encoding="utf-8")
     stopped_by = fit(trainer, system, data, checkpoint)
     figures = {"images_seen": float(system.images_seen), "images_planned": float(schedule.total_images)}
     finished = system.images_seen >= schedule.total_images
@@ -88,7 +87,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     if trainer.is_global_zero:
         if finished and evaluation and stopped_by:
             terminal().print("Trained to the end, but stopped before the evaluation.", style="bold")
-        overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+        overrides = as_typed(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
         show_where_it_is(folder, overrides, system.images_seen, schedule.total_images, conditioner.example, terminal())
     if stopped_by:
         stop_as_told(stopped_by, trainer.is_global_zero)

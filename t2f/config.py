@@ -42,6 +42,7 @@ def run_folder(runs: str, name: str, resume: bool | str) -> str:
     """
     if isinstance(resume, str) and resume != AUTO:
         folder = run_named(resume)
+        require_readable(folder)
         require(
             writable(folder),
             f"The run {folder} cannot go on in its folder, which may not be written to: go on in a new one with "
@@ -49,6 +50,7 @@ def run_folder(runs: str, name: str, resume: bool | str) -> str:
         )
         return str(folder)
     parent = place_of_runs(runs, name, "")
+    require_readable(parent)
     stopped = run_to_resume(parent) if resume else None
     return str(stopped or parent / launch_name())
 
@@ -82,6 +84,13 @@ def place_of_runs(runs: str, name: str, ending: str) -> Path:
 
 def writable(folder: Path) -> bool:
     return folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+def require_readable(folder: Path) -> None:
+    """Raise `UserError` for a run's folder in whose path Hydra, which keeps it in its own config, reads a reference."""
+    require(
+        "${" not in str(folder.absolute()),
+        f"No run can be kept in {folder.absolute()}, for Hydra takes ${{ in a path for a reference: set "
+        "paths.runs=FOLDER to one without it.",
+    )
 
 
 def quiet_libraries() -> None:

@@ -7,9 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml  # type: ignore[import-untyped]  # it has no types
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -19,9 +16,10 @@ from t2f.conditions.base import Conditioner, load_conditioner, save_conditioner
 from t2f.errors import UserError, require
 from t2f.networks.conditional import ConditionalGenerator
 from t2f.pictures import to_pil, to_uint8
+from t2f.plain import from_yaml
 from t2f.progress import followed
 from t2f.text.unicode import well_formed
-from t2f.trust import require_ours
+from t2f.trust import build_ours
 
 LARGEST_SEED = 2**63 - 1
 MANY = 500  # faces that take seconds to draw
@@ -69,7 +67,7 @@ class Painter:
     def from_card(cls, card: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path) -> Painter:
         """The model that `card` tells of. Raises `UserError` if these weights, from `path`, are not its own."""
         try:
-            config = OmegaConf.to_container(OmegaConf.create(without_aliases(card["config"])))
+            config = from_yaml(card["config"])
             with torch.device("meta"), Undrawn():  # where sizes, which are at a file's word, take no memory
                 build_networks(config).load_state_dict(weights, assign=True)
             networks = build_networks(config)
@@ -193,18 +191,9 @@ class Undrawn(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def without_aliases(config: str) -> str:
-    """A config as it is, if its YAML repeats nothing by reference: a few lines could be a thousand million values."""
-    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(config, Loader=yaml.CSafeLoader)):
-        raise ValueError("its config has YAML aliases, which t2f never writes")
-    return config
-
-
 def build_networks(config: Any) -> ConditionalGenerator:
     """Build the drawing networks of a checkpoint's plain config, and nothing else."""
-    networks_config = config["model"]["networks"]
-    require_ours(networks_config, ("t2f.networks", "t2f.text"), nn.Module)
-    networks = instantiate(OmegaConf.create(networks_config))
+    networks = build_ours(config["model"]["networks"], ("t2f.networks", "t2f.text"), nn.Module)
     require(isinstance(networks, ConditionalGenerator), f"The checkpoint's networks are a {type(networks).__name__}.")
     assert isinstance(networks, ConditionalGenerator)
     return networks

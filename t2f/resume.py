@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities import rank_zero_only
@@ -18,6 +19,7 @@ from rich.console import Console
 from t2f.checkpoint import CHECKPOINT_KEY, is_folder, read_checkpoint, read_file
 from t2f.errors import UserError, require
 from t2f.files import whole_file
+from t2f.plain import from_yaml
 from t2f.typed import in_shell, override
 
 AUTO = "auto"
@@ -28,6 +30,8 @@ HOW_FAST = "model.acceleration"
 
 # What must be as it was for a run to go on as if it had never stopped.
 GROUPS = ("seed", "data", "labelled_share", "conditioning", "text", "augment", "model", "loss", "growth", "lr_schedule")
+USED = ("seed", "data", "labelled_share", "conditioning", "model", "growth")
+"""Those that the run reads; it reads the others where `conditioning` and `model` refer to them."""
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
@@ -67,10 +71,9 @@ def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
         )
     if path is None:
         return None
-    saved = OmegaConf.create(read_checkpoint(path, mmap=True)[CHECKPOINT_KEY]["config"])
-    for group in GROUPS:
-        before, now = OmegaConf.select(saved, group), OmegaConf.select(cfg, group)
-        for key, old, new in differences(before, now, group):
+    saved = from_yaml(read_checkpoint(path, mmap=True)[CHECKPOINT_KEY]["config"])
+    for group in USED:
+        for key, old, new in differences(saved.get(group), OmegaConf.select(cfg, group), group):
             if key.startswith(HOW_FAST):
                 continue
             warn(f"resuming with {key}={new}, trained so far with {old}")
@@ -148,11 +151,16 @@ def warn(what: str) -> None:
 
 
 def differences(before: Any, now: Any, key: str) -> list[tuple[str, Any, Any]]:
-    """(key, before, now) of the leaves that differ; what is not yet set (`???`) differs from nothing."""
-    if isinstance(before, DictConfig) and isinstance(now, DictConfig):
-        names = [*before, *(name for name in now if name not in before)]
+    """(key, before, now) of the leaves that differ between a plain value and one of Hydra's config.
+
+    What is not yet set (`???`) differs from nothing.
+    """
+    if isinstance(now, DictConfig):
+        before = before if isinstance(before, Mapping) else {}
+        names: list[Any] = [*before, *(name for name in now if name not in before)]
         known = [name for name in names if not is_unset(now, name)]
         return [each for name in known for each in differences(before.get(name), now.get(name), f"{key}.{name}")]
+    now = OmegaConf.to_container(now, resolve=True) if isinstance(now, ListConfig) else now
     return [] if before == now else [(key, before, now)]
 
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from t2f.errors import UserError, require
 from t2f.evaluation.figure import Figure
+from t2f.plain import from_yaml
 
 REPORTS = ("report.json", "evaluation.json")
 """What `t2f evaluate` measured, else what the training did at its end."""
@@ -115,13 +114,12 @@ def read_run(folder: Path, checkpoint: Path | None) -> Run:
         except UserError as error:
             notes.append(str(error))
             checkpoint = None
-    config: Any = {}
+    config: dict[str, Any] = {}
     try:
         file = folder / "config.yaml"
-        config = OmegaConf.to_container(
-            OmegaConf.load(file) if file.exists() else OmegaConf.create(card.get("config", {}))
-        )
-    except Exception as error:  # yaml's or OmegaConf's
+        if file.exists() or "config" in card:
+            config = from_yaml(file.read_text(encoding="utf-8") if file.exists() else card["config"])
+    except Exception as error:  # the system's, yaml's, or of what a stranger's checkpoint has for its config
         notes.append(f"The config of {folder} cannot be read, so its settings are left out ({first_line(error)}).")
     report: dict[str, Any] = {}
     figures: dict[str, Figure] = {}
@@ -135,7 +133,7 @@ def read_run(folder: Path, checkpoint: Path | None) -> Run:
             except (OSError, ValueError, KeyError, TypeError) as error:
                 notes.append(f"{folder / name} is damaged or of an older t2f, so it is skipped ({first_line(error)}).")
     seen = report.get("images_seen", card.get("images_seen"))
-    return Run(folder, checkpoint, config if isinstance(config, dict) else {}, report, figures, seen, notes)
+    return Run(folder, checkpoint, config, report, figures, seen, notes)
 
 
 def first_line(error: Exception) -> str:

@@ -10,13 +10,27 @@ from hydra.utils import get_class
 from t2f.errors import UserError, require
 
 
-def require_ours(config: Any, packages: tuple[str, ...], kind: type | tuple[type, ...]) -> None:
-    """Raise `UserError` unless a plain config of a checkpoint calls nothing but classes of `kind` in our `packages`.
+def build_ours(config: Any, packages: tuple[str, ...], kind: type | tuple[type, ...]) -> Any:
+    """Build the object of a checkpoint's plain config, as Hydra would, but with every text as it is.
 
-    No value may refer to another either, which would be looked up later.
+    Raises `UserError` where `require_ours` does; and what the classes raise.
     """
-    for value in values_of(config):
-        require("${" not in str(value), f"The checkpoint's config has an unresolved value {value}: do not trust it.")
+    require_ours(config, packages, kind)
+    return built(config)
+
+
+def built(config: Any) -> Any:
+    """A nested plain value with the objects that its mappings with a `_target_` describe."""
+    if isinstance(config, list | tuple):
+        return [built(value) for value in config]
+    if not isinstance(config, Mapping):
+        return config
+    arguments = {key: built(value) for key, value in config.items() if key != "_target_"}
+    return get_class(config["_target_"])(**arguments) if "_target_" in config else arguments
+
+
+def require_ours(config: Any, packages: tuple[str, ...], kind: type | tuple[type, ...]) -> None:
+    """Raise `UserError` unless a plain config of a checkpoint calls nothing but classes of `kind` in our `packages`."""
     inside = tuple(f"{package}." for package in packages)
     for target in targets_of(config):
         require(
@@ -29,15 +43,6 @@ def require_ours(config: Any, packages: tuple[str, ...], kind: type | tuple[type
             raise UserError(f"The checkpoint asks for {target}, which this version of t2f does not have.") from error
         ours = issubclass(found, kind) and found.__module__.startswith(inside)
         require(ours, f"The checkpoint asks to call {target}, which is not what belongs there: do not trust it.")
-
-
-def values_of(config: Any) -> list[Any]:
-    """Every key and leaf of a nested plain config."""
-    if isinstance(config, Mapping):
-        return [leaf for key, value in config.items() for leaf in (key, *values_of(value))]
-    if isinstance(config, list | tuple):
-        return [leaf for value in config for leaf in values_of(value)]
-    return [config]
 
 
 def targets_of(config: Any) -> list[str]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 
+from t2f.plain import escaped
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -27,9 +29,7 @@ def override(key: str, value: str | Path) -> str:
     text = str(value)
     if PLAIN.fullmatch(text) and ".." not in text:
         return f"{key}={text}"
-    # To OmegaConf, ${ begins a reference, unless a backslash stands before it; of more backslashes it takes half.
-    text = re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + "\\${", text)
-    return f"{key}={QuotedString(text, Quote.double).with_quotes()}"
+    return f"{key}={QuotedString(escaped(text), Quote.double).with_quotes()}"
 
 
 def in_shell(*words: str) -> str:

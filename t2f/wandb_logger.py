@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from lightning_fabric.loggers.logger import rank_zero_experiment
-from omegaconf import OmegaConf
 from PIL import Image
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from t2f.loggers import CLOCK
+from t2f.plain import from_yaml
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -69,7 +69,7 @@ class WandbLogger(Logger):
 
             known = self.folder / "wandb_id.txt"
             again: dict[str, Any] = {"id": known.read_text(), "resume": "allow"} if known.exists() else {}
-            config: Any = OmegaConf.to_container(OmegaConf.load(self.folder / "config.yaml"))
+            config = from_yaml((self.folder / "config.yaml").read_text(encoding="utf-8"))
             place: dict[str, Any] = {"project": self.project, "entity": self.entity, "dir": self.folder}
             self.run = wandb.init(**place, **self.labels, **again, config=config)
             self.run.define_metric(CLOCK)

@@ -112,7 +112,7 @@ def test_a_strangers_config_cannot_hide_a_call_behind_an_interpolation(checkpoin
     config.model.networks.encoder = "${evil}"
     content["t2f"]["config"] = OmegaConf.to_yaml(config)
     torch.save(content, tmp_path / "evil.ckpt")
-    with pytest.raises(UserError, match="unresolved value"):
+    with pytest.raises(UserError, match=r"holds a model that .* cannot build"):  # the text is no module
         Painter.load(tmp_path / "evil.ckpt")
     assert not (tmp_path / "sprung").exists()
 

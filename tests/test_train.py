@@ -258,7 +258,7 @@ def test_resuming_among_unlabelled_faces_is_exact(tiny: Tiny, tmp_path: Path) ->
         (["callbacks.sheets.every=0"], "every is 0"),
         (["loss.penalties.0.every=0"], "every is 0"),
         (["growth.batch_sizes=[8,1]"], "batch of 1"),
-        (["growth.epochs=[1,1]", "data.count=-1"], "growth.images or growth.epochs"),  # before the data are prepared
+        (["growth.images=[0,48]", "data.count=-1"], "growth.images must be longer"),  # before the data are prepared
         (["ckpt_path=/nowhere/last.ckpt"], "no file or folder /nowhere/last.ckpt"),
         (["resume=true"], "no checkpoint"),
     ],

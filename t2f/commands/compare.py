@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +20,7 @@ from t2f.evaluation.figure import Figure
 from t2f.evaluation.report import number
 from t2f.painter import Painter
 from t2f.pictures import CAPTION_WIDTH, GAP, captioned_sheet, save_png, to_uint8
+from t2f.plain import from_yaml
 from t2f.progress import followed
 from t2f.runs import Run, differing, find_runs, names_of, told
 from t2f.typed import in_shell, show_exactly
@@ -213,7 +213,7 @@ def held_out_of_all(painters: list[Painter]) -> Faces | None:
     """The held-out faces, if all models were trained on the same data, else None."""
     data = []
     for painter in painters:
-        config: Any = OmegaConf.to_container(OmegaConf.create(painter.config))
+        config = from_yaml(painter.config)
         data.append({name: value for name, value in config["data"].items() if name not in ASIDE_OF_DATA})
     if not data or any(each != data[0] for each in data):
         return None

@@ -9,9 +9,10 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
+from yaml import YAMLError  # type: ignore[import-untyped]  # it has no types
 
 import t2f
 from t2f.batches.datamodule import FaceSource
@@ -22,7 +23,8 @@ from t2f.evaluation.provenance import provenance
 from t2f.evaluation.report import show, write_report
 from t2f.models import find, load
 from t2f.painter import Painter
-from t2f.trust import require_ours
+from t2f.plain import build, from_yaml
+from t2f.trust import build_ours
 from t2f.typed import in_shell, show_exactly
 from t2f.typed import place as place_of
 
@@ -41,7 +43,7 @@ def evaluate(model: str, overrides: list[str], out: Path | None) -> None:
     painter = load(place)
     source = source_of(painter, cfg.paths.cache, [each for each in overrides if each.startswith("data.")])
     painter.networks.to(device_of(cfg.device))
-    evaluation = instantiate(cfg.evaluation)
+    evaluation = build(cfg.evaluation)
     console = Console()
     console.print(
         f"Measuring {name} by {evaluation.count:,} faces. Where these data have not been measured yet, the "
@@ -76,18 +78,22 @@ def compose_evaluation(overrides: list[str]) -> DictConfig:
 
 def source_of(painter: Painter, cache: str, overrides: list[str]) -> FaceSource:
     """The prepared data that a model was trained on, with overrides such as data.folder=..., and this cache."""
-    config = OmegaConf.select(OmegaConf.create(painter.config), "data")
-    require(config is not None, "The checkpoint does not tell which data it was trained on, so it cannot be evaluated.")
-    OmegaConf.set_struct(config, True)
+    config = from_yaml(painter.config).get("data")
+    if not isinstance(config, dict):
+        raise UserError("The checkpoint does not tell which data it was trained on, so it cannot be evaluated.")
     try:
-        config.merge_with(OmegaConf.from_dotlist([each.removeprefix("data.") for each in overrides]))
-    except Exception as error:
-        known = ", ".join(f"data.{name}" for name in config if name != "_target_")
-        raise UserError(f"{' '.join(overrides)} does not fit these data: they have {known}.") from error
-    config.cache = cache
-    plain: Any = OmegaConf.to_container(config)
-    require_ours(plain, ("t2f.data",), (Avatars, Photographs))
-    source: FaceSource = instantiate(config)
+        dotted = OmegaConf.from_dotlist([each.removeprefix("data.") for each in overrides])
+        changed: Any = OmegaConf.to_container(dotted, resolve=True)
+    except (OmegaConfBaseException, YAMLError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{' '.join(overrides)} cannot be read ({reason}): mend what is after the =.") from error
+    known = ", ".join(f"data.{name}" for name in config if name != "_target_")
+    require(changed.keys() <= config.keys(), f"{' '.join(overrides)} does not fit these data: they have {known}.")
+    try:
+        whole = {**config, **changed, "cache": cache}
+        source: FaceSource = build_ours(whole, ("t2f.data",), (Avatars, Photographs))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"The model's data cannot be read with these settings ({error}): see data.*.") from error
     source.prepare()
     return source
 

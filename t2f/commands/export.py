@@ -8,8 +8,6 @@ import tempfile
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from t2f.commands.evaluate import run_folder
 from t2f.commands.generate import by, note, tell
 from t2f.errors import disk_errors, require
@@ -20,6 +18,7 @@ from t2f.export.hub import require_hub, upload
 from t2f.export.onnx import ONNX, require_onnx, write_onnx
 from t2f.export.program import PROGRAM, write_program
 from t2f.models import CARD, CONFIG, WEIGHTS, find, load, load_folder, save_folder
+from t2f.plain import from_yaml, to_yaml
 from t2f.progress import Task
 from t2f.resume import GROUPS
 from t2f.runs import REPORTS
@@ -108,9 +107,8 @@ def report_of(folder: Path, images_seen: int) -> dict[str, Any]:
 
 def without_places(config: str) -> str:
     """What a model's config says of its learning; of folders of the machine it learnt on, only their last names."""
-    whole: Any = OmegaConf.to_container(OmegaConf.create(config))
-    kept = {group: whole[group] for group in ("name", "resolution", *GROUPS) if group in whole}
-    return OmegaConf.to_yaml(OmegaConf.create(shortened(kept)))
+    whole = from_yaml(config)
+    return to_yaml({group: shortened(whole[group]) for group in ("name", "resolution", *GROUPS) if group in whole})
 
 
 def shortened(value: Any) -> Any:

@@ -39,19 +39,28 @@ class AttributeLabels(Conditioner):
     @classmethod
     def fit(cls, faces: Faces, names: Sequence[str] | None = None, rotations: bool = False) -> AttributeLabels:
         """The attributes named, or all that the faces have."""
-        instead = "choose conditioning=text" if any(faces.captions) else "add some"
-        require(len(faces.attribute_names) > 0, f"These data have no attributes to learn from: {instead}.")
+        if not len(faces.attribute_names):
+            instead = "choose conditioning=text" if any(faces.captions) else "add some"
+            raise UserError(f"These data have no attributes to learn from: {instead}.")
+        names = [names] if isinstance(names, str) else names
         for name in names or ():
+            require(
+                isinstance(name, str),
+                f"attributes holds {name}, which is read as no text: put such names in quotes, as in "
+                '\'attributes=["null","1e3"]\'.',
+            )
             if name not in faces.attribute_names:
                 close = difflib.get_close_matches(name, faces.attribute_names, 3) or faces.attribute_names
                 raise UserError(f"The data have no attribute {name} for attributes: choose among {', '.join(close)}.")
         chosen = list(names or faces.attribute_names)
+        distinct = {_key(name): name for name in chosen}
+        reserved = ("", "none", *map(_key, TURNS))
         for name in chosen:
+            left_open = name.endswith("?") and _key(name.removesuffix("?")) in distinct
             require(
-                "," not in name and not name.endswith("?") and _key(name) not in ("none", *map(_key, TURNS)),
+                "," not in name and not left_open and _key(name) not in reserved,
                 f"The attribute {name} cannot be told from a list of attributes: rename that column.",
             )
-        distinct = {_key(name): name for name in chosen}
         for name in chosen:
             other = distinct[_key(name)]
             require(name is other, f"The attributes {name} and {other} cannot be told apart: rename or leave out one.")
@@ -129,10 +138,10 @@ condition = np.array([labels], dtype=np.float32)"""
         if not parts:
             raise UserError("A description is empty: name what the face has, such as 'Male, Young', or 'none'.")
         for part in parts:
-            open_question = part.endswith("?")
-            place = known.get(_key(part.removesuffix("?")))
-            if place is not None:
-                row[place] = 0 if open_question else 1
+            if _key(part) in known:
+                row[known[_key(part)]] = 1
+            elif _key(part.removesuffix("?")) in known:
+                row[known[_key(part.removesuffix("?"))]] = 0
             elif self.rotations and part.casefold() in TURNS:
                 turn = TURNS.index(part.casefold())
             elif part.casefold() != "none":

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 
 import t2f
 from t2f.batches.datamodule import FaceSource
 from t2f.data.faces import checksum, fingerprint, labels_checksum
 from t2f.evaluation.evaluation import Evaluation
+from t2f.plain import from_yaml
 from t2f.resume import GROUPS, HOW_FAST
 
 PACKAGES = ("torch", "torchvision", "torchmetrics", "pytorch-lightning", "timm", "torch-fidelity")
@@ -55,7 +55,7 @@ def provenance(
 
 def config_hash(config: str) -> str:
     """Of the settings that decide what is learnt, without folders, nor what only makes it faster."""
-    whole: Any = OmegaConf.to_container(OmegaConf.create(config))
+    whole = from_yaml(config)
     learnt = {group: whole.get(group) for group in GROUPS}
     if isinstance(learnt["data"], dict):
         learnt["data"] = {name: value for name, value in learnt["data"].items() if name not in ("cache", "folder")}

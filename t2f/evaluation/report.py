@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from t2f.errors import disk_errors
 from t2f.evaluation.figure import Figure, Findings
@@ -96,7 +97,7 @@ def attribute_row(figure: Figure) -> tuple[str, ...]:
 def markdown_table(headings: Sequence[str], rows: list[tuple[str, ...]]) -> list[str]:
     """Its lines, and an empty one."""
     lines = ["| " + " | ".join(headings) + " |", "|---|" + "---:|" * (len(headings) - 1)]
-    return [*lines, *("| " + " | ".join(cells) + " |" for cells in rows), ""]
+    return [*lines, *("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in rows), ""]
 
 
 def _terminal_table(title: str, headings: Sequence[str], rows: list[tuple[str, ...]]) -> Table:
@@ -104,7 +105,7 @@ def _terminal_table(title: str, headings: Sequence[str], rows: list[tuple[str, .
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="right" if place else "left")
     for cells in rows:
-        table.add_row(*cells)
+        table.add_row(*map(Text, cells))
     return table
 
 

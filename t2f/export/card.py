@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra.utils import get_class
-from omegaconf import OmegaConf
 
 from t2f.conditions.frozen import FrozenSentences
 from t2f.conditions.sentences import Sentences
@@ -25,7 +24,8 @@ from t2f.evaluation.report import HEADINGS, markdown_table, row
 from t2f.export.onnx import ONNX
 from t2f.export.program import PROGRAM
 from t2f.painter import Painter
-from t2f.runs import REPORTS
+from t2f.plain import from_yaml, to_yaml
+from t2f.runs import REPORTS, leaves
 from t2f.trust import require_ours
 
 REPORT = REPORTS[0]
@@ -55,7 +55,7 @@ def write_card(
         report: what `t2f evaluate` wrote of it; empty if it was not measured.
         path: the file to write.
     """
-    config: Any = OmegaConf.to_container(OmegaConf.create(painter.config))
+    config = from_yaml(painter.config)
     origin = origin_of(config)
     sections = [
         f"# {title(painter, config, name, on_hub)}",
@@ -98,7 +98,7 @@ def metadata(painter: Painter, origin: Origin) -> str:
         "language": "en" if isinstance(painter.conditioner, Sentences) else None,
         "tags": ["t2f", "gan", "faces", "text-to-face"],
     }
-    return OmegaConf.to_yaml({key: value for key, value in entries.items() if value is not None})
+    return to_yaml({key: value for key, value in entries.items() if value is not None})
 
 
 def title(painter: Painter, config: Any, name: str, on_hub: bool) -> str:
@@ -116,7 +116,7 @@ def what(painter: Painter, config: Any) -> str:
     networks = painter.networks
     count = sum(weights.numel() for weights in networks.parameters())
     parts = ", ".join(f"`{type(part).__name__}`" for part in (networks.encoder, networks.generator))
-    loss = str(OmegaConf.select(OmegaConf.create(config), "loss.adversarial._target_") or "").rpartition(".")[2]
+    loss = str(dict(leaves(config)).get("loss.adversarial._target_", "")).rpartition(".")[2]
     trained = f"; loss `{loss}`" if loss else ""
     fading = "" if painter.alpha == 1 else f" It was fading in its newest layers, which count {painter.alpha:.2g}."
     asked = "a description" if isinstance(painter.conditioner, Sentences) else "a list of attributes"

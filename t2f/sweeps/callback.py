@@ -15,6 +15,7 @@ from rich.console import Console
 
 from t2f.errors import one_sentence_errors
 from t2f.extras import install_command
+from t2f.plain import as_typed
 from t2f.processes import one_at_a_time
 from t2f.stopping import StopRequest
 from t2f.sweeps.job import Job, jobs_in, launched_by_joblib
@@ -81,7 +82,8 @@ class Sweep(Callback):
 
 def the_one_asked_for(config: DictConfig, jobs: dict[str, Job]) -> str | None:
     """The folder of the single job that is run again, as the report told, or None."""
-    asked = [each for each in config.hydra.overrides.hydra if each.startswith("hydra.sweep.subdir=")]
+    overrides = as_typed(config.hydra.overrides.hydra)
+    asked = [each for each in overrides if each.startswith("hydra.sweep.subdir=")]
     place = value_of(asked[-1]) if asked else ""
     return place if place in jobs else None
 
@@ -114,7 +116,7 @@ def show(config: DictConfig, incomplete: bool) -> None:
     with one_sentence_errors():
         report(folder, console)
     if incomplete:
-        asked = [*config.hydra.overrides.task, *config.hydra.overrides.hydra]
+        asked = as_typed(config.hydra.overrides.task) + as_typed(config.hydra.overrides.hydra)
         kept = without(asked, "hydra.mode", "hydra.sweep.dir")
         what = "To go on with the search"  # in a folder of its own
         if config.hydra.sweeper._target_.endswith(".BasicSweeper"):

@@ -19,6 +19,7 @@ from torch import distributed
 
 from t2f.errors import disk_errors, in_short, require
 from t2f.files import whole_file
+from t2f.plain import as_typed
 from t2f.processes import Busy, alone_in, first_process, locked
 from t2f.resume import AUTO
 
@@ -66,7 +67,7 @@ def run_job(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig) ->
 
 def go_on_with(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig, folder: Path) -> float | None:
     """The job in a folder that is this process's alone."""
-    overrides = list(HydraConfig.get().overrides.task)
+    overrides = as_typed(HydraConfig.get().overrides.task)
     job = Job.read(folder) or Job(overrides)
     require(
         job.overrides == overrides,
