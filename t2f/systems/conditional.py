@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from t2f.batches.batch import Batch
-from t2f.errors import UserError, require
+from t2f.errors import require
 from t2f.losses import AdversarialLoss, GradientPenalty
 from t2f.losses.classification import classification_loss
 from t2f.losses.contrastive import contrastive_loss, same_rows
@@ -24,6 +24,7 @@ from t2f.pictures import to_float
 from t2f.systems.acceleration import Acceleration
 from t2f.systems.base import GANSystem, update_average
 from t2f.systems.learning_rate import LearningRateSchedule
+from t2f.systems.optimizers import make_optimizer
 
 
 class ConditionalGAN(GANSystem):
@@ -117,10 +118,10 @@ class ConditionalGAN(GANSystem):
         judging = list(self.discriminator.parameters())
         words = list(self.networks.encoder.parameters())
         (drawing if self.encoder_learns_from == "generator" else judging).extend(words)
-        try:
-            return [self.make_generator_optimizer(drawing), self.make_discriminator_optimizer(judging)]
-        except (TypeError, ValueError) as error:
-            raise UserError(f"An optimiser cannot be made: {error}; see model.generator_optimizer.") from error
+        return [
+            make_optimizer(self.make_generator_optimizer, drawing, "model.generator_optimizer"),
+            make_optimizer(self.make_discriminator_optimizer, judging, "model.discriminator_optimizer"),
+        ]
 
     def on_fit_start(self) -> None:
         generator, average = self.networks.generator, self.ema.generator
