@@ -10,10 +10,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from t2f.batches.datamodule import FaceDataModule
 from t2f.callbacks.cadence import data_of
+from t2f.conditions.sentences import Sentences
 from t2f.config import quiet_libraries
 from t2f.growth import GrowthSchedule
 from t2f.progress import Task, number_of_job, terminal
@@ -97,15 +99,15 @@ class TerminalReport(pl.Callback):
     def describe(self, trainer: pl.Trainer, system: GANSystem, data: FaceDataModule) -> None:
         """The data, the sizes of the networks, and the growth schedule as a table."""
         train, held_out = data.source.train, data.source.held_out
-        captions = sum(len(each) for each in train.captions)
-        words = f" with {captions:,} captions" if captions else ""
-        described = sum(map(bool, train.captions))
-        if 0 < described < len(train):
-            words += f" of {described:,} of them"
+        words = ""
+        if isinstance(data.conditioner, Sentences):  # else nobody reads captions, and none need be written
+            described = data.conditioner.described(train)
+            words = f" with {sum(map(len, train.captions)):,} captions"
+            words += f" of {described:,} of them" if described < len(train) else ""
         device = f"{trainer.strategy.root_device}, {trainer.precision}"
         self.console.print(
             f"[bold]{data.source.name}[/bold]: {len(train):,} faces{words} to learn from, "
-            f"{len(held_out):,} held out; {data.conditioner.summary}. Device: {device}."
+            f"{len(held_out):,} held out; {escape(data.conditioner.summary)}. Device: {device}."
         )
         for name, module in system.named_children():
             if name != "ema":

@@ -67,6 +67,10 @@ class Conditioner(ABC):
     example: str
     """A description to try."""
 
+    def described(self, faces: Faces) -> int:
+        """How many of the faces are described at all."""
+        return len(faces)
+
     @abstractmethod
     def of(self, faces: Faces) -> Conditions:
         """All conditions that the faces fit."""

@@ -30,6 +30,9 @@ class Sentences(Conditioner):
     def rows(self, captions: list[str]) -> Tensor:
         """All captions of a data set -> rows; where that takes long, it is done once."""
 
+    def described(self, faces: Faces) -> int:
+        return sum(map(bool, faces.captions))
+
     def of(self, faces: Faces) -> Conditions:
         captions = [caption for captions in faces.captions for caption in captions]
         counts = np.array([len(each) for each in faces.captions])

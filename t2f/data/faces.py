@@ -30,6 +30,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
+from t2f.data.written import Captions, identity
 from t2f.errors import UserError, disk_errors
 
 Images = npt.NDArray[np.uint8]
@@ -40,11 +41,12 @@ Attributes = npt.NDArray[np.int8]
 class Faces:
     """A set of faces: uint8 images (N, 3, R, R), N lists of captions, int8 attributes (N, A).
 
-    A face without description has an empty list. A data set without attributes has A = 0.
+    A face without description has an empty list. A data set without attributes has A = 0. Reading a caption may have
+    all of them written first.
     """
 
     images: Images
-    captions: Sequence[Sequence[str]]
+    captions: Captions
     attributes: Attributes
     attribute_names: Sequence[str]
 
@@ -64,7 +66,7 @@ def fingerprint(settings: dict[str, Any]) -> str:
 def labels_checksum(faces: Faces) -> str:
     """12 hexadecimal digits that change with any caption or attribute."""
     attributes = hashlib.sha256(faces.attributes.tobytes()).hexdigest()
-    return fingerprint({"captions": list(map(list, faces.captions)), "attributes": attributes})
+    return fingerprint({"captions": identity(faces.captions), "attributes": attributes})
 
 
 def checksum(images: Images) -> str:

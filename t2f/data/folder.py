@@ -24,6 +24,7 @@ from t2f.data.names import Names, inside
 from t2f.data.photographs import Files, Listing, Photographs, first_few, hold_out, place
 from t2f.data.phrases import CLAIMS, COLOURS, FACIAL_HAIR
 from t2f.data.rows import Row, find_table, has_rows, read_rows
+from t2f.data.written import Captions
 from t2f.errors import UserError, require
 
 HELD_OUT = ("test", "validation")
@@ -96,7 +97,7 @@ class Folder(Photographs):
         names, attributes, ignored = _attributes(rows)
         if ignored:
             notes.append(f"These columns are neither file_name, text nor attributes: {', '.join(ignored)}.")
-        captions: Sequence[Sequence[str]] = [row.captions for row in rows]
+        captions: Captions = [row.captions for row in rows]
         files = [row.file for row in rows]
         known = [i for i, name in enumerate(names) if name in DESCRIBED]
         if not any(captions) and known:

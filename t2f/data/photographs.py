@@ -28,6 +28,7 @@ import numpy as np
 from t2f.data.decoding import RULES, Crop, Pictures, decode_all
 from t2f.data.faces import Attributes, Faces, damage_told, fingerprint, side_folder
 from t2f.data.origin import OWN, Origin
+from t2f.data.written import Captions, Chosen
 from t2f.errors import UserError, require
 from t2f.text.unicode import well_formed
 
@@ -38,7 +39,7 @@ class Listing:
 
     pictures: Pictures
     train: int  # so many are to train on, the rest is held out
-    captions: Sequence[Sequence[str]]
+    captions: Captions
     attributes: Attributes  # int8 (N, A)
     attribute_names: Sequence[str]
     notes: Sequence[str] = ()  # sentences for the terminal
@@ -206,7 +207,7 @@ class Photographs(ABC):
         kept = [index for index in range(len(listing.pictures)) if index not in left_out]
         train = sum(index < listing.train for index in kept)
         self._check_split(train, len(kept))
-        captions = [listing.captions[index] for index in kept]
+        captions = Chosen(listing.captions, kept) if left_out else listing.captions
         return Faces(images, captions, listing.attributes[kept], listing.attribute_names), train
 
     @property

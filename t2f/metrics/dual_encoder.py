@@ -96,7 +96,7 @@ def train_encoder(images: Faces, faces: Tensor, tokens: Tensor, vocabulary: int,
 
 def cached_matcher(faces: Faces, conditioner: Conditioner, cache: Path) -> Matcher:
     """The matcher of these faces and the words that the conditioner has for them: from the cache, or trained."""
-    described = sum(map(bool, faces.captions)) or len(faces)
+    described = conditioner.described(faces) or len(faces)
     pairs = conditioner.exam(faces, min(CAPTIONS_PER_FACE * described, MOST_PAIRS), seed=0)
     tokenizer = WordTokenizer.train(pairs.descriptions, WORDS, MOST_TOKENS)
     words = hashlib.sha256(json.dumps(pairs.descriptions).encode()).hexdigest()
