@@ -7,6 +7,7 @@ import math
 import multiprocessing
 import os
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -59,14 +60,20 @@ def decode(picture: str | bytes, resolution: int, crop: Crop) -> Images:
     `ValueError` for numbers that are no colors.
     """
     register_plugins()
-    with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as file:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # given from half the size that is refused
+        return _decode(io.BytesIO(picture) if isinstance(picture, bytes) else picture, resolution, crop)
+
+
+def _decode(picture: str | io.BytesIO, resolution: int, crop: Crop) -> Images:
+    with Image.open(picture) as file:
         scale_transparency(file)
         share = crop.get(file.width, 1.0) if isinstance(crop, Mapping) else crop
         # A large JPEG is decoded at a half, quarter or eighth of its size, still twice as large as is needed.
         zoom = share * min(file.size) / (2 * resolution)
         if zoom > 1:
             file.draft(None, (math.ceil(file.width / zoom), math.ceil(file.height / zoom)))
-        image = to_rgb(ImageOps.exif_transpose(file))
+        image = to_rgb(ImageOps.exif_transpose(file), file)
     width, height = image.size
     side = min(share * width, height)
     # The square is not rounded to whole pixels, so that it is the same at half the size; but pixels that are all

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import importlib
 import re
-import warnings
 from functools import lru_cache
 from importlib.util import find_spec
 from os import PathLike
 
-from PIL import Image, features
+from PIL import features
 
 PICTURE_ENDINGS: tuple[str, ...] = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".tga"),
@@ -64,7 +63,6 @@ DAMAGED = [
 @lru_cache(maxsize=1)
 def register_plugins() -> None:
     """Let Pillow read the formats whose packages are installed; to be called in each process that decodes."""
-    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # of half of what it refuses
     for module, _ in PLUGINS.values():
         try:
             plugin = importlib.import_module(module)  # registers its format, but for pillow_heif

@@ -13,8 +13,8 @@ BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262  # tags of TIFF
 LEAST_FLOAT = 16.0  # a picture of 0...255 whose brightest value is less would be black
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """The picture in mode RGB: its color profile converted to sRGB, and what is transparent laid on white.
+def to_rgb(image: Image.Image, file: Image.Image) -> Image.Image:
+    """A file's picture in mode RGB: its color profile converted to sRGB, and what is transparent laid on white.
 
     16-bit values are a share of 65535. Floats are 0...1 or 0...255, and 32-bit integers 0...255 or 0...65535,
     by the greatest of the picture.
@@ -22,7 +22,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     Raises `ValueError` for numbers of any other range, whose white nobody knows.
     """
     if image.mode == "F" or image.mode.startswith("I"):
-        return _on_white(*_grey(image))
+        return _on_white(*_grey(image, file))
     if not image.has_transparency_data:
         return _to_srgb(image)
     if image.mode == "La":  # premultiplied, which Pillow converts to LA alone
@@ -41,35 +41,34 @@ def _on_white(colors: Image.Image, alpha: Image.Image | None) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", colors.size, "white"), colors).convert("RGB")
 
 
-def _grey(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+def _grey(image: Image.Image, file: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """A picture of one channel of 16-bit or 32-bit numbers as 8-bit grey, and its transparency."""
     values = np.asarray(image)
-    white = _white(image, values)
+    white = _white(file, values)
     grey = np.round(values.astype(np.float64) * (255 / white))
-    if _tag(image, PHOTOMETRIC) == 0:  # white is zero, which Pillow minds at 8 bits alone
+    if _tag(file, PHOTOMETRIC) == 0:  # white is zero, which Pillow minds at 8 bits alone
         grey = 255 - grey
     key = image.info.get("transparency")
     alpha = None if key is None else Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8))
     return Image.fromarray(grey.astype(np.uint8)), alpha
 
 
-def _white(image: Image.Image, values: npt.NDArray[np.generic]) -> float:
+def _white(file: Image.Image, values: npt.NDArray[np.generic]) -> float:
     """The number that stands for white."""
-    bits = _tag(image, BITS_PER_SAMPLE)
-    if image.mode.startswith("I;16") or image.format in ("PNG", "PPM"):
-        return 4095 if bits == 12 else 65535
+    if file.mode.startswith("I;16") or (file.mode == "I" and file.format in ("PNG", "PPM")):
+        return 4095 if _tag(file, BITS_PER_SAMPLE) == 12 else 65535
     low, high = float(values.min()), float(values.max())
-    scales = [(0.0, 1.0), (LEAST_FLOAT, 255.0)] if image.mode == "F" else [(0.0, 255.0), (255.0, 65535.0)]
+    scales = [(0.0, 1.0), (LEAST_FLOAT, 255.0)] if file.mode == "F" else [(0.0, 255.0), (255.0, 65535.0)]
     for least, white in scales:
         if low >= 0 and least <= high <= white:  # false for NaN, too
             return white
-    kind, wanted = ("floats", "0...1 or 0...255") if image.mode == "F" else ("integers", "0...255 or 0...65535")
+    kind, wanted = ("floats", "0...1 or 0...255") if file.mode == "F" else ("integers", "0...255 or 0...65535")
     raise ValueError(f"it holds {kind} from {low:g} to {high:g} in place of {wanted}: save it as 8-bit PNG")
 
 
-def _tag(image: Image.Image, number: int) -> int | None:
+def _tag(file: Image.Image, number: int) -> int | None:
     """The first value of a TIFF's tag."""
-    value = getattr(image, "tag_v2", {}).get(number)
+    value = getattr(file, "tag_v2", {}).get(number)
     return value[0] if isinstance(value, tuple) else value
 
 

@@ -35,7 +35,7 @@ def read_text(path: Path) -> str:
         raise UserError(
             f"{path} cannot be read ({error.strerror}): check data.* and the rights of that file."
         ) from error
-    what = None if content.startswith(b"{") else foreign(content[:HEAD])
+    what = None if content.lstrip().startswith(b"{") else foreign(content[:HEAD])
     require(what is None, f"{path} is no table but {what}.")
     try:
         text = content.decode(_encoding(content))

@@ -163,6 +163,79 @@ def test_a_captions_words_do_not_hang_on_the_other_faces(folder: Path) -> None:
     assert source(folder, limit=5).listing.captions == source(folder).listing.captions[:5]
 
 
+def table(
+    separator: str = ",", quote: str = "", first: str = "image_id", before: str = "", values: Any = VALUES
+) -> str:
+    """A list_attr_celeba.csv as spreadsheets and pandas write it."""
+    lines = [[first, *NAMES]] + [[name, *map(str, row)] for name, row in zip(FILES, values, strict=True)]
+    return "".join(
+        before * (i > 0) + separator.join(f"{quote}{cell}{quote}" for cell in line) + "\r\n"
+        for i, line in enumerate(lines)
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        table(quote='"'),
+        table(";", '"'),
+        "\ufeff" + table(";"),
+        table("\t"),
+        table(", "),
+        table(first=""),
+        table(first=",image_id", before="7,"),
+        table(first="Image_ID"),
+        table(values=(VALUES > 0).astype(int)),
+        table(values=(VALUES > 0)),
+        table(values=VALUES.astype(float)),
+        table().replace(".jpg", ""),
+        table().replace(".jpg", ".png"),
+        table().replace("000", "img_align_celeba/000", 1),
+        table().replace("\r\n000", "\r\nimg_align_celeba\\000"),
+    ],
+)
+@pytest.mark.parametrize("ending", ["csv", "txt"])
+def test_tables_as_people_have_them_give_the_same(folder: Path, text: str, ending: str) -> None:
+    before = source(folder).listing
+    (folder / "list_attr_celeba.txt").unlink()
+    (folder / f"list_attr_celeba.{ending}").write_bytes(text.encode())
+    after = source(folder).listing
+    assert after.attribute_names == NAMES
+    assert np.array_equal(after.attributes, before.attributes)
+    assert after.pictures.read(range(20)) == before.pictures.read(range(20))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        partition("image_id,partition\n", ",").replace("0000", '"0000').replace(".jpg", '.jpg"'),
+        partition(",image_id;partition\n"[1:], ";"),
+        partition("", ","),
+        partition(),
+    ],
+)
+@pytest.mark.parametrize("ending", ["csv", "txt"])
+def test_partitions_as_people_have_them(folder: Path, text: str, ending: str) -> None:
+    (folder / f"list_eval_partition.{ending}").write_text(text)
+    assert source(folder, held_out=0.5).listing.train == 18
+
+
+def test_the_folders_that_the_authors_publish(folder: Path) -> None:
+    before = source(folder).listing
+    for name in ("Img", "Anno", "Eval"):
+        (folder / name).mkdir()
+    (folder / "img_align_celeba").rename(folder / "Img/img_align_celeba_png")
+    (folder / "list_attr_celeba.txt").rename(folder / "Anno/list_attr_celeba.txt")
+    (folder / "Eval/list_eval_partition.txt").write_text(partition(held_out=(3, 8)))
+    for file in FILES:
+        path = folder / "Img/img_align_celeba_png" / file
+        path.rename(path.with_suffix(".png"))
+    after = source(folder).listing
+    assert after.train == 18
+    assert np.array_equal(after.attributes[18:], before.attributes[[3, 8]])
+    assert [Path(name).name for name in after.pictures.read(range(18, 20))] == ["000004.png", "000009.png"]
+
+
 # --- what is wrong ---------------------------------------------------------------------------------------------------
 
 
@@ -213,6 +286,7 @@ def replaced(line: int, text: str) -> str:
         (replaced(5, "000003.jpg 1 -1 1 1 1 1 1"), r"txt, line 5, has 7 values for 6 attributes: download"),
         (replaced(5, "000003.jpg 1 -1 1 1 0 1"), r"txt, line 5, has a value other than 1 and -1: download"),
         (replaced(5, "000002.jpg 1 -1 1 1 1 1"), r"txt, line 5, names 000002\.jpg again, after line 4: download"),
+        (original().replace("000004.jpg", "000004.jpg 0", 1), r"txt, line 6, has 7 values for 6 attributes: download"),
         ("20\n", r"txt has no rows: download"),
         ("", r"txt has no rows: download"),
     ],

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,24 @@ def test_pictures_may_lie_in_one_folder(folder: Path) -> None:
     faces = prepared(folder, undescribed=True)
     assert not people(faces.train) & people(faces.held_out)
     assert len(faces.train) + len(faces.held_out) == 30 - 3
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [lambda name: name.replace("/", "\\"), lambda name: f"lfw/{name}", str.upper, lambda name: f"/home/ann/{name}"],
+)
+def test_names_in_another_spelling(folder: Path, spell: Callable[[str], str]) -> None:
+    before = source(folder).listing
+    write(
+        folder,
+        [
+            {"image": spell(picture), "descriptions": [{"text": text} for text in texts]}
+            for picture, texts in TEXTS.items()
+        ],
+    )
+    after = source(folder).listing
+    assert after.pictures.read(range(20)) == before.pictures.read(range(20))
+    assert (after.captions, after.train) == (before.captions, before.train)
 
 
 # --- what is wrong ---------------------------------------------------------------------------------------------------

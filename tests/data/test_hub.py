@@ -190,6 +190,46 @@ def test_a_bad_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "4 of 40 pictures cannot be decoded and are left out: " in capsys.readouterr().out
 
 
+# --- columns of other names ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["text", "caption", "prompt", "descriptions", "Beschreibung"])
+@pytest.mark.parametrize("picture", ["image", "img", "portrait"])
+def test_the_only_columns_that_can_be_meant_are_taken(
+    tmp_path: Path, picture: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = rows([f"a face, number {i}" for i in range(20)]).rename_columns({"picture": picture, "caption": text})
+    data.add_column("license", ["free for all uses"] * 20).add_column("age", [3] * 20).save_to_disk(tmp_path / "data")
+    faces = prepared(tmp_path / "data", image=None, text=None)
+    assert list(faces.train.captions) == [[f"a face, number {i}"] for i in numbers(faces.train)]
+    said = capsys.readouterr().out
+    assert (f"The texts are taken from the column {text} of the data set " in said) == (text != "text")
+    assert (f"The pictures are taken from the column {picture} of the data set " in said) == (picture != "image")
+
+
+def test_of_several_columns_one_is_to_be_chosen(tmp_path: Path) -> None:
+    data = rows().add_column("prompt", ["a face"] * 20)
+    data.save_to_disk(tmp_path / "texts")
+    with pytest.raises(
+        UserError, match=r"^the data set .* no column text, but caption and prompt: choose one with data\.text"
+    ):
+        _ = source(tmp_path / "texts", text=None).listing
+    assert source(tmp_path / "texts", text="prompt").listing.captions == [["a face"]] * 20
+    datasets.concatenate_datasets(
+        [rows(), rows().rename_column("picture", "other").remove_columns("caption")], axis=1
+    ).save_to_disk(tmp_path / "pictures")
+    with pytest.raises(UserError, match=r"no column image, but picture and other: choose one with data\.image\.$"):
+        _ = source(tmp_path / "pictures", image=None).listing
+
+
+def test_columns_that_the_held_out_part_lacks_are_told(tmp_path: Path) -> None:
+    datasets.DatasetDict({"train": rows(), "test": rows().rename_column("caption", "text")}).save_to_disk(
+        tmp_path / "data"
+    )
+    with pytest.raises(UserError, match=r"has no column caption: set data\.text to one of picture, text\.$"):
+        _ = source(tmp_path / "data", text=None, held_out_split="test").listing
+
+
 # --- what is wrong ---------------------------------------------------------------------------------------------------
 
 
@@ -205,6 +245,9 @@ def test_columns_that_are_not_there_are_told_with_those_that_are(tmp_path: Path)
         _ = source(tmp_path / "data", image="image").listing
     with pytest.raises(UserError, match=r"has no column text: set data\.text to one of picture, caption\.$"):
         _ = source(tmp_path / "data", text="text").listing
+    rows().select_columns("picture").save_to_disk(tmp_path / "pictures")
+    with pytest.raises(UserError, match=r"has no column text: set data\.text to one of picture\.$"):
+        _ = source(tmp_path / "pictures", text=None).listing
 
 
 def test_columns_of_another_kind_are_told(tmp_path: Path) -> None:
