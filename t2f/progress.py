@@ -51,6 +51,7 @@ class Task:
         self.total = total
         self.stays = stays
         self.done = 0
+        self.first: tuple[float, int] | None = None
         self.job = number_of_job()
         self.console = Console(quiet=quiet, force_terminal=None if self.job is None else False)
         self.bar: TaskID | None = None
@@ -75,6 +76,8 @@ class Task:
 
     def advance(self, count: int = 1) -> None:
         self.done += count
+        if self.first is None:
+            self.first = (time.monotonic(), self.done)
         DISPLAY.move(self)
 
     def how_far(self) -> str:
@@ -82,9 +85,11 @@ class Task:
         if self.total is None:
             return f"{timedelta(seconds=round(elapsed))} so far"
         count = f"{self.done:,}/{self.total:,}"
-        if not self.done or elapsed < BEFORE_ESTIMATE:
+        if self.first is None or self.done == self.first[1] or elapsed < BEFORE_ESTIMATE:
             return count
-        return f"{count}  {timedelta(seconds=round(elapsed * (self.total / self.done - 1)))} left"
+        # Counted from the first part on: what comes before it, such as the start of processes, comes once.
+        seconds_each = (time.monotonic() - self.first[0]) / (self.done - self.first[1])
+        return f"{count}  {timedelta(seconds=round(seconds_each * (self.total - self.done)))} left"
 
     def _print_lines(self) -> None:
         wait = FIRST_LINE

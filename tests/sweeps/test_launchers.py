@@ -41,6 +41,7 @@ def run(*overrides: str, starter: Sequence[str] = ()) -> "subprocess.CompletedPr
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_signal_to_a_sweep_lets_all_its_jobs_save(tmp_path: Path) -> None:
     """The sweep gets it alone, as by `kill`. The cache is empty, so that the jobs also draw their faces."""
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="the joblib launcher is not installed")
@@ -64,6 +65,7 @@ def test_a_signal_to_a_sweep_lets_all_its_jobs_save(tmp_path: Path) -> None:
     assert f"hydra.sweep.dir={tmp_path}/sweep" in again
 
 
+@pytest.mark.slow
 def test_a_sweep_that_loses_a_process_shows_its_jobs_and_goes_on(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="the joblib launcher is not installed")
     trap = f"+callbacks.trap={{_target_: sweeps.test_launchers.Killed, mark: '{tmp_path}/killed'}}"
@@ -87,6 +89,7 @@ def test_a_sweep_that_loses_a_process_shows_its_jobs_and_goes_on(tmp_path: Path)
         assert [int(row["images_seen"]) for row in csv.DictReader(file)] == [16, 32, 48, 64, 80, 96]
 
 
+@pytest.mark.slow
 def test_two_workers_on_one_search_share_its_study(tmp_path: Path) -> None:
     """The same command in two terminals at one moment."""
     optuna = pytest.importorskip("optuna", reason="Optuna is not installed")
@@ -104,6 +107,7 @@ def test_two_workers_on_one_search_share_its_study(tmp_path: Path) -> None:
     assert tried <= {override for job in jobs.values() for override in job.overrides}
 
 
+@pytest.mark.slow
 def test_a_sweep_of_runs_in_several_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By Lightning's processes, which log; then the sweep's own measures, and adds its figures."""
     pytest.importorskip("wandb", reason="wandb is not installed")
