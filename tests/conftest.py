@@ -29,6 +29,7 @@ TINY_DATA = [
     "data.held_out=8",
     "callbacks.metrics.every=16",
     "callbacks.sheets.every=32",
+    "callbacks.sheets.frames=1",
     "callbacks.checkpoints.every=20",
     "logger=csv",
     "evaluation=none",

@@ -18,10 +18,12 @@ QUICK = [
     "evaluation=none",
     "logger=csv",
     "callbacks.sheets.captions=2",
+    "callbacks.sheets.frames=1",
     "callbacks.sheets.faces=2",
     "~callbacks.checkpoints",
     "~callbacks.quality",
 ]
+LIGHT = ("face2text_plain", "quick")  # the others' networks are large
 
 WRITERS: dict[str, Callable[[Path], list[str]]] = {
     "t2f.data.avatars.Avatars": lambda folder: ["data.count=40", "data.held_out=8"],
@@ -30,7 +32,13 @@ WRITERS: dict[str, Callable[[Path], list[str]]] = {
 }
 
 
-@pytest.mark.parametrize("experiment", sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml")))
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        path.stem if path.stem in LIGHT else pytest.param(path.stem, marks=pytest.mark.slow)
+        for path in sorted((ROOT / "conf/experiment").glob("*.yaml"))
+    ],
+)
 def test_every_experiment_trains_as_configured(tiny: Tiny, tmp_path: Path, experiment: str) -> None:
     """Its own data's format and its own networks, whole; only fewer faces, one step a stage of at most 4 images."""
     base = [f"experiment={experiment}", *QUICK]
@@ -53,11 +61,11 @@ def test_every_experiment_trains_as_configured(tiny: Tiny, tmp_path: Path, exper
 @pytest.mark.parametrize(
     ("experiment", "swap"),
     [
-        ("facegan_original", ["conditioning=text"]),
-        ("facegan_original", ["conditioning=text", "text=minilm"]),
+        pytest.param("facegan_original", ["conditioning=text"], marks=pytest.mark.slow),
+        pytest.param("facegan_original", ["conditioning=text", "text=minilm"], marks=pytest.mark.slow),
         ("facegan_10", ["data=avatars", "attributes=[Male,Smiling]"]),
         ("t2f_original", ["conditioning=attributes"]),
-        ("t2f_original", ["text=minilm"]),
+        pytest.param("t2f_original", ["text=minilm"], marks=pytest.mark.slow),
     ],
 )
 def test_an_originals_recipe_takes_another_condition(

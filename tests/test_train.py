@@ -88,6 +88,18 @@ def assert_equal(one: Any, other: Any, where: str = "checkpoint") -> None:
         assert one == other, where
 
 
+def test_a_short_runs_time_lapse_has_ten_frames_and_a_resumed_one_the_same(tiny: Tiny, tmp_path: Path) -> None:
+    often = ("callbacks.sheets.frames=10", "callbacks.sheets.every=5000")
+    train(tiny(*often))
+    frames = [path.name for path in sorted((tmp_path / "run/samples").iterdir())]
+    assert len(frames) >= 10
+    train(tiny(*often, f"paths.run={tmp_path}/again", f"ckpt_path={tmp_path}/run/checkpoints/4px.ckpt"))
+    resumed = [path.name for path in sorted((tmp_path / "again/samples").iterdir())]
+    assert resumed == [name for name in frames if name > "000000048.png"]
+    with Image.open(tmp_path / "run/growth.gif") as moving:
+        assert moving.n_frames == len(frames)
+
+
 def test_resuming_in_mid_fade_is_exact(tiny: Tiny, tmp_path: Path) -> None:
     whole = tiny(f"paths.run={tmp_path}/whole")
     train(whole)
@@ -313,6 +325,7 @@ def test_a_finished_run_goes_on_with_a_longer_schedule(tiny: Tiny, tmp_path: Pat
     assert [int(row["images_seen"]) for row in rows(tmp_path / "run")] == list(range(16, 145, 16))
 
 
+@pytest.mark.slow
 def test_the_command_line_says_errors_in_one_sentence(tmp_path: Path) -> None:
     messages = {
         "growth.fade_in=[0,2]": "error: growth.fade_in are shares of a stage",

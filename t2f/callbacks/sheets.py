@@ -11,7 +11,8 @@ from PIL import Image
 from pytorch_lightning.loggers import TensorBoardLogger
 from torchvision.transforms.functional import pil_to_tensor
 
-from t2f.callbacks.cadence import ClockCallback, data_of
+from t2f.callbacks.cadence import Cadence, ClockCallback, data_of
+from t2f.errors import require
 from t2f.pictures import captioned_sheet, save_png, save_time_lapse, to_pil, to_uint8
 from t2f.systems.base import GANSystem
 from t2f.wandb_logger import WandbLogger
@@ -21,15 +22,25 @@ class SampleSheets(ClockCallback):
     """Draw what `captions` held-out faces are described by, `faces` faces each, beside the real face.
 
     One row a description, one column a noise vector, so that a row shows the variety and a column what the words do.
+    A run so short that its time-lapse would have fewer than `frames` draws more often than every `every` images.
     """
 
-    def __init__(self, folder: str, every: int, captions: int, faces: int, face_size: int, seed: int) -> None:
+    def __init__(
+        self, folder: str, every: int, frames: int, captions: int, faces: int, face_size: int, seed: int
+    ) -> None:
         super().__init__(every)
+        require(frames >= 1, f"callbacks.sheets.frames is {frames}: it must be at least 1.")
+        self.frames = frames
         self.folder = Path(folder)
         self.rows = captions
         self.faces = faces
         self.face_size = face_size
         self.seed = seed
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        most = data_of(trainer).schedule.total_images // self.frames
+        self.cadence = Cadence(max(1, min(self.cadence.every, most)))
+        super().on_train_start(trainer, pl_module)
 
     def begin(self, trainer: pl.Trainer, system: GANSystem) -> None:
         data = data_of(trainer)
