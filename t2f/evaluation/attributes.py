@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from t2f.errors import require
 from t2f.evaluation.faithfulness import Faithfulness, Sitting
 from t2f.evaluation.figure import Figure, Findings
 from t2f.metrics.attribute_accuracy import AttributeAccuracy
@@ -15,10 +16,13 @@ from t2f.metrics.attribute_classifier import AttributeClassifier, cached_classif
 class AttributeFaithfulness(Faithfulness):
     """Balanced accuracy (chance 0.5) of the attributes that the words asked for, and their mean.
 
-    The reader learns from the training faces, once. `real` is how well it reads the held-out ones, by their labels.
+    The reader learns from the training faces, once, or from the first `most_faces` of them. `real` is how well it
+    reads the held-out ones, by their labels.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_faces: int | None = None) -> None:
+        require(most_faces is None or most_faces >= 1, f"most_faces is {most_faces}: it must be at least 1.")
+        self.most_faces = most_faces
         self.reader: AttributeClassifier | None = None
 
     def __call__(self, sitting: Sitting) -> Findings:
@@ -26,7 +30,7 @@ class AttributeFaithfulness(Faithfulness):
         if not (asked >= 0).any():
             return Findings(notes=["No attribute is asked for in these words, so none is read off the faces."])
         if self.reader is None:
-            self.reader = cached_classifier(sitting.source.train, sitting.cache)
+            self.reader = cached_classifier(sitting.source.train[: self.most_faces], sitting.cache)
             self.read_real = self.reader.read(torch.from_numpy(held_out.images.copy()))
         truth = torch.from_numpy(held_out.attributes)
         # Before the last stage the faces are smaller than those that the reader learnt on.

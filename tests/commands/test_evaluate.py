@@ -11,7 +11,10 @@ from hydra import compose, initialize_config_dir
 
 from t2f.commands.cli import run
 from t2f.commands.evaluate import evaluate
+from t2f.data.faces import Faces
 from t2f.errors import UserError
+from t2f.evaluation import attributes
+from t2f.metrics.attribute_classifier import AttributeClassifier
 from train import train
 
 TINY_FEATURES = ["features._target_=made_up.TinyFeatures", "~features.resolution"]
@@ -34,6 +37,27 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def report(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((folder / "report.json").read_text())
     return found
+
+
+def test_a_quick_evaluation_learns_from_a_few_faces(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learnt_from = []
+    cached = attributes.cached_classifier
+
+    def noted(faces: Faces, cache: Path) -> AttributeClassifier:
+        learnt_from.append(len(faces))
+        return cached(faces, cache)
+
+    monkeypatch.setattr(attributes, "cached_classifier", noted)
+    quick = [*TINY_FEATURES, "evaluation=quick", "evaluation.faithfulness.attributes.most_faces=16"]
+    evaluate(str(runs / "words"), quick, tmp_path)
+    figures = report(tmp_path)["figures"]
+    assert learnt_from == [16]
+    assert "attribute_accuracy" in figures and "r_precision" not in figures
+    assert (report(tmp_path)["count"], report(tmp_path)["real_count"]) == (200, 500)
+    with pytest.raises(UserError, match="most_faces is 0: it must be at least 1"):
+        attributes.AttributeFaithfulness(most_faces=0)
 
 
 @pytest.mark.parametrize("name", ["words", "labels"])
