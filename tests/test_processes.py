@@ -53,12 +53,14 @@ def numbers(run: Path) -> list[dict[str, float]]:
     return [{k: float(v) for k, v in row.items() if v and not k.startswith(("speed/", "memory/"))} for row in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_both_processes_have_the_same_weights_to_the_bit(two: Two, name: str) -> None:
     one, other = weights(two, name)
     assert_equal(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["growing", "random"])
 def test_two_processes_train_as_one_does_with_the_whole_batch(tiny: Tiny, tmp_path: Path, two: Two, name: str) -> None:
     """Through growth and fading, with wrong words, noise and augmentation drawn for the whole batch."""
@@ -74,6 +76,7 @@ def test_two_processes_train_as_one_does_with_the_whole_batch(tiny: Tiny, tmp_pa
         )
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_process_stops_both_after_the_same_step(two: Two) -> None:
     told = two[1]
     assert [each["status"] for each in told] == [128 + signal.SIGTERM, 0]  # one tells the outside
@@ -81,11 +84,13 @@ def test_a_signal_to_one_process_stops_both_after_the_same_step(two: Two) -> Non
     assert [each["status_of_the_rest"] for each in told] == [0, 0]
 
 
+@pytest.mark.slow
 def test_a_run_of_two_processes_goes_on_to_the_bit(two: Two) -> None:
     assert_equal(weights(two, "growing")[0], weights(two, "stopped")[0])
     assert numbers(two[0] / "growing") == numbers(two[0] / "stopped")
 
 
+@pytest.mark.slow
 def test_torchruns_processes_agree_on_a_name(two: Two) -> None:
     assert len({name for told in two[1] for name in told["launch"]}) == 1
 
@@ -132,6 +137,7 @@ def test_a_cache_that_cannot_be_written_is_waited_for_by_nobody(tmp_path: Path) 
 TWO = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu"]
 
 
+@pytest.mark.slow
 def test_lightnings_own_processes_share_a_folder_and_a_signal_stops_both(tmp_path: Path) -> None:
     """`python train.py trainer=ddp`, stopped in its second stage."""
     with start(*TINY, *TWO, f"paths.runs={tmp_path}", "name=ddp", "growth.images=[48,100000]") as process:
@@ -148,6 +154,7 @@ def test_lightnings_own_processes_share_a_folder_and_a_signal_stops_both(tmp_pat
     assert read_checkpoint(run / "checkpoints/last.ckpt")["t2f"]["images_seen"] > 48
 
 
+@pytest.mark.slow
 def test_a_signal_while_processes_are_started_ends_the_run_at_once(tmp_path: Path) -> None:
     """As of a job that is cancelled early: all of its processes get it, and those that still import die of it."""
     spawned = [*TINY, *TWO, "trainer=ddp_spawn", f"hydra.run.dir={tmp_path}/run"]
@@ -193,6 +200,7 @@ def test_what_ddp_spawn_sends_its_processes_is_small(tiny: Tiny, monkeypatch: py
     ForkingPickler.dumps(system)
 
 
+@pytest.mark.slow
 def test_two_processes_measure_what_one_does(two: Two, tmp_path: Path) -> None:
     """In training and at its end, of 80 faces, which are two blocks to draw; the same to the last bit."""
     run = two[0] / "dcgan"

@@ -105,7 +105,14 @@ def test_exactly_two_commands_set_everything_up() -> None:
     assert last_part(test) == "python -m pytest"
 
 
-@pytest.mark.parametrize("command", commands("run"))
+def seldom(command: str) -> bool:
+    """Whether a command takes long, or needs what one that does has left."""
+    return any(word in command for word in (" -m ", "models-sweep", "logger=wandb", "t2f export"))
+
+
+@pytest.mark.parametrize(
+    "command", [pytest.param(each, marks=pytest.mark.slow) if seldom(each) else each for each in commands("run")]
+)
 def test_every_command_works(folder: Path, command: str) -> None:
     execute(command, folder)
     if out := re.search(r"--out (\S+)", command):
@@ -163,7 +170,7 @@ def test_every_command_for_several_processes_composes(command: str) -> None:
     ("mark", "write", "place"),
     [
         ("folder", write_folder, "data/faces"),
-        ("celeba", write_celeba, "data/celeba"),
+        pytest.param("celeba", write_celeba, "data/celeba", marks=pytest.mark.slow),
         ("face2text", write_face2text, "data"),
     ],
 )

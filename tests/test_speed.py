@@ -85,6 +85,7 @@ def test_a_lazy_penalty_counts_once_in_eight_steps(speed: ModuleType) -> None:
     assert joined == {"lazy": {"seconds": 15 / 8, "flops": 9, "images a second": 8.0, "rounds": 3}}
 
 
+@pytest.mark.slow
 def test_the_script_measures_and_tells(speed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "PROFILED", {"tiny": ([*speed.RECIPE, *TINY], 8)})
     monkeypatch.setattr(speed, "peak_of_device", lambda device: {"float32": 1e9, "bfloat16": 2e9})
@@ -96,6 +97,7 @@ def test_the_script_measures_and_tells(speed: ModuleType, tmp_path: Path, monkey
     assert "| tiny |" in (tmp_path / "results.md").read_text()
 
 
+@pytest.mark.slow
 def test_compiled_code_is_timed_as_it_grows(speed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     monkeypatch.setattr("settings.EMBEDDINGS", [*speed.EMBEDDINGS, *TINY])

@@ -30,6 +30,7 @@ Tiny = Callable[..., DictConfig]
 sys.modules["test_survival"] = sys.modules[__name__]  # for configs to name the callbacks below
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_a_run_comes_to_the_same_end(tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(10**6)
     command = [sys.executable, "experiments/survival/kill.py", "--kills=8", f"--seed={seed}", f"--out={tmp_path}"]
@@ -65,6 +66,7 @@ def seen_in_tensorboard(run: Path) -> dict[str, list[tuple[int, float]]]:
     return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
 
 
+@pytest.mark.slow
 def test_signals_save_first_and_a_damaged_checkpoint_is_passed_over(
     tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -96,6 +98,7 @@ def test_signals_save_first_and_a_damaged_checkpoint_is_passed_over(
     assert seen_in_tensorboard(tmp_path / "whole") == seen_in_tensorboard(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_signal_after_the_last_step_leaves_the_evaluation_for_the_next_start(
     tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -154,6 +157,7 @@ class KillWorkerAt(StopAt):
             worker.join()
 
 
+@pytest.mark.slow
 def test_a_dead_worker_ends_the_run_in_one_sentence_and_it_goes_on_to_the_same_end(tiny: Tiny, tmp_path: Path) -> None:
     train(tiny(f"paths.run={tmp_path}/whole"))
     with pytest.raises(RuntimeError) as caught:

@@ -158,6 +158,7 @@ def max_sheet(folder: Path) -> Path:
     return max((folder / "run/samples").glob("*.png"))
 
 
+@pytest.mark.slow
 def test_jobs_of_a_sweep_are_one_group_and_each_ends_as_its_own_run(tmp_path: Path) -> None:
     trap = f"+callbacks.trap={{_target_: sweeps.test_sweep.FailOnce, file: {tmp_path}/happened, seed: 1}}"
     command = ["seed=1,2", "logger=wandb", "name=pair", trap, f"hydra.sweep.dir={tmp_path}/pair-sweep/now"]

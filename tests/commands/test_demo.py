@@ -70,6 +70,7 @@ def slide(page: "Page", name: str, value: str) -> None:
     page.locator(f"#{name} input[type=number]").fill(value)
 
 
+@pytest.mark.slow
 @needs_gradio
 @needs_browser
 def test_a_visitor_types_clicks_sees_faces_and_keeps_them(
@@ -155,6 +156,7 @@ def test_any_text_is_drawn_or_answered_in_a_sentence(browser: "Browser", server:
     assert page.evaluate("window.hit") is None
 
 
+@pytest.mark.slow
 @needs_gradio
 @needs_browser
 def test_three_visitors_who_click_twenty_times_each_see_their_own_faces(browser: "Browser", server: Server) -> None:
@@ -202,6 +204,7 @@ def test_without_gradio_one_sentence_names_what_brings_it(model: str, monkeypatc
         demo(model, "127.0.0.1", 7860)
 
 
+@pytest.mark.slow
 @needs_gradio
 def test_a_port_that_is_taken_is_said_so(model: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

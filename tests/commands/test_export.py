@@ -86,9 +86,9 @@ def blocks(folder: Path) -> list[str]:
     ("write", "captions", "described"),
     [
         (write_fading, HOSTILE, "token ids"),
-        (write_multiscale, HOSTILE, "token ids"),
-        (write_dcgan, ATTRIBUTES, "labels"),
-        (write_frozen, HOSTILE, "embeddings"),
+        pytest.param(write_multiscale, HOSTILE, "token ids", marks=pytest.mark.slow),
+        pytest.param(write_dcgan, ATTRIBUTES, "labels", marks=pytest.mark.slow),
+        pytest.param(write_frozen, HOSTILE, "embeddings", marks=pytest.mark.slow),
     ],
 )
 def test_every_kind_of_model_draws_the_same_faces_wherever_it_is_run(
@@ -144,6 +144,7 @@ def test_every_kind_of_model_draws_the_same_faces_wherever_it_is_run(
         assert (face - torch.from_numpy(np.asarray(Image.open("face.png")).astype(np.int32))).abs().max() <= 1
 
 
+@pytest.mark.slow
 def test_the_card_needs_nothing_of_t2f(tmp_path: Path) -> None:
     model = trained(tmp_path / "run", *TINY)
     out = tmp_path / "faces"
@@ -155,6 +156,7 @@ def test_the_card_needs_nothing_of_t2f(tmp_path: Path) -> None:
     assert str(tmp_path) not in (out / "config.json").read_text() + (out / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_model_that_comes_with_t2f_goes_everywhere_and_tells_nothing_of_this_machine(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="what runs ONNX is not installed")
     export("pretrained", tmp_path / "faces", onnx=True, program=True, half=True, hub=None, private=False)

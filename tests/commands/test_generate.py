@@ -118,6 +118,7 @@ def test_what_cannot_be_written_is_said_so(model: str, tmp_path: Path, out: str,
         generate(model, ["a man"], 1, 0, 1.0, tmp_path / out)
 
 
+@pytest.mark.slow
 def test_the_command_line(model: str, tmp_path: Path) -> None:
     out = tmp_path / "deep/faces.png"
     drawn = t2f("generate", "a man", "a woman", "--model", model, "--count", "2", "--seed", "3", "--out", str(out))

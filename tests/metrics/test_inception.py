@@ -104,6 +104,7 @@ def theirs(weights: Path) -> dict[str, float]:
     )
 
 
+@pytest.mark.slow
 def test_images_differ_to_it(readings: tuple[Reading, Reading]) -> None:
     """Or the tests below would be of nothing."""
     for reading in readings:
@@ -113,6 +114,7 @@ def test_images_differ_to_it(readings: tuple[Reading, Reading]) -> None:
         assert (live.std(dim=0) / live.mean(dim=0)).mean() > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("metric", "name", "scale"),
     [

@@ -84,7 +84,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> list[GraphModule]:
     return made
 
 
-@pytest.mark.parametrize("build", [growing, dcgan])
+@pytest.mark.parametrize("build", [pytest.param(growing, marks=pytest.mark.slow), dcgan])
 def test_compiled_networks_train_as_eager_ones(build: Any, graphs: list[GraphModule]) -> None:
     """With a gradient penalty, whose double backward compiled code cannot give."""
     compiled = trained(build, compile=True)
@@ -95,6 +95,7 @@ def test_compiled_networks_train_as_eager_ones(build: Any, graphs: list[GraphMod
     assert len(graphs) == made
 
 
+@pytest.mark.slow
 def test_fading_needs_no_new_code(graphs: list[GraphModule], monkeypatch: pytest.MonkeyPatch) -> None:
     def faded(**choices: bool) -> ConditionalGAN:
         system = growing(acceleration=Acceleration(**PLAIN | choices))
@@ -113,6 +114,7 @@ def test_fading_needs_no_new_code(graphs: list[GraphModule], monkeypatch: pytest
     assert_same_weights(faded(), compiled)
 
 
+@pytest.mark.slow
 def test_a_run_grows_in_compiled_code(
     tiny: Callable[..., DictConfig], tmp_path: Path, graphs: list[GraphModule]
 ) -> None:
@@ -126,6 +128,7 @@ def test_a_run_grows_in_compiled_code(
     torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="without a compiler there is no compiled code")
 def test_compiled_code_draws_the_numbers_of_eager_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch._inductor.config, "fallback_random", False)

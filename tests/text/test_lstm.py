@@ -81,6 +81,7 @@ def test_no_operation_is_done_for_each_word_where_reading_goes_forwards(half: bo
     assert counts[1] <= counts[0]
 
 
+@pytest.mark.slow
 def test_an_export_gives_the_same_embeddings_for_any_padding() -> None:
     torch.manual_seed(0)
     encoder = LSTMEncoder(vocabulary=10, word_dim=5, hidden_dim=8, layers=2, bidirectional=True)
