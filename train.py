@@ -20,7 +20,7 @@ from t2f.batches.datamodule import FaceDataModule
 from t2f.callbacks.progress import show_where_it_is
 from t2f.command_line import run_hydra
 from t2f.conditions.base import fit_conditioner, save_conditioner
-from t2f.config import quiet_libraries, register_resolvers
+from t2f.config import quiet_libraries, register_resolvers, require_numbers
 from t2f.errors import disk_errors, require
 from t2f.evaluation.of_run import evaluate_run
 from t2f.fitting import fit
@@ -96,6 +96,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
 def train_and_finish(cfg: DictConfig) -> dict[str, float]:
     """Train, and end wandb's run however the training ends."""
+    require_numbers(cfg)
     with finish_wandb():
         return train(cfg)
 

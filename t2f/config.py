@@ -6,9 +6,13 @@ import logging
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
-from omegaconf import OmegaConf
+from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
 
 from t2f.errors import UserError, require
 from t2f.processes import launch_name
@@ -32,7 +36,7 @@ def fast_precision(accelerator: str) -> str:
     return "bf16-mixed" if fast else "32-true"
 
 
-def run_folder(runs: str, name: str, resume: bool | str) -> str:
+def run_folder(runs: str, name: str, resume: bool | str | None) -> str:
     """A new folder, named by the time, the same in all processes of a run.
 
     With `resume` true or auto, the newest one of this name that has a whole checkpoint, if any; otherwise the one that
@@ -40,8 +44,8 @@ def run_folder(runs: str, name: str, resume: bool | str) -> str:
 
     Raises `UserError` where there is none, or none can be made.
     """
-    if isinstance(resume, str) and resume != AUTO:
-        folder = run_named(resume)
+    if not isinstance(resume, bool) and resume is not None and resume != AUTO:
+        folder = run_named(str(resume))
         require_readable(folder)
         require(
             writable(folder),
@@ -49,7 +53,7 @@ def run_folder(runs: str, name: str, resume: bool | str) -> str:
             f"{in_shell(override('ckpt_path', folder))} instead of resume.",
         )
         return str(folder)
-    parent = place_of_runs(runs, name, "")
+    parent = place_of_runs(str(runs), name, "")
     require_readable(parent)
     stopped = run_to_resume(parent) if resume else None
     return str(stopped or parent / launch_name())
@@ -57,7 +61,7 @@ def run_folder(runs: str, name: str, resume: bool | str) -> str:
 
 def sweep_folder(runs: str, name: str) -> str:
     """A new folder for a sweep, named by the time. Raises `UserError` where none can be made."""
-    return str(place_of_runs(runs, name, "-sweep") / launch_name())
+    return str(place_of_runs(str(runs), name, "-sweep") / launch_name())
 
 
 def place_of_runs(runs: str, name: str, ending: str) -> Path:
@@ -84,6 +88,8 @@ def place_of_runs(runs: str, name: str, ending: str) -> Path:
 
 def writable(folder: Path) -> bool:
     return folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+
+
 def require_readable(folder: Path) -> None:
     """Raise `UserError` for a run's folder in whose path Hydra, which keeps it in its own config, reads a reference."""
     require(
@@ -91,6 +97,27 @@ def require_readable(folder: Path) -> None:
         f"No run can be kept in {folder.absolute()}, for Hydra takes ${{ in a path for a reference: set "
         "paths.runs=FOLDER to one without it.",
     )
+
+
+def require_numbers(cfg: DictConfig) -> None:
+    """Raise `UserError` for a setting of the command line that is no number, where the configs have one.
+
+    In a job of Hydra's; a launcher's processes cannot compose the configs, and are not asked.
+    """
+    if not GlobalHydra.instance().is_initialized():
+        return
+    hydra = HydraConfig.get()
+    keys = {setting: setting.partition("=")[0].lstrip("+~") for setting in hydra.overrides.task}
+    groups = [setting for setting, key in keys.items() if key in hydra.runtime.choices]
+    configs = compose(hydra.job.config_name, overrides=groups)
+    for key in keys.values():
+        if key not in hydra.runtime.choices and is_number(OmegaConf.select(configs, key)):
+            value = OmegaConf.select(cfg, key)
+            require(value is None or is_number(value), f"{key} is {value}: it must be a number.")
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def quiet_libraries() -> None:

@@ -61,7 +61,7 @@ def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
     # A run that has come further goes on from there, though it began with another's checkpoint.
     path = newest_whole(folder) if cfg.resume == AUTO or (cfg.resume and cfg.ckpt_path is None) else None
     if path is None and cfg.ckpt_path is not None:
-        path = Path(cfg.ckpt_path)
+        path = Path(str(cfg.ckpt_path))
         if is_folder(path):
             path = newest_of(path)
     elif path is None and cfg.resume and cfg.resume != AUTO:

@@ -106,10 +106,8 @@ def test_what_is_shown_is_what_is_meant(text: str, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == f"{text}\n"
 
 
-@pytest.mark.parametrize("description", ["a smiling woman", "-x", "it's $5 `x` \"y\"", "--model"])
-def test_a_printed_generate_is_understood(
-    description: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("description", ["a smiling woman", "-x", 'it\'s $5 `x` "y"', "--model"])
+def test_a_printed_generate_is_understood(description: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
     asked: list[object] = []
@@ -141,7 +139,7 @@ def test_the_command_of_a_failed_job_can_be_pasted(tmp_path: Path, capsys: pytes
 
 def test_a_run_of_a_nasty_name_goes_on_by_the_command_that_it_prints(tmp_path: Path) -> None:
     """To the letter: it is run by a shell."""
-    place = tmp_path / "it's a \"folder\" (2), $HOME = {x}"
+    place = tmp_path / 'it\'s a "folder" (2), $HOME = {x}'
     settings = [*TINY, override("paths.runs", place), override("name", NASTY)]
     stopping = "+callbacks.signal={_target_: test_survival.SignalAt, images: 24, number: 15}"
     ended = typed(tmp_path, *settings, stopping)

@@ -33,7 +33,7 @@ def fork_train(log: Path, *words: str, environment: dict[str, str] | None = None
         for descriptor, ending in ((1, "out"), (2, "err")):
             file = os.open(f"{log}.{ending}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(file, descriptor)
-        sys.stdout, sys.stderr = (io.TextIOWrapper(open(number, "wb", closefd=False), line_buffering=True) for number in (1, 2))
+        sys.stdout, sys.stderr = map(unbuffered, (1, 2))
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         os.environ.update(environment or {})
@@ -52,6 +52,11 @@ def fork_train(log: Path, *words: str, environment: dict[str, str] | None = None
             sys.stderr.flush()
         finally:  # or this process would go on with the tests
             os._exit(status)
+
+
+def unbuffered(descriptor: int) -> io.TextIOWrapper:
+    """A stream of text as Python starts with."""
+    return io.TextIOWrapper(io.BufferedWriter(io.FileIO(descriptor, "w", closefd=False)), line_buffering=True)
 
 
 def wait_for(process: int, log: Path) -> Ended:

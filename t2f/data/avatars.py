@@ -236,8 +236,8 @@ class Avatars:
     ) -> None:
         numbers = {"count": count, "held_out": held_out, "captions_per_face": captions_per_face, "workers": workers}
         for key, value in numbers.items():
-            if value is not None and value < 1:
-                raise UserError(f"data.{key} is {value}: it must be at least 1.")
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise UserError(f"data.{key} is {value}: it must be a whole number, at least 1.")
         if resolution < 4 or resolution & (resolution - 1):
             raise UserError(f"data.resolution is {resolution}: it must be a power of two, 4 or more.")
         self.count = count
