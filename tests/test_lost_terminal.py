@@ -8,6 +8,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,7 @@ def seen(run: Path) -> int:
     return int(read_checkpoint(run / "checkpoints/last.ckpt")["t2f"]["images_seen"])
 
 
-def wait_until(condition: object) -> None:
-    assert callable(condition)
+def wait_until(condition: Callable[[], bool]) -> None:
     for _ in range(3000):
         if condition():
             return
@@ -77,7 +77,7 @@ def test_a_run_that_is_to_outlive_its_terminal_does(tmp_path: Path) -> None:
     process, terminal = train_on_a_terminal(tmp_path, run, signal.SIGHUP)
     read_until(terminal, b"stage 2/2")
     os.close(terminal)
-    wait_until(lambda: (run / "checkpoints/000000200.ckpt").exists())
+    wait_until((run / "checkpoints/000000200.ckpt").exists)
     os.kill(process, signal.SIGTERM)
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 128 + signal.SIGTERM
     assert seen(run) > 200
@@ -86,7 +86,7 @@ def test_a_run_that_is_to_outlive_its_terminal_does(tmp_path: Path) -> None:
 def test_a_hangup_is_a_signal_like_others(tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = fork_train(tmp_path / "log", *LONG, f"paths.runs={tmp_path}", f"hydra.run.dir={run}")
-    wait_until(lambda: (run / "checkpoints/last.ckpt").exists())
+    wait_until((run / "checkpoints/last.ckpt").exists)
     os.kill(process, signal.SIGHUP)
     ended = wait_for(process, tmp_path / "log")
     assert ended.status == 128 + signal.SIGHUP

@@ -6,7 +6,7 @@ import torch
 from omegaconf import OmegaConf
 
 from t2f.checkpoint import read_checkpoint
-from t2f.config import run_folder
+from t2f.config import run_folder, sweep_folder
 from t2f.errors import UserError
 from t2f.files import LEFT_BY_A_CRASH
 from t2f.resume import SafeCheckpointIO, checkpoint_to_resume, newest_whole
@@ -62,7 +62,7 @@ def test_resume_takes_the_newest_run_of_the_name_that_has_a_whole_checkpoint(tmp
     (tmp_path / "t2f/2026-01-05").mkdir()
     for resume in (True, "auto"):
         assert run_folder(str(tmp_path), "t2f", resume) == str(tmp_path / "t2f" / "2026-01-02")
-    assert run_folder(str(tmp_path), "t2f", "elsewhere/run") == "elsewhere/run"
+    assert run_folder(str(tmp_path), "t2f", str(tmp_path / "other/2026-01-04")) == str(tmp_path / "other/2026-01-04")
     assert not Path(run_folder(str(tmp_path), "t2f", False)).exists()
     assert Path(run_folder(str(tmp_path), "new", "auto")).parent == tmp_path / "new"
 
@@ -100,3 +100,44 @@ def test_a_crash_while_writing_leaves_the_checkpoint_before(tmp_path: Path, monk
     assert read_checkpoint(path)["t2f"]["images_seen"] == 100
     assert list(tmp_path.glob(LEFT_BY_A_CRASH))  # and is not taken for a checkpoint
     assert newest_whole(tmp_path) == path
+
+
+def test_a_run_that_is_named_is_one(tmp_path: Path) -> None:
+    run = tmp_path / "t2f/run"
+    checkpoint = write(run / "checkpoints/last.ckpt", 100)
+    (tmp_path / "file").touch()
+    for place, told in (
+        (checkpoint, f"is a part: write resume={run} .*ckpt_path={checkpoint}"),
+        (run / "checkpoints", f"is a part: write resume={run}"),
+        (run / "nope", "There is no run .*nope to resume"),
+        (tmp_path / "file", "is a file"),
+        (tmp_path / "file/run", "There is no run .*file/run"),
+        (tmp_path, "no checkpoint in"),
+        ("x" * 300, "no name of a folder"),
+    ):
+        with pytest.raises(UserError, match=told):
+            run_folder(str(tmp_path), "t2f", str(place))
+
+
+def test_a_checkpoint_may_be_named_by_its_run(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    write(run / "checkpoints/last.ckpt", 100)
+    newest = write(run / "checkpoints/best.ckpt", 200)
+    for place in (run, run / "checkpoints", newest):
+        cfg = {"ckpt_path": str(place), "resume": False, "paths": {"run": str(tmp_path / "new")}}
+        assert checkpoint_to_resume(OmegaConf.create(cfg)) == newest
+    for place, told in ((tmp_path, "no whole checkpoint in the folder"), (tmp_path / "nope", "no file or folder")):
+        with pytest.raises(UserError, match=told):
+            checkpoint_to_resume(OmegaConf.create({**cfg, "ckpt_path": str(place)}))
+
+
+@pytest.mark.parametrize("name", ["..", "../a", "/a", "", " ", ".", "a/../../b", "a\0b"])
+def test_a_name_stays_in_the_folder_of_runs(tmp_path: Path, name: str) -> None:
+    for folder in (lambda: run_folder(str(tmp_path), name, False), lambda: sweep_folder(str(tmp_path), name)):
+        with pytest.raises(UserError, match="is no name of a folder"):
+            folder()
+
+
+def test_a_name_may_have_parts(tmp_path: Path) -> None:
+    assert Path(run_folder(str(tmp_path), "a/b (1)", False)).parent == tmp_path / "a/b (1)"
+    assert Path(sweep_folder(str(tmp_path), "a/b (1)")).parent == tmp_path / "a/b (1)-sweep"

@@ -15,15 +15,18 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
-from conftest import ROOT
+from conftest import ROOT, TINY
 from omegaconf import DictConfig
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_train import StopAt, assert_equal, rows
 
 from t2f.checkpoint import read_checkpoint
 from t2f.errors import UserError, sentence_of
+from t2f.evaluation.evaluation import Evaluation
+from t2f.evaluation.figure import Findings
 from t2f.resume import newest_whole
 from t2f.stopping import exit_on_signals
+from t2f.systems.base import GANSystem
 from train import train
 
 Tiny = Callable[..., DictConfig]
@@ -114,6 +117,58 @@ def test_a_signal_after_the_last_step_leaves_the_evaluation_for_the_next_start(
     figures = train(tiny(*measured, "resume=auto"))
     assert figures["images_seen"] == 96
     assert (tmp_path / "run/evaluation.json").exists()
+
+
+class Killed(Evaluation):
+    """One that this process does not survive."""
+
+    def __call__(self, *_: object) -> Findings:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return Findings()
+
+
+MEASURED = [
+    *(each for each in TINY if each not in ("~callbacks.quality", "evaluation=none")),
+    "callbacks.quality.every=40",
+    "features._target_=made_up.TinyFeatures",
+    "~features.resolution",
+    *(
+        f"{part}.{key}"
+        for part in ("evaluation", "callbacks.quality.evaluation")
+        for key in ("count=8", "faithfulness={}")
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("who", "images"),
+    [("callbacks.quality.evaluation", 40), ("callbacks.quality.evaluation", 96), ("evaluation", 96)],
+)
+def test_a_run_that_is_killed_in_an_evaluation_has_saved_what_it_had_learnt(
+    tiny: Tiny, tmp_path: Path, who: str, images: int
+) -> None:
+    train(tiny(f"paths.run={tmp_path}/whole", base=MEASURED))
+    every = [f"callbacks.quality.every={images}", f"{who}._target_=test_survival.Killed"]
+    cfg = tiny(*every, base=MEASURED)
+    process = os.fork()
+    if not process:
+        try:
+            train(cfg)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+    checkpoint = read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")
+    assert checkpoint["t2f"]["images_seen"] == images
+
+    steps = []
+    with pytest.MonkeyPatch.context() as patch:
+        step = GANSystem.training_step
+        patch.setattr(GANSystem, "training_step", lambda system, *given: steps.append(0) or step(system, *given))
+        train(tiny("resume=true", base=MEASURED))
+    assert len(steps) == (96 - images) / 8  # what is left, and else the evaluation alone
+    assert (tmp_path / "run/evaluation.json").exists()
+    if who != "evaluation" and images == 40:
+        assert_same_end(tmp_path / "whole", tmp_path / "run")
 
 
 def assert_same_end(one: Path, other: Path) -> None:

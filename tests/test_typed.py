@@ -1,12 +1,13 @@
+import os
 import random
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from conftest import TINY
 from hydra import compose, initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
 from rich.console import Console
 from test_command_line import write_run
 from typing_at import typed
@@ -154,7 +155,27 @@ def test_a_run_of_a_nasty_name_goes_on_by_the_command_that_it_prints(tmp_path: P
     (run,) = (place / NASTY).iterdir()
     out = in_shell("--out", str(tmp_path / "faces.png"))
     draw = next(line.strip() for line in ended.out.splitlines() if line.strip().startswith("t2f generate"))
-    subprocess.run(["sh", "-c", f"{draw} --count 1 {out}"], check=True, capture_output=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    pasted = ["sh", "-c", f"{draw} --count 1 {out}"]
+    subprocess.run(pasted, check=True, capture_output=True, env={**os.environ, "PATH": path})
     assert (tmp_path / "faces.png").exists()
-    assert HydraConfig.instance().cfg is None
     assert str(run / "checkpoints/last.ckpt") in shlex.split(draw)
+
+
+def test_a_sweep_of_a_nasty_name_goes_on_by_the_commands_that_it_prints(tmp_path: Path) -> None:
+    place = tmp_path / 'it\'s a "folder" (2), $HOME'
+    settings = [*TINY, override("paths.runs", place), override("name", NASTY), "model.n_critic=0,1"]
+    ended = typed(tmp_path, "-m", *settings)
+    assert "Traceback" not in ended.err
+    alone, whole = (
+        next(line for line in ended.out.splitlines() if words in line).partition(words)[2]
+        for words in ("again: ", "To run all that is missing: ")
+    )
+    for command in (alone, whole):
+        words = shlex.split(command)
+        assert words[:3] == ["python", "train.py", "-m"]
+        ended = typed(tmp_path, *words[2:])
+        assert ended.status == 1
+        assert "model.n_critic is 0" in ended.err
+        assert "holds another job" not in ended.err
+    assert len(list(place.rglob("job.json"))) == 2

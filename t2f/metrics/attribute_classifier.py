@@ -88,7 +88,7 @@ def train_classifier(faces: Faces, seed: int = 0) -> AttributeClassifier:
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-            schedule.step()
+                schedule.step()
     return classifier.eval()
 
 
