@@ -163,15 +163,10 @@ def test_a_captions_words_do_not_hang_on_the_other_faces(folder: Path) -> None:
     assert source(folder, limit=5).listing.captions == source(folder).listing.captions[:5]
 
 
-def table(
-    separator: str = ",", quote: str = "", first: str = "image_id", before: str = "", values: Any = VALUES
-) -> str:
+def table(sep: str = ",", quote: str = "", first: str = "image_id", index: str = "", values: Any = VALUES) -> str:
     """A list_attr_celeba.csv as spreadsheets and pandas write it."""
     lines = [[first, *NAMES]] + [[name, *map(str, row)] for name, row in zip(FILES, values, strict=True)]
-    return "".join(
-        before * (i > 0) + separator.join(f"{quote}{cell}{quote}" for cell in line) + "\r\n"
-        for i, line in enumerate(lines)
-    )
+    return f"\r\n{index}".join(sep.join(f"{quote}{cell}{quote}" for cell in line) for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +178,7 @@ def table(
         table("\t"),
         table(", "),
         table(first=""),
-        table(first=",image_id", before="7,"),
+        table(first=",image_id", index="7,"),
         table(first="Image_ID"),
         table(values=(VALUES > 0).astype(int)),
         table(values=(VALUES > 0)),

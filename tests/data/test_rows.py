@@ -150,9 +150,7 @@ def test_names_in_another_spelling(tmp_path: Path, row: str) -> None:
     folder = with_table(tmp_path / "faces", "metadata.csv", "file_name,text", row + ",a face {number}")
     assert captions(folder) == {file: [f"a face {i}"] for i, file in enumerate(FILES)}
     (folder / FILES[4]).unlink()
-    with pytest.raises(
-        UserError, match=r"csv, line 6, names .*, which is not in .* \(did you mean face \d\d .*\?\): add"
-    ):
+    with pytest.raises(UserError, match=r"csv, line 6, names .*, which is not in .* \(did you mean face .*\?\): add"):
         captions(folder)
     assert len(prepared(folder, on_error="skip").train) + len(prepared(folder, on_error="skip").held_out) == 19
 
