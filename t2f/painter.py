@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint
-from t2f.conditions.base import Conditioner, load_conditioner, save_conditioner
+from t2f.conditions.base import Conditioner, load_conditioner, quoted, require_words, save_conditioner
 from t2f.errors import UserError, require
 from t2f.networks.conditional import ConditionalGenerator
 from t2f.pictures import to_pil, to_uint8
@@ -162,22 +162,37 @@ class Painter:
         return [to_pil(face) for face in to_uint8(faces)]
 
 
-def understood(
-    descriptions: Sequence[str], conditioner: Conditioner, tell: Callable[[str], None] = lambda note: None
-) -> list[str]:
+Tell = Callable[[str], None]
+
+
+def understood(descriptions: Sequence[str], conditioner: Conditioner, tell: Tell = lambda note: None) -> list[str]:
     """Descriptions as the conditioner can read them; `tell` gets what their writer should know of them.
 
     Raises `UserError` for one that is empty, or of which nothing is understood.
     """
-    descriptions = [well_formed(description) for description in descriptions]
-    for number, description in enumerate(descriptions, start=1):
-        require(
-            bool(description.strip()),
-            f"Description {number} is empty: write at least one word, such as 'a smiling woman with red hair'.",
-        )
-        for note in conditioner.notes(description):
-            tell(note)
-    return descriptions
+    read, refusals = understood_or_refused(descriptions, conditioner, tell)
+    for refusal in refusals:
+        raise refusal
+    return read
+
+
+def understood_or_refused(
+    descriptions: Sequence[str], conditioner: Conditioner, tell: Tell
+) -> tuple[list[str], list[UserError]]:
+    """Descriptions that the conditioner can read, and why it cannot read the others.
+
+    `tell` gets what their writers should know of them, with the description in front where there are several.
+    """
+    read, refusals = [], []
+    for number, description in enumerate(map(well_formed, descriptions), start=1):
+        try:
+            require_words(description, number, conditioner.example)
+            for note in conditioner.notes(description):
+                tell(f"{quoted(description)}: {note}" if len(descriptions) > 1 else note)
+            read.append(description)
+        except UserError as refusal:
+            refusals.append(refusal)
+    return read, refusals
 
 
 class Undrawn(TorchFunctionMode):

@@ -81,6 +81,14 @@ def interpolate(
 
 
 @app.command()
+def words(model: Model = "pretrained") -> None:
+    """Show the words that a model knows, by what they are about."""
+    from t2f.commands.words import words as show
+
+    show(model)
+
+
+@app.command()
 def demo(
     model: Model = "pretrained",
     host: Annotated[str, typer.Option(help="Whose calls to answer: 0.0.0.0 for all.")] = "127.0.0.1",

@@ -15,7 +15,7 @@ from torch import Tensor
 import t2f
 from t2f.errors import UserError, require
 from t2f.models import PRETRAINED, find, holds_model, load
-from t2f.painter import understood
+from t2f.painter import understood_or_refused
 from t2f.pictures import captioned_sheet, save_png, tiled, titled, to_pil, to_uint8
 from t2f.typed import in_shell, show_exactly
 
@@ -26,12 +26,15 @@ def generate(model: str, descriptions: list[str], count: int, seed: int, truncat
     """Draw `count` faces for each description: into one picture, if `out` is a .png, else as files in a folder.
 
     One description's faces fill a grid; those of several stand in rows, where a column has one noise vector, so that it
-    shows what the words change. What was unclear is said.
+    shows what the words change. What was unclear is said. Descriptions that are not understood are left out, and raise
+    `UserError` once the others are drawn.
     """
     require_descriptions(descriptions)
     require(out.suffix.lower() in (".png", ""), f"--out must name a .png file or a folder, but is {out}.")
     painter = load(model)
-    descriptions = understood(descriptions, painter.conditioner, note)
+    descriptions, refusals = understood_or_refused(descriptions, painter.conditioner, note)
+    if not descriptions:
+        raise refusals[0]
     captions = [description for description in descriptions for _ in range(count)]
     faces = to_uint8(painter.draw(captions, painter.noise(count, seed, truncation).repeat(len(descriptions), 1)))
     settings = {"model": named(model), "seed": seed, "truncation": truncation}
@@ -43,6 +46,8 @@ def generate(model: str, descriptions: list[str], count: int, seed: int, truncat
     many = "face" if len(faces) == 1 else "faces"
     size = f"{painter.resolution}x{painter.resolution} pixels"
     tell(f"{len(faces)} {many} of {size} written to {out}, drawn by {by(model)}")
+    if refusals:
+        raise UserError(" ".join(["The others are drawn, but not these.", *map(str, refusals)]))
 
 
 def sheet_of(descriptions: Sequence[str], faces: Tensor) -> Image.Image:

@@ -69,6 +69,11 @@ class Studio:
                 known.append(example)
         return known or [self.painter.conditioner.example]
 
+    def words(self) -> str:
+        """Markdown: the words that the model knows, by what they are about."""
+        known = self.painter.conditioner.known()
+        return "\n".join(f"- **{topic}**: {', '.join(some)}" for topic, some in known.items())
+
     def draw(
         self, description: str, other: str, share: float, count: int, seed: int, truncation: float
     ) -> tuple[str, str]:
@@ -169,6 +174,9 @@ def page(studio: Studio) -> Blocks:
             truncation = gr.Slider(
                 0, 2, 1, step=0.05, label="Truncation", info="below 1: more typical faces", elem_id="truncation"
             )
+        if known := studio.words():
+            with gr.Accordion("Words that it knows", open=False, elem_id="words"):
+                gr.Markdown(known)
         drawing: dict[str, Any] = {
             "fn": answer,
             "inputs": [description, other, share, count, seed, truncation],

@@ -81,6 +81,9 @@ class AttributeLabels(Conditioner):
         self._row(description)
         return []
 
+    def known(self) -> dict[str, list[str]]:
+        return {"attributes": self.names, **({"rotation": list(TURNS)} if self.rotations else {})}
+
     def examples(self, faces: Faces, count: int) -> list[Example]:
         """The most frequent combinations, in the order of their labels; each upright and turned, with `rotations`."""
         turns = TURNS if self.rotations else TURNS[:1]

@@ -14,7 +14,10 @@ from hydra.utils import get_class
 from torch import Tensor
 
 from t2f.data.faces import Faces, Images
-from t2f.errors import UserError
+from t2f.errors import UserError, require
+
+
+LONGEST_QUOTED = 60  # letters of a description that a message repeats
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,10 @@ class Conditioner(ABC):
         """What a person who wrote this should be told. Raises `UserError` if nothing of it is understood."""
 
     @abstractmethod
+    def known(self) -> dict[str, list[str]]:
+        """The words that it knows, by what they are about; none where any words may be written."""
+
+    @abstractmethod
     def examples(self, faces: Faces, count: int) -> list[Example]:
         """At most `count` descriptions to show on a sheet, each with a face of `faces`."""
 
@@ -107,6 +114,19 @@ class Conditioner(ABC):
     @abstractmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """What `state` gave, again."""
+
+
+def require_words(description: str, number: int, example: str) -> None:
+    """Raise `UserError` for a description that is empty."""
+    require(
+        bool(description.strip()), f"Description {number} is empty: write at least one word, such as {quoted(example)}."
+    )
+
+
+def quoted(description: str) -> str:
+    """A description within a message, cut if it is long."""
+    short = " ".join(description.split())
+    return f"'{short if len(short) <= LONGEST_QUOTED else f'{short[:LONGEST_QUOTED]}...'}'"
 
 
 def fit_conditioner(fit: Callable[[Faces], Conditioner], faces: Faces) -> Conditioner:

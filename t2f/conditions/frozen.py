@@ -18,7 +18,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from t2f.conditions.sentences import Sentences, require_captions
+from t2f.conditions.base import require_words
+from t2f.conditions.sentences import Sentences, require_captions, typical_caption
 from t2f.data.faces import Faces, fingerprint
 from t2f.errors import UserError, require
 from t2f.extras import install_command
@@ -49,11 +50,15 @@ class FrozenSentences(Sentences):
     may have written a checkpoint, it is then downloaded from `KNOWN_OWNERS` alone; others must be on this machine.
     """
 
-    def __init__(self, name: str, size: int, cache: Path | None = None, batch_size: int = 64) -> None:
+    def __init__(
+        self, name: str, size: int, cache: Path | None = None, batch_size: int = 64, example: str | None = None
+    ) -> None:
+        """`example`: a description to try, else the usual one."""
         self.name = name
         self.size = size
         self.cache = cache
         self.batch_size = batch_size
+        self.example = example or self.example
         self.summary = f"embeddings of {size:,} numbers by {name}"
 
     @classmethod
@@ -61,7 +66,8 @@ class FrozenSentences(Sentences):
         """Load the encoder. Embeddings of whole data sets will be kept in the folder `cache`."""
         require_captions(faces)
         model = load_encoder(name)
-        conditioner = cls(name, len(_encode(model, ["a face"])[0]), Path(cache), batch_size)
+        example = typical_caption(faces, lambda caption: True)
+        conditioner = cls(name, len(_encode(model, ["a face"])[0]), Path(cache), batch_size, example)
         conditioner.__dict__["model"] = model  # what `cached_property` would load again
         return conditioner
 
@@ -100,6 +106,9 @@ class FrozenSentences(Sentences):
     def notes(self, description: str) -> list[str]:
         return []
 
+    def known(self) -> dict[str, list[str]]:
+        return {}
+
     @property
     def recipe(self) -> str:
         packaged = self.name == PACKAGED
@@ -112,17 +121,16 @@ units = encoder.encode([{json.dumps(self.example)}], normalize_embeddings=True)
 condition = units * units.shape[1] ** 0.5""".lstrip()
 
     def state(self) -> dict[str, Any]:
-        return {"name": self.name, "size": self.size}
+        return {"name": self.name, "size": self.size, "example": self.example}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
-        return cls(state["name"], state["size"])
+        return cls(state["name"], state["size"], example=state.get("example"))
 
     def _embed(self, captions: Sequence[str], progress: bool) -> tuple[Embeddings, npt.NDArray[np.int64]]:
         """The rows of the distinct captions, and which of them each caption has: equal captions have equal rows."""
         for number, caption in enumerate(captions, start=1):
-            if not caption.strip():
-                raise UserError(f"Description {number} is empty: write at least one word, such as 'a smiling woman'.")
+            require_words(caption, number, self.example)
         numbers = {caption: number for number, caption in enumerate(sorted(set(captions), key=lambda c: (len(c), c)))}
         distinct = list(numbers)  # by length, so that little of a batch is padding
         rows = np.empty((len(distinct), self.size), np.float32)

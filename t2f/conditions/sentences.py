@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import random
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from t2f.conditions.base import Conditioner, Conditions, Exam, Example
+from t2f.conditions.base import Conditioner, Conditions, Exam, Example, quoted, require_words
 from t2f.data.captions import describe
 from t2f.data.faces import Faces
 from t2f.errors import UserError, require
+from t2f.text.reading import Reader
 from t2f.text.tokenizer import WordTokenizer
 
-MOST_LISTED, LONGEST_LISTED = 8, 30  # words, letters: what a note repeats of a description
+LOOKED_AT = 1000  # faces among whose captions the example is sought
+TYPICAL = 8  # words of an example
 
 
 class Sentences(Conditioner):
@@ -66,11 +68,17 @@ class Sentences(Conditioner):
         )
 
 
-def listed(words: Sequence[str]) -> str:
-    """The words with commas between, for people to read: long ones cut, and of many the first."""
-    first = (word if len(word) <= LONGEST_LISTED else f"{word[:LONGEST_LISTED]}..." for word in words[:MOST_LISTED])
-    more = f" and {len(words) - MOST_LISTED:,} more" if len(words) > MOST_LISTED else ""
-    return ", ".join(first) + more
+def typical_caption(faces: Faces, is_known: Callable[[str], bool]) -> str | None:
+    """One of the faces' own captions, known and of about `TYPICAL` words, without its capital and full stop."""
+    captions = [captions[0] for captions in faces.captions[:LOOKED_AT] if captions]
+    typical = min(filter(is_known, captions), key=lambda caption: abs(len(caption.split()) - TYPICAL), default=None)
+    return typical if typical is None else plain(typical)
+
+
+def plain(caption: str) -> str:
+    """A caption as people would type it on one line."""
+    words = " ".join(caption.split()).removesuffix(".")
+    return words[:1].lower() + words[1:]
 
 
 def require_captions(faces: Faces) -> None:
@@ -80,39 +88,60 @@ def require_captions(faces: Faces) -> None:
 
 
 class Words(Sentences):
-    """The words of a caption as token ids (max_tokens,), for an encoder that learns with the GAN."""
+    """The words of a caption as token ids (max_tokens,), for an encoder that learns with the GAN.
 
-    def __init__(self, tokenizer: WordTokenizer) -> None:
+    Descriptions are read by `Reader`, to their end: the rows of long ones are longer.
+    """
+
+    def __init__(self, tokenizer: WordTokenizer, example: str | None = None) -> None:
+        """`example`: a description in words that the tokenizer knows."""
         self.tokenizer = tokenizer
+        self.reader = Reader(tokenizer)
         self.size = len(tokenizer)
         self.summary = f"{len(tokenizer):,} words"
+        self.example = example or self._own_example()
 
     @classmethod
     def fit(cls, faces: Faces, vocabulary: int, max_tokens: int) -> Words:
         """Learn the words of the captions."""
         require_captions(faces)
         captions = (caption for captions in faces.captions for caption in captions)
-        return cls(WordTokenizer.train(captions, vocabulary, max_tokens))
+        tokenizer = WordTokenizer.train(captions, vocabulary, max_tokens)
+        reader = Reader(tokenizer)
+        return cls(tokenizer, typical_caption(faces, lambda caption: reader(caption).as_written))
 
     def rows(self, captions: list[str]) -> Tensor:
         return self.tokenizer(captions)
 
     def __call__(self, descriptions: Sequence[str]) -> Tensor:
-        return self.tokenizer(descriptions)
+        for number, description in enumerate(descriptions, start=1):
+            require_words(description, number, self.example)
+        return self.tokenizer.rows_of([self.reader(description).words for description in descriptions])
 
     def notes(self, description: str) -> list[str]:
-        unknown = self.tokenizer.unknown_words(description)
-        if not self.tokenizer.knows_a_word_of(description):
-            none_known = f"The model was trained on none of the words of a description ({listed(unknown)})"
+        reading = self.reader(description)
+        if not reading.understood:
+            told = "; ".join(reading.notes)
             raise UserError(
-                f"{none_known if unknown else 'A description has no words'}: describe the face in plain English, "
-                "such as 'a smiling woman with red hair'."
+                f"Nothing of {quoted(description)} is among the words that the model was trained on"
+                f"{f' ({told})' if told else ''}: describe the face in its words, such as {quoted(self.example)}. "
+                f"It knows words of {self._some_words()}; t2f words shows all."
             )
-        if not unknown:
-            return []
-        meant = {word: self.tokenizer.nearest(word) for word in unknown[:MOST_LISTED] if len(word) <= LONGEST_LISTED}
-        hints = "".join(f"; for {word}, try {near}" for word, near in meant.items() if near)
-        return [f"not among the words of training, so ignored: {listed(unknown)}{hints}"]
+        return reading.notes
+
+    def known(self) -> dict[str, list[str]]:
+        return self.reader.groups()
+
+    def _some_words(self) -> str:
+        """The first words of each topic, the most frequent ones, in parentheses."""
+        return "; ".join(f"{topic} ({', '.join(words[:4])})" for topic, words in self.known().items())
+
+    def _own_example(self) -> str:
+        """For models that keep none: the usual description, if they know its words, or else their most frequent one."""
+        if self.reader(Sentences.example).as_written:
+            return Sentences.example
+        words = sorted((word for word in self.tokenizer.vocabulary if word.isalpha()), key=self.tokenizer.vocabulary.get)
+        return next((word for word in words if self.reader(word).understood), "face")
 
     @property
     def recipe(self) -> str:
@@ -121,11 +150,18 @@ from tokenizers import Tokenizer
 
 tokenizer = Tokenizer.from_str(config["conditioner"]["tokenizer"])
 tokenizer.encode_special_tokens = True
-condition = np.array([tokenizer.encode({json.dumps(self.example)}).ids], dtype=np.int64)"""
+tokenizer.no_truncation()
+unknown = tokenizer.token_to_id("[UNK]")
+ids = tokenizer.encode({json.dumps(self.example)}).ids
+condition = np.array([[number for number in ids if number != unknown]], dtype=np.int64)"""
 
     def state(self) -> dict[str, Any]:
-        return {"tokenizer": self.tokenizer.to_json(), "max_tokens": self.tokenizer.max_tokens}
+        return {
+            "tokenizer": self.tokenizer.to_json(),
+            "max_tokens": self.tokenizer.max_tokens,
+            "example": self.example,
+        }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
-        return cls(WordTokenizer.from_json(state["tokenizer"], state["max_tokens"]))
+        return cls(WordTokenizer.from_json(state["tokenizer"], state["max_tokens"]), state.get("example"))

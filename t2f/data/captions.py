@@ -8,14 +8,28 @@ however noisy they are: a face labelled bald and black-haired is called bald, ne
 from __future__ import annotations
 
 import random
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from t2f.data.phrases import CLAIMS, COLOURS, FACIAL_HAIR, SELDOM, USUALLY, Claim
+from t2f.data.phrases import (
+    CALLED,
+    CLAIMS,
+    COLOURED,
+    COLOURS,
+    DARK,
+    FACIAL_HAIR,
+    LIGHT,
+    RARELY,
+    SELDOM,
+    USUALLY,
+    Claim,
+    choose,
+    synonym,
+)
+from t2f.data.shapes import MAN, PERSON, WOMAN, Feature, Subject, choose_shape, joined, words_of
 
 # Raise it with every change to the captions, or to the drawings of `avatars`, so that old caches are left alone.
-RULES = 3
+RULES = 4
 
 MOST = 7  # features in one caption
 
@@ -28,16 +42,6 @@ class Caption:
     asked: dict[str, int]
 
 
-@dataclass(frozen=True)
-class Feature:
-    """A claim put into words."""
-
-    slot: str
-    words: str
-    asked: Mapping[str, int]
-    rank: int = 0  # its place among the adjectives before a noun
-
-
 def describe(attributes: Mapping[str, int], rng: random.Random) -> Caption:
     """One or two sentences about a face, all of their variety drawn from `rng`.
 
@@ -48,20 +52,45 @@ def describe(attributes: Mapping[str, int], rng: random.Random) -> Caption:
     gender = attributes.get("Male", -1)
     features = list(_features(attributes, rng, certain=False))
     if gender != -1 and (not features or rng.random() < 0.85):
-        subject, asked = (WOMAN, MAN)[gender], {"Male": gender}
+        kind, asked = (WOMAN, MAN)[gender], {"Male": gender}
     else:
-        subject, asked = PERSON, {}
-    if not features and subject is PERSON:
+        kind, asked = PERSON, {}
+    if not features and kind is PERSON:
         features = list(_features(attributes, rng, certain=True))[:1]
+    subject, entailed = _subject(kind, attributes, rng)
+    asked |= entailed
+    if (noun := next((each for each in features if each.slot == "noun"), None)) is not None:
+        if kind is WOMAN:  # custom calls no man a brunette
+            subject = replace(subject, noun=noun.words)
+            asked = {"Male": gender}  # and no girl
+            features.remove(noun)
+        else:
+            features[features.index(noun)] = replace(noun, slot="have", words=_hair_of(noun, rng))
+        asked |= noun.asked
     for feature in features:
         asked |= feature.asked
     of_the_face = [feature for feature in features if feature.slot != "sentence"]
-    shape = rng.choice(SHAPES if of_the_face else SHAPES[:2])
-    sentences = [*shape(subject, of_the_face, rng), *_words(features, "sentence")]
+    own = words_of(features, "sentence")
+    shape = choose_shape(bool(of_the_face), rng)
+    sentences = shape.write(subject, of_the_face, rng)
+    if not shape.tells_whom:
+        asked = {name: value for feature in of_the_face for name, value in feature.asked.items()}
+        own = []
+    elif not of_the_face and any("{her}" in each for each in own) and rng.random() < USUALLY:
+        sentences = []  # "Her hair is red" tells whom
+    her = PERSON.possessive if shape.of_many else subject.possessive
+    sentences += [each.format(her=her) for each in own]
     return Caption(
         text=" ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences),
         asked={name: value for name, value in asked.items() if name in attributes},
     )
+
+
+def _subject(kind: Subject, attributes: Mapping[str, int], rng: random.Random) -> tuple[Subject, dict[str, int]]:
+    """The subject under one of its nouns, and what that entails: who is known not to be young is no boy."""
+    young = attributes.get("Young", 1) == 1
+    noun = choose(kind.nouns, [*kind.rare, *(kind.youths if young else ())], rng)
+    return replace(kind, noun=noun), {"Young": 1} if noun in kind.youths else {}
 
 
 # --- what to say -----------------------------------------------------------------------------------------------------
@@ -80,11 +109,11 @@ def _features(attributes: Mapping[str, int], rng: random.Random, certain: bool) 
     for rank, claim in ranked:
         if said == MOST or rng.random() >= claim.chance or claim.part in parts or claim.asked.items() <= asked.items():
             continue
-        slot, words = rng.choice(claim.options())
+        slot, words = claim.choose(rng)
         claimed = dict(claim.asked)
         if "{colour}" in words:
             if colour and rng.random() < USUALLY:
-                words = words.format(colour=rng.choice(COLOURS[colour].split("|")) + " ")
+                slot, words = _tinted(slot, words, synonym(COLOURS[colour], rng), rng)
                 claimed |= _only(colour)
                 colour = None  # once is enough
             else:
@@ -113,176 +142,56 @@ def _colour(attributes: Mapping[str, int]) -> str | None:
     return next((name for name in COLOURS if _is_true(Claim({name: 1, **_only(name)}), attributes)), None)
 
 
+def _hair_of(noun: Feature, rng: random.Random) -> str:
+    """ "curly blond hair" for "curly-haired blonde"."""
+    shade = synonym(next(words for name, words in COLOURS.items() if noun.asked.get(name)), rng)
+    return f"{noun.words.rpartition(' ')[0].removesuffix('-haired')} {shade} hair".lstrip()
+
+
+def _tinted(slot: str, words: str, shade: str, rng: random.Random) -> tuple[str, str]:
+    """Facial hair with its colour: "a red beard", and rarely "her beard is red"."""
+    if rng.random() < RARELY / 2:
+        return "sentence", f"{{her}} {words.rpartition('}')[2]} is {shade}"
+    return slot, words.format(colour=f"{shade} ")
+
+
 def _hair(attributes: Mapping[str, int], rng: random.Random, certain: bool) -> list[Claim]:
     """Length, texture and colour as one claim, "long wavy red hair", each part of it left out at times."""
     parts = [
-        ("long", {"Long_Hair": 1}, USUALLY),
-        ("short", {"Long_Hair": 0}, SELDOM),
-        ("wavy|curly", {"Wavy_Hair": 1, "Straight_Hair": 0}, USUALLY),
+        ("long||very long", {"Long_Hair": 1}, USUALLY),
+        ("short||very short", {"Long_Hair": 0}, SELDOM),
+        ("wavy|curly||frizzy", {"Wavy_Hair": 1, "Straight_Hair": 0}, USUALLY),
         ("straight", {"Straight_Hair": 1, "Wavy_Hair": 0}, USUALLY),
     ]
     if colour := _colour(attributes):
-        parts.append((COLOURS[colour], {colour: 1, **_only(colour)}, USUALLY))
+        if colour in DARK and rng.random() < RARELY / 2:
+            parts.append(("dark", dict.fromkeys(LIGHT, 0), USUALLY))
+        else:
+            parts.append((COLOURS[colour], {colour: 1, **_only(colour)}, USUALLY))
     words: list[str] = []
     asked: dict[str, int] = {}
     for synonyms, claims, chance in parts:
         if _is_true(Claim({**claims, "Bald": 0}), attributes) and (certain or rng.random() < chance):
-            words.append(rng.choice(synonyms.split("|")))
+            words.append(synonym(synonyms, rng))
             asked |= claims
     if not words:
         return []
-    haired = f"{words[0]}-haired" if len(words) == 1 else ""
-    return [Claim({**asked, "Bald": 0}, adjective=haired, have=f"{' '.join(words)} hair", chance=1.0)]
-
-
-# --- how to say it ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Whom the sentence is about."""
-
-    nouns: tuple[str, ...]
-    pronoun: str
-
-    def named(self) -> Subject:
-        """The subject where "someone" cannot stand."""
-        return replace(self, nouns=tuple(noun for noun in self.nouns if noun != "someone"))
-
-
-MAN = Subject(("man", "man", "guy", "gentleman", "male person"), "he")
-WOMAN = Subject(("woman", "woman", "lady", "female person"), "she")
-PERSON = Subject(("person", "person", "someone"), "they")
-
-
-def _denials_last(words: Sequence[str]) -> list[str]:
-    return sorted(words, key=lambda word: word.startswith(("no ", "not ", "does not ", "do not ")))
-
-
-def _list(words: Sequence[str], conjunction: str = "and") -> str:
-    """a, b and c. What is denied comes last: "no glasses and black hair" could be heard as neither."""
-    words = _denials_last(words)
-    return f" {conjunction} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def _words(features: Sequence[Feature], *slots: str) -> list[str]:
-    return [feature.words for slot in slots for feature in features if feature.slot == slot]
-
-
-def _noun(subject: Subject, features: Sequence[Feature], rng: random.Random) -> tuple[str, list[Feature]]:
-    """The noun, with up to two adjectives before it, and the features that are left to say."""
-    noun = rng.choice(subject.nouns)
-    adjectives = [feature for feature in features if feature.slot == "adjective"]
-    before = [] if noun == "someone" else sorted(adjectives[:2], key=lambda feature: feature.rank)
-    return " ".join([*_words(before, "adjective"), noun]), [feature for feature in features if feature not in before]
-
-
-def _a(noun: str) -> str:
-    if noun == "someone":
-        return noun
-    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
-
-
-def _noun_phrase(subject: Subject, features: Sequence[Feature], rng: random.Random) -> str:
-    """a smiling woman with long red hair, wearing glasses"""
-    noun, rest = _noun(subject, features, rng)
-    have, wear = _words(rest, "have"), _words(rest, "wear")
-    if wear and rng.random() < 0.5:
-        parts = [f"with {_list(have)}"] if have else []
-        parts.insert(rng.randint(0, len(parts)), f"wearing {_list(wear)}")
-    else:
-        things = [feature.words for feature in rest if feature.slot in ("have", "wear")]
-        parts = [f"with {_list(things)}"] if things else []
-    if lack := _words(rest, "lack"):
-        without = f"without {_list(lack, 'or')}"
-        parts[-1:] = [f"{parts[-1]} but {without}"] if parts else [without]
-    if be := _words(rest, "adjective", "be"):
-        parts.append(f"who is {_list(be)}")
-    return " ".join([_a(noun), *([", ".join(parts)] if parts else [])])
-
-
-def _predicates(features: Sequence[Feature], rng: random.Random) -> list[tuple[str, str]]:
-    """[("has", "long red hair"), ("wears", "glasses")] in random order."""
-    objects = {
-        "is": _list(_words(features, "adjective", "be")),
-        "has": _list(_words(features, "have")),
-        "wears": _list(_words(features, "wear")),
-        "does not have": _list(_words(features, "lack"), "or"),
-    }
-    predicates = [(verb, words) for verb, words in objects.items() if words]
-    rng.shuffle(predicates)
-    return predicates
-
-
-def _clause(who: str, predicates: Sequence[tuple[str, str]]) -> str:
-    """she has long red hair and wears glasses"""
-    plural = {"is": "are", "has": "have", "wears": "wear", "does not have": "do not have"}
-    phrases = [f"{plural[verb] if who == 'they' else verb} {words}" for verb, words in predicates]
-    return f"{who} {_list(phrases)}"
-
-
-def _clauses(who: str, subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
-    """["who has long red hair and is young", "she wears glasses"]"""
-    predicates = _predicates(features, rng)
-    k = rng.randint(1, 2)
-    first, rest = predicates[:k], predicates[k:]
-    return [_clause(who, first), *([_clause(subject.pronoun, rest)] if rest else [])]
-
-
-# A shape puts a subject and its features into one or two sentences, still without capital and full stop.
-
-
-def _plain(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
-    """A smiling woman with long red hair and glasses."""
-    return [_noun_phrase(subject, features, rng)]
-
-
-def _framed(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
-    """A portrait of a smiling woman with long red hair and glasses."""
-    frames = ("a portrait of", "the face of", "a picture of", "this is", "there is", "we see")
-    return [f"{rng.choice(frames)} {_noun_phrase(subject, features, rng)}"]
-
-
-def _told(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
-    """The man has black hair and a mustache. He wears a hat."""
-    before = features[: rng.randint(0, len(features) - 1)]  # at least one feature is left for the verb
-    noun, rest = _noun(subject.named(), before, rng)
-    return _clauses(f"{rng.choice(('the', 'this'))} {noun}", subject, [*rest, *features[len(before) :]], rng)
-
-
-def _by_pronoun(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
-    """She is pale and has long red hair."""
-    return _clauses(subject.pronoun, subject, features, rng)
-
-
-def _terse(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
-    """Smiling woman, long red hair, glasses, no hat. Or without the commas."""
-    noun, rest = _noun(subject.named(), features, rng)
-    bare = [re.sub(r"^an? (?!lot)", "", feature.words) for feature in rest]
-    things = [f"no {words}" if feature.slot == "lack" else words for words, feature in zip(bare, rest, strict=True)]
-    return [rng.choice((", ", " ")).join([noun, *_denials_last(things)])]
-
-
-def _in_two(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
-    """A smiling woman with glasses. She has long red hair."""
-    k = rng.randint(0, len(features) - 1)
-    rest = _predicates(features[k:], rng)
-    return [_noun_phrase(subject, features[:k], rng), _clause(subject.pronoun, rest)]
-
-
-def _who(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
-    """A smiling woman who has long red hair and wears glasses."""
-    noun, rest = _noun(subject, features[:-1], rng)
-    return [_clause(f"{_a(noun)} who", _predicates([*rest, features[-1]], rng))]
-
-
-# The first two can also stand without a feature.
-SHAPES: tuple[Callable[[Subject, Sequence[Feature], random.Random], list[str]], ...] = (
-    _plain,
-    _framed,
-    _terse,
-    _told,
-    _by_pronoun,
-    _in_two,
-    _who,
-)
+    kinds = " ".join(words)
+    loose = [f"hair that is {joined(words)}"]
+    if len(words) > 1:
+        others = rng.sample(words, len(words))
+        loose += [f"{' '.join(others)} hair", f"{', '.join(others)} hair", f"{joined(others)} hair"]
+    shade = colour if len(words) <= 2 and colour is not None and asked.get(colour) else ""
+    kind = f"{words[0]}-haired " if len(words) > 1 else ""  # "curly-haired blonde"
+    coloured = "|".join(f"{kind}{word}" for word in COLOURED.get(shade, "").split("|") if word)
+    return [
+        Claim(
+            {**asked, "Bald": 0},
+            adjective=f"{'' if kind else f'{kinds}-haired'}||{coloured}",
+            have=f"{kinds} hair||{'|'.join(loose)}",
+            noun=f"||{kind}{CALLED[shade]}" if shade in CALLED else "",
+            sentence=f"||{{her}} hair is {joined(words)}",
+            chance=1.0,
+            part="hair",
+        )
+    ]

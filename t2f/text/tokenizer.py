@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from typing import Any, NamedTuple
 
 import torch
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from t2f.errors import UserError, require
+from t2f.text.words import CONTRACTIONS
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 PAD_ID, UNKNOWN_ID = 0, 1
@@ -21,32 +23,55 @@ ENDING = rf"(?<!{NO_WORD}){NO_WORD}*\z"
 LONGEST = 10_000  # tokens
 
 
-def normalizing(one_ending: bool) -> list[normalizers.Normalizer]:
-    """What is done to a caption, in order."""
-    ending = [normalizers.Replace(Regex(ENDING), " .")] if one_ending else []
-    return [normalizers.NFKC(), normalizers.Lowercase(), *ending]
+GENERATION = 3
+"""How captions are normalized: the first left their ends as they are, the second their contractions and hyphens."""
 
 
-def prepare(tokenizer: Tokenizer, one_ending: bool) -> None:
-    """Set how a caption is made into words."""
-    tokenizer.normalizer = normalizers.Sequence(normalizing(one_ending))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+def normalizing(generation: int, reading: bool = False) -> normalizers.Normalizer:
+    """What is done to a caption, in order.
+
+    To read what people type, contractions are written out for every generation; a hyphen is a blank for the third only,
+    since the others learnt it as a word.
+    """
+    written_out = CONTRACTIONS if generation == GENERATION else CONTRACTIONS[:-1] if reading else ()
+    patterns = [*written_out, *([(ENDING, " .")] if generation > 1 else [])]
+    replacing = [normalizers.Replace(Regex(pattern), words) for pattern, words in patterns]
+    return normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase(), *replacing])
+
+
+def generation_of(saved: Any) -> int:
+    """By the number of its normalizers, which is all that is taken of them."""
+    return {2: 1, 3: 2}.get(len(saved["normalizer"]["normalizers"]), GENERATION)
+
+
+class Token(NamedTuple):
+    """A word or punctuation: as it is looked up, and as the caption spells it."""
+
+    text: str
+    spelt: str
 
 
 class WordTokenizer:
     """Words of the training captions, lower-cased, the most frequent `vocabulary` of them.
 
-    Padding has id 0, unknown words id 1. Rows are `max_tokens` long; longer captions are cut. However else a
-    caption ends, it is read as ending in one full stop: those of training mostly do, and what people type mostly not.
+    Padding has id 0, unknown words id 1. Rows of training captions are `max_tokens` long; longer captions are cut.
+    However else a caption ends, it is read as ending in one full stop: those of training mostly do, and what people
+    type mostly not. Contractions are written out ("isn't" is "is not"), and hyphens between words are blanks.
     """
 
-    def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:
+    def __init__(self, tokenizer: Tokenizer, max_tokens: int, generation: int = GENERATION) -> None:
         require(
             1 <= max_tokens <= LONGEST,
             f"text.conditioner.max_tokens is {max_tokens}: it must be from 1 to {LONGEST:,}.",
         )
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
+        self.vocabulary: dict[str, int] = tokenizer.get_vocab()
+        tokenizer.normalizer = normalizing(generation)
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        self.whole = Tokenizer(tokenizer.model)  # the same, without a limit
+        self.whole.normalizer = normalizing(generation, reading=True)
+        self.whole.pre_tokenizer = tokenizer.pre_tokenizer
         # A caption that spells a special token means its letters.
         tokenizer.encode_special_tokens = True
         tokenizer.enable_truncation(max_tokens)
@@ -56,54 +81,48 @@ class WordTokenizer:
     def train(cls, captions: Iterable[str], vocabulary: int, max_tokens: int) -> WordTokenizer:
         """Learn the words of `captions`."""
         tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
-        prepare(tokenizer, one_ending=True)
+        tokenizer.normalizer = normalizing(GENERATION)
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
         trainer = trainers.WordLevelTrainer(vocab_size=vocabulary, special_tokens=[PAD, UNKNOWN], show_progress=False)
         tokenizer.train_from_iterator(captions, trainer)
         return cls(tokenizer, max_tokens)
 
     @classmethod
     def from_json(cls, text: str, max_tokens: int) -> WordTokenizer:
-        """The tokenizer that `to_json` wrote, or an older one, which reads a caption's end as it is written.
+        """The tokenizer that `to_json` wrote, or an older one, which reads captions as it did when it was trained.
 
         Of the text, which anyone may have written, only the words are taken.
         """
         saved = json.loads(text)
         tokenizer = Tokenizer(models.WordLevel(saved["model"]["vocab"], unk_token=UNKNOWN))
         tokenizer.add_special_tokens([PAD, UNKNOWN])
-        prepare(tokenizer, one_ending=len(saved["normalizer"]["normalizers"]) == len(normalizing(one_ending=True)))
-        return cls(tokenizer, max_tokens)
+        return cls(tokenizer, max_tokens, generation_of(saved))
 
     def to_json(self) -> str:
         return str(self.tokenizer.to_str())
 
     def __len__(self) -> int:
         """Number of token ids, padding and unknown included."""
-        return int(self.tokenizer.get_vocab_size())
+        return len(self.vocabulary)
 
     def __call__(self, captions: Sequence[str]) -> Tensor:
         """N captions -> int64 token ids (N, max_tokens). Raises `UserError` for a caption without a word."""
         for number, caption in enumerate(captions, start=1):
             if not caption.strip():
-                raise UserError(f"Description {number} is empty: write at least one word, such as 'a smiling woman'.")
+                raise UserError(f"Description {number} is empty: write at least one word.")
         encodings = self.tokenizer.encode_batch(list(captions))
         rows = torch.tensor([encoding.ids for encoding in encodings], dtype=torch.int64)
         return rows.reshape(len(captions), self.max_tokens)
 
-    def unknown_words(self, caption: str) -> list[str]:
-        """The words of a caption that no training caption had, in order; punctuation does not count."""
-        return [word for token, word in self._words(caption) if token == UNKNOWN_ID]
+    def tokens(self, caption: str) -> list[Token]:
+        """All words and punctuation of a caption, however long it is and whether they are known."""
+        normalized = self.whole.normalizer.normalize_str(caption)
+        spans = self.whole.encode(caption).offsets
+        words = [word for word, _ in self.whole.pre_tokenizer.pre_tokenize_str(normalized)]
+        return [Token(word, caption[start:end]) for word, (start, end) in zip(words, spans, strict=True)]
 
-    def knows_a_word_of(self, caption: str) -> bool:
-        """Whether a training caption had any of a caption's words."""
-        return any(token != UNKNOWN_ID for token, _ in self._words(caption))
-
-    def nearest(self, word: str) -> str | None:
-        """The known word that is spelt most like this one, if one nearly is: "mustache" for "moustache"."""
-        return next(iter(get_close_matches(word.lower(), self.tokenizer.get_vocab(), n=1, cutoff=0.8)), None)
-
-    def _words(self, caption: str) -> list[tuple[int, str]]:
-        """Ids and words, these as the caption spells them where no id tells them."""
-        encoding = self.tokenizer.encode(caption)
-        spans = zip(encoding.ids, encoding.tokens, encoding.offsets, strict=True)
-        words = [(token, caption[start:end] if token == UNKNOWN_ID else word) for token, word, (start, end) in spans]
-        return [(token, word) for token, word in words if token != PAD_ID and any(letter.isalnum() for letter in word)]
+    def rows_of(self, sentences: Sequence[Sequence[str]]) -> Tensor:
+        """N lists of known words -> int64 token ids (N, L), where L is the longest one's, at least `max_tokens`."""
+        ids = [torch.tensor([self.vocabulary[word] for word in words], dtype=torch.int64) for words in sentences]
+        room = torch.zeros(self.max_tokens, dtype=torch.int64)
+        return pad_sequence([room, *ids], batch_first=True, padding_value=PAD_ID)[1:]
