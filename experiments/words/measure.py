@@ -111,10 +111,11 @@ def main(model: str = "pretrained", out: str = str(HERE)) -> None:
     rows = list(csv.DictReader((HERE / "prompts.csv").open(encoding="utf-8")))
     names = list(data.train.attribute_names)
     found = [ask(painter, classifier, names, row) for row in rows]
+    name = Path(model).name
     write(
         found,
         Path(out),
-        f"Written by `experiments/words/measure.py`: {COUNT} faces for each prompt, seed {SEED}, by `{Path(model).name}`. "
+        f"Written by `experiments/words/measure.py`: {COUNT} faces for each prompt, seed {SEED}, by `{name}`. "
         "A prompt that is refused counts as drawn wrongly.",
     )
     drawn = [each.prompt for each in found if not each.refused][::7]

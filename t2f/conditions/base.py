@@ -16,7 +16,6 @@ from torch import Tensor
 from t2f.data.faces import Faces, Images
 from t2f.errors import UserError, require
 
-
 LONGEST_QUOTED = 60  # letters of a description that a message repeats
 
 

@@ -121,11 +121,12 @@ class Words(Sentences):
     def notes(self, description: str) -> list[str]:
         reading = self.reader(description)
         if not reading.understood:
-            told = "; ".join(reading.notes)
+            unlike = f"The model was trained on none of the words of {quoted(description)}"
+            unseen = f", since its training data say nothing of {' or '.join(reading.unseen)}" if reading.unseen else ""
+            wrong = f"{unlike}{unseen}" if any(map(str.isalnum, description)) else f"{quoted(description)} has no words"
             raise UserError(
-                f"Nothing of {quoted(description)} is among the words that the model was trained on"
-                f"{f' ({told})' if told else ''}: describe the face in its words, such as {quoted(self.example)}. "
-                f"It knows words of {self._some_words()}; t2f words shows all."
+                f"{wrong}: describe the face in words that it knows, such as {quoted(self.example)}. It knows of "
+                f"{self._some_words()}; t2f words shows them all."
             )
         return reading.notes
 
@@ -140,8 +141,8 @@ class Words(Sentences):
         """For models that keep none: the usual description, if they know its words, or else their most frequent one."""
         if self.reader(Sentences.example).as_written:
             return Sentences.example
-        words = sorted((word for word in self.tokenizer.vocabulary if word.isalpha()), key=self.tokenizer.vocabulary.get)
-        return next((word for word in words if self.reader(word).understood), "face")
+        by_number = sorted(self.tokenizer.vocabulary.items(), key=lambda each: each[1])
+        return next((word for word, _ in by_number if word.isalpha() and self.reader(word).understood), "face")
 
     @property
     def recipe(self) -> str:

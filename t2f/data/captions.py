@@ -8,7 +8,8 @@ however noisy they are: a face labelled bald and black-haired is called bald, ne
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from t2f.data.phrases import (
@@ -152,7 +153,7 @@ def _tinted(slot: str, words: str, shade: str, rng: random.Random) -> tuple[str,
     """Facial hair with its colour: "a red beard", and rarely "her beard is red"."""
     if rng.random() < RARELY / 2:
         return "sentence", f"{{her}} {words.rpartition('}')[2]} is {shade}"
-    return slot, words.format(colour=f"{shade} ")
+    return slot, re.sub(r"\ba (?=[aeiou])", "an ", words.format(colour=f"{shade} "))
 
 
 def _hair(attributes: Mapping[str, int], rng: random.Random, certain: bool) -> list[Claim]:

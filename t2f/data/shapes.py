@@ -47,6 +47,7 @@ MAN = Subject(
 WOMAN = Subject("she", "her", ["woman", "woman", "lady", "female person"], ["female", "gal"], ("girl",))
 PERSON = Subject("they", "their", ["person", "person", "someone"], ["face", "individual", "human", "somebody"])
 
+DENIALS = ("no ", "not ", "does not ", "do not ", "has not ", "have not ")
 PLURALS = {"is": "are", "has": "have", "does": "do", "man": "men", "woman": "women"}
 PLURALS |= {"gentleman": "gentlemen", "person": "people", "lady": "ladies"}
 FRAMES = (
@@ -56,7 +57,7 @@ FRAMES = (
 
 
 def _denials_last(words: Sequence[str]) -> list[str]:
-    return sorted(words, key=lambda word: word.startswith(("no ", "not ", "does not ", "do not ", "has not ", "have not ")))
+    return sorted(words, key=lambda word: word.startswith(DENIALS))
 
 
 def joined(words: Sequence[str], conjunction: str = "and") -> str:

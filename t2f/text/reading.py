@@ -20,12 +20,13 @@ from t2f.text.words import (
     SYNONYMS,
     THINGS,
     TOPICS,
+    words_of,
 )
 
 MOST_READ = 1_000  # tokens: an LSTM takes any number, one after the other
 MOST_LISTED, LONGEST_LISTED = 8, 30  # words, letters: what a note repeats of a description
 CONJUNCTIONS = frozenset((",", "and", "or", ";", "/"))
-BEFORE_THINGS = frozenset("with wearing wears wear in has have having and".split())
+BEFORE_THINGS = words_of("with wearing wears wear in has have having and")
 
 
 @dataclass
@@ -103,7 +104,9 @@ class Reader:
 
     def groups(self) -> dict[str, list[str]]:
         """The known words by topic; those of none under "others". Some stand in several."""
-        words = [word for word, number in self.vocabulary.items() if is_word(word) and number not in (PAD_ID, UNKNOWN_ID)]
+        words = [
+            word for word, number in self.vocabulary.items() if is_word(word) and number not in (PAD_ID, UNKNOWN_ID)
+        ]
         groups = {topic: [word for word in words if word in some] for topic, some in TOPICS.items()}
         grouped = {word for some in groups.values() for word in some}
         groups["others"] = [word for word in words if word not in grouped]
@@ -148,7 +151,7 @@ class Reader:
         return end
 
     def _is_object(self, tokens: Sequence[Token], start: int, place: int) -> bool:
-        """Whether an unknown word is what somebody has or wears, as in "with a brown parrot": brown is not their hair."""
+        """Whether an unknown word is what somebody has: in "with a brown parrot", brown is no hair's."""
         word = tokens[place].text
         if word in self.unseen or word in FILLERS or self._meant(word) or not ends_phrase(tokens, place + 1):
             return False

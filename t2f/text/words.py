@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+
+def words_of(text: str) -> frozenset[str]:
+    """The words of a table's line."""
+    return frozenset(text.split())
+
+
 # What contracted words are read as, in training and later: patterns in order, without regard to what follows.
 # "isn't smiling" would else be cut into "isn", "'" and "t".
 CONTRACTIONS = (
-    (r"[’‘ʼ`´]", "'"),
+    ("[\u2018\u2019\u02bc\u00b4`]", "'"),
     (r"\bcan'?t\b|\bcannot\b", "can not"),
     (r"\bwon'?t\b", "will not"),
     (r"\bain'?t\b", "is not"),
@@ -26,8 +32,7 @@ CONTRACTIONS = (
 )
 
 # Words that ask, or link, and say nothing of a face: unknown ones are passed over.
-FILLERS = frozenset(
-    """
+FILLERS = words_of("""
     a about all also always am an and any are as at be been being bit both but by can certain certainly could create
     design did do does draw drawing drawn either face for from gave generate get give go got had has have having he her
     herself him himself his how i if illustrate illustration image imagine in is it its just kind let like little look
@@ -37,8 +42,7 @@ FILLERS = frozenset(
     view want wants was we were what when where which who whom whose will wish with would you your extremely totally
     completely broadly clearly obviously typical normal ordinary real avatar cartoon character depict depicting
     features featuring hello hi need try let's appear appears appearing visible shown
-    """.split()
-)
+    """)
 
 # Words for one thing, of which any may stand for any other.
 SYNONYMS = tuple(
@@ -88,10 +92,16 @@ SYNONYMS = tuple(
 KINDS = {
     word: tuple(meant.split("|"))
     for words, meant in (
-        ("boy son brother father dad daddy grandpa grandad granddad grandfather husband groom king prince uncle sir "
-         "mister mr actor waiter policeman businessman salesman monk priest boyfriend", "man"),
-        ("girl chick daughter sister mother mom mum mummy grandma granny grandmother wife bride queen princess aunt "
-         "miss mrs ms madam actress waitress policewoman businesswoman nun girlfriend", "woman"),
+        (
+            "boy son brother father dad daddy grandpa grandad granddad grandfather husband groom king prince uncle sir "
+            "mister mr actor waiter policeman businessman salesman monk priest boyfriend",
+            "man",
+        ),
+        (
+            "girl chick daughter sister mother mom mum mummy grandma granny grandmother wife bride queen princess aunt "
+            "miss mrs ms madam actress waitress policewoman businesswoman nun girlfriend",
+            "woman",
+        ),
         ("boys", "men|man"),
         ("girls", "women|woman"),
         ("kid child teenager teen youngster youth adult baby toddler human being pensioner", "person|face"),
@@ -118,8 +128,11 @@ KINDS = {
         ("grin laughter", "smile"),
         ("grins laughs beams", "smiles|is smiling"),
         ("joyful cheery jolly merry delighted glad amused", "happy|smiling"),
-        ("sad unhappy angry grumpy cross gloomy upset sullen glum stern solemn frowning pensive neutral bored scowling "
-         "annoyed worried miserable", "serious|unsmiling"),
+        (
+            "sad unhappy angry grumpy cross gloomy upset sullen glum stern solemn frowning pensive neutral bored "
+            "scowling annoyed worried miserable",
+            "serious|unsmiling",
+        ),
         ("suntanned tan olive", "tanned"),
         ("ebony", "black|dark"),
         ("pallid pasty white", "pale"),
@@ -145,7 +158,7 @@ OF_HAIR = {
     "dark": "black",
     "orange": "red",
 }
-HAIRS = frozenset("hair haired hairs beard mustache moustache".split())
+HAIRS = words_of("hair haired hairs beard mustache moustache")
 
 # Words of each attribute. Of one of which a model knows no word at all, its data showed nothing.
 TOPICS = {
@@ -198,28 +211,27 @@ TOPICS = {
 }
 
 # Topics whose words name things, which take words of their look along: of "blue eyes", "blue" is no hair's.
-THINGS = ("hairline", "bangs and sideburns", "makeup", "jewellery", "eyes", "eyebrows", "nose", "mouth", "ears", "cheeks and chin", "head coverings",
-          "clothes", "background")  # fmt: skip
-LOOKS = frozenset(
-    """
+THINGS = (
+    *("hairline", "bangs and sideburns", "makeup", "jewellery", "eyes", "eyebrows", "nose", "mouth", "ears"),
+    *("cheeks and chin", "head coverings", "clothes", "background"),
+)
+LOOKS = words_of("""
     black blond blonde brown gray grey red ginger silver white golden gold yellow orange dark light pale fair bright
     blue green pink purple big small large little tiny huge long short wide narrow thick thin full round square oval
-    straight curly bushy pointed pointy sharp deep heavy nice new old striped checked plain arched rosy strong hazel receding very really
-    """.split()
-)
-COLOURS = frozenset("black brown gray grey red silver white yellow orange dark light".split())
-SIZES = frozenset("big small large little long short wide narrow thick thin full round square heavy bushy".split())
-KINDS_OF_HATS = frozenset("baseball flat top cowboy straw bucket knit knitted bobble sun sports".split())
+    straight curly bushy pointed pointy sharp deep heavy nice new old striped checked plain arched rosy strong hazel
+    receding very really
+    """)
+COLOURS = words_of("black brown gray grey red silver white yellow orange dark light")
+SIZES = words_of("big small large little long short wide narrow thick thin full round square heavy bushy")
+KINDS_OF_HATS = words_of("baseball flat top cowboy straw bucket knit knitted bobble sun sports")
 # Things that a model may know without knowing what colour or size they have.
 PLAIN_THINGS = (
-    (frozenset("hat hats cap caps beanie headgear".split()), COLOURS | SIZES | KINDS_OF_HATS,
-     "colour, size or kind of hats"),
-    (frozenset("glasses eyeglasses spectacles specs eyewear".split()), (COLOURS | SIZES) - {"dark"},
+    (words_of("hat hats cap caps beanie headgear"), COLOURS | SIZES | KINDS_OF_HATS, "colour, size or kind of hats"),
+    (words_of("glasses eyeglasses spectacles specs eyewear sunglasses shades sunnies"), (COLOURS | SIZES) - {"dark"},
      "colour or size of glasses"),
-    (frozenset("sunglasses shades sunnies".split()), (COLOURS | SIZES) - {"dark"}, "colour or size of glasses"),
-    (frozenset("beard beards mustache moustache mustaches moustaches tache".split()), SIZES, "size of beards"),
+    (words_of("beard beards mustache moustache mustaches moustaches tache"), SIZES, "size of beards"),
 )  # fmt: skip
-DETERMINERS = frozenset("a an the his her their its some any my your no".split())
-LINKS = frozenset(
-    "with without wearing wears wear in has have having and or but who of , is are on not does do neither nor".split()
+DETERMINERS = words_of("a an the his her their its some any my your no")
+LINKS = words_of(
+    "with without wearing wears wear in has have having and or but who of , is are on not does do neither nor"
 )

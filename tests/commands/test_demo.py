@@ -135,14 +135,14 @@ def test_any_text_is_drawn_or_answered_in_a_sentence(browser: "Browser", server:
         ("man " * 100, "A description may have at most 300 characters: shorten it."),
         (" \n\t ", "Description 1 is empty"),
         ("x" * 100_000, "A description may have at most 300 characters: shorten it."),
-        ("zwölf Boxkämpfer", "none of the words of a description (zwölf, Boxkämpfer)"),
+        ("zwölf Boxkämpfer", "none of the words of 'zwölf Boxkämpfer'"),
         ("رجل 男 🙂", "none of the words"),
         ("🙂", "has no words"),
         ("a man, 男 🙂 \u202e", "ignored: 男"),
         ('a "><img src=x onerror="window.hit=1"> man', "onerror"),
         ("a woman <script>window.hit=1</script>", "script"),
         ("man ${window.hit=1} {{window.hit=1}}", "window"),
-        ("\x00 zwölf", "none of the words of a description"),
+        ("\x00 zwölf", "none of the words of"),
     ):
         ask(page, description)
         expect(note).to_contain_text(told)

@@ -92,9 +92,21 @@ def test_a_folder_gets_a_file_for_each_face(model: str, tmp_path: Path) -> None:
 def test_unknown_words_are_named(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     generate(model, ["a smiling Klingon with glasses"], 1, 0, 1.0, tmp_path / "faces.png")
     assert "Klingon" in capsys.readouterr().err
-    with pytest.raises(UserError, match=r"none of the words of a description \(zwölf, Boxkämpfer\)"):
-        generate(model, ["a man", "zwölf Boxkämpfer"], 1, 0, 1.0, tmp_path / "none.png")
+    with pytest.raises(UserError, match="none of the words of 'zwölf Boxkämpfer'"):
+        generate(model, ["zwölf Boxkämpfer"], 1, 0, 1.0, tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
+
+
+def test_one_refused_description_does_not_keep_the_others_from_being_drawn(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["a man", "zwölf Boxkämpfer", "", "a smiling Klingon"]
+    with pytest.raises(UserError, match=r"none of the words of 'zwölf Boxkämpfer'.*Description 3 is empty"):
+        generate(model, asked, 2, 0, 1.0, tmp_path / "some.png")
+    assert Image.open(tmp_path / "some.png").text["Description"] == "a man\na smiling Klingon"
+    assert "'a smiling Klingon': not among the words of training" in " ".join(capsys.readouterr().err.split())
+    generate(model, ["a man", "a smiling Klingon"], 2, 0, 1.0, tmp_path / "understood.png")
+    assert Image.open(tmp_path / "some.png").tobytes() == Image.open(tmp_path / "understood.png").tobytes()
 
 
 @pytest.mark.parametrize("description", ["", "   ", "\n"])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from t2f.conditions.base import load_conditioner, save_conditioner
-from t2f.conditions.sentences import Words, listed
+from t2f.conditions.sentences import Words
 from t2f.data.captions import describe
 from t2f.data.faces import Faces
 from t2f.errors import UserError
@@ -111,26 +111,63 @@ def test_words_that_no_caption_had_are_noted(words: Words) -> None:
     assert words.notes("a smiling man") == []
     assert words.notes("A Smiling MAN!") == []
     assert words.notes("a smiling Klingon with a moustache") == [
-        "not among the words of training, so ignored: Klingon, moustache"
+        "left out, since the model's training data say nothing of it: beard and mustache (moustache)",
+        "not among the words of training, so ignored: Klingon",
     ]
     assert words.notes("a smiling womann") == [
         "not among the words of training, so ignored: womann; for womann, try woman"
     ]
 
 
+def test_unknown_words_are_left_out_of_what_is_drawn(words: Words) -> None:
+    assert torch.equal(words(["a smiling Klingon man"]), words(["a smiling man"]))
+    assert torch.equal(words(["a grinning gentleman"]), words(["a smiling man"]))
+
+
+def test_a_long_description_is_read_to_its_end(words: Words) -> None:
+    """The training captions are cut at six tokens."""
+    one, other = words(["a man, a man, a man, a man with glasses", "a man, a man, a man, a man, bald"])
+    assert len(one) > 6
+    assert not torch.equal(one, other)
+
+
 def test_a_description_of_unknown_words_only_is_refused(words: Words) -> None:
-    with pytest.raises(UserError, match=r"trained on none of the words of a description \(zwölf, Boxkämpfer\)"):
+    with pytest.raises(
+        UserError, match="trained on none of the words of 'zwölf Boxkämpfer': describe the face"
+    ) as said:
         words.notes("zwölf Boxkämpfer")
+    assert words.example in str(said.value)
+    assert "glasses (glasses)" in str(said.value)
+    with pytest.raises(UserError, match="none of the words of 'old', since its training data say nothing of age"):
+        words.notes("old")
 
 
 def test_a_description_without_words_is_refused(words: Words) -> None:
-    with pytest.raises(UserError, match="A description has no words: describe the face"):
+    with pytest.raises(UserError, match="'🙂 !\\?' has no words: describe the face"):
         words.notes("🙂 !?")
 
 
-def test_a_note_stays_short(words: Words) -> None:
-    assert words.notes("a man " + "x" * 1000) == [f"not among the words of training, so ignored: {'x' * 30}..."]
-    assert listed(["x"] * 1008) == "x, x, x, x, x, x, x, x and 1,000 more"
+def test_the_example_is_one_of_the_captions_own(words: Words) -> None:
+    """It was one of red hair and glasses for every model, whatever it was trained on."""
+    assert words.example == "a bald man with glasses"
+    flowers = Words.fit(make_faces([["A tulip, \n yellow as the sun."], ["A rose."]]), vocabulary=100, max_tokens=6)
+    assert flowers.example == "a tulip, yellow as the sun"
+    assert flowers.notes(flowers.example) == []
+    assert load_conditioner(save_conditioner(flowers)).example == flowers.example
+
+
+def test_a_model_that_keeps_no_example_has_one_that_it_understands(words: Words) -> None:
+    flowers = Words.fit(make_faces([["A tulip."], ["A red tulip."]]), vocabulary=100, max_tokens=6)
+    for conditioner in (words, flowers):
+        saved = save_conditioner(conditioner)
+        del saved["example"]
+        older = load_conditioner(saved)
+        assert older.notes(older.example) == []
+
+
+def test_known_words_are_told_by_topic(words: Words) -> None:
+    assert words.known()["glasses"] == ["glasses"]
+    assert "bald" in words.known()["hair"]
 
 
 def test_an_empty_description_is_refused(words: Words) -> None:

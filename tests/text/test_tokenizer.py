@@ -124,14 +124,42 @@ def test_composed_and_decomposed_letters_are_one_word() -> None:
     assert words(tokenizer, "sen\u0303or") == ["se\u00f1or", "."]
 
 
-def test_unknown_words_are_named_as_written_without_punctuation(tokenizer: WordTokenizer) -> None:
-    assert tokenizer.unknown_words("A Klingon; with RED hair & Ñandú!") == ["Klingon", "Ñandú"]
-    assert tokenizer.unknown_words("A man, smiling!") == []
+def test_tokens_are_told_as_written(tokenizer: WordTokenizer) -> None:
+    tokens = tokenizer.tokens("A Klingon; isn't RED-haired & Ñandú")
+    assert [token.text for token in tokens] == ["a", "klingon", ";", "is", "not", "red", "haired", "and", "ñandú", "."]
+    assert [token.spelt for token in tokens][:2] == ["A", "Klingon"]
+    assert tokens[8].spelt == "Ñandú"
+
+
+def test_tokens_have_no_limit(tokenizer: WordTokenizer) -> None:
+    assert len(tokenizer.tokens("red " * 100)) == 101
 
 
 @pytest.mark.parametrize(
-    ("caption", "knows"),
-    [("a klingon", True), ("HAIR", True), ("klingon wookiee", False), ("klingon, wookiee.", False), ("...", False)],
+    ("typed", "meant"),
+    [
+        ("He isn't smiling", "he is not smiling"),
+        ("He isn\u2019t smiling", "he is not smiling"),
+        ("doesnt, hasn't, haven't, aren't", "does not, has not, have not, are not"),
+        ("can't won't ain't", "can not will not is not"),
+        ("she's who's it's", "she is who is it is"),
+        ("he's got", "he has got"),
+        ("w/ glasses w/o hat", "with glasses without hat"),
+        ("the man's", "the man"),
+        ("I'd like", "i would like"),
+        ("clean-shaven", "clean shaven"),
+        ("red - blond", "red - blond"),
+    ],
 )
-def test_knows_a_word(tokenizer: WordTokenizer, caption: str, knows: bool) -> None:
-    assert tokenizer.knows_a_word_of(caption) is knows
+def test_contractions_and_hyphens_are_written_out_in_training_too(typed: str, meant: str) -> None:
+    tokenizer = WordTokenizer.train([typed], vocabulary=100, max_tokens=20)
+    assert words(tokenizer, typed) == words(tokenizer, meant)
+    assert "[UNK]" not in words(tokenizer, meant)
+
+
+def test_rows_of_words_are_as_long_as_the_longest(tokenizer: WordTokenizer) -> None:
+    rows = tokenizer.rows_of([["red", "hair"], ["red"] * 20])
+    assert rows.shape == (2, 20)
+    assert (rows != 0).sum(1).tolist() == [2, 20]
+    assert tokenizer.rows_of([["red"]]).shape == (1, 8)
+    assert tokenizer.rows_of([]).shape == (0, 8)
