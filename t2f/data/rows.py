@@ -42,8 +42,10 @@ def find_table(folder: Path, metadata_only: bool = False) -> Path | None:
         return tables[0] if tables else None
     files = sorted(path for path in folder.iterdir() if path.name[0] != "." and path.is_file())
     tables = [path for path in files if path.suffix.lower() in ENDINGS]
-    texts = [path for path in files if path.suffix.lower() == ".txt"]
-    tables = tables or [path for path in texts[:5] if _has_header(path)]  # there may be one beside each picture
+    if not tables:  # a text that lies beside its picture may start with "photo, a man", too
+        pictures = {path.stem for path in files if path.suffix.lower() in PICTURE_ENDINGS}
+        texts = [path for path in files if path.suffix.lower() == ".txt" and path.stem not in pictures]
+        tables = [path for path in texts[:5] if _has_header(path)]
     names = " and ".join(path.name for path in tables)
     require(len(tables) < 2, f"{folder} holds {names}: name the one that describes the pictures metadata.*.")
     return tables[0] if tables else None
@@ -86,10 +88,13 @@ def _nothing(source: Path) -> str:
     if not source.is_dir():
         return f"No such folder: {source} (data.folder)"
     sentence = f"No table of faces in the folder: {source} (data.folder)"
-    others = sorted(path.name for path in source.iterdir() if path.suffix.lower() in OTHERS)
-    if others:
-        return f"{sentence}, and {others[0]} cannot be read: save it as CSV UTF-8"
-    above = find_table(source.parent) if source.name else None
+    endings = {path.suffix.lower(): path.name for path in sorted(source.iterdir(), reverse=True)}
+    if other := next((endings[ending] for ending in OTHERS if ending in endings), None):
+        return f"{sentence}, and {other} cannot be read: save it as CSV UTF-8"
+    try:
+        above = find_table(source.parent) if endings.keys() & {*PICTURE_ENDINGS} else None
+    except UserError:
+        above = None
     return f"{sentence}; {above} is above it, which data.folder={source.parent} takes" if above else sentence
 
 

@@ -104,6 +104,16 @@ def test_a_table_above_the_folder_is_told(tmp_path: Path) -> None:
     folder = with_table(tmp_path / "faces", "captions.csv", "image,caption", "{file},a face", below="images")
     with pytest.raises(UserError, match=rf"captions\.csv is above it, which data\.folder={folder} takes; expected"):
         captions(folder / "images")
+    (folder / "b.csv").write_text("x,y\n")
+    with pytest.raises(UserError, match=r"^No table of faces in the folder: .*images \(data\.folder\); expected are"):
+        captions(folder / "images")
+
+
+def test_a_spreadsheet_is_to_be_saved_as_csv(tmp_path: Path) -> None:
+    (tmp_path / "faces").mkdir()
+    (tmp_path / "faces/metadata.xlsx").touch()
+    with pytest.raises(UserError, match=r"and metadata\.xlsx cannot be read: save it as CSV UTF-8; expected are"):
+        captions(tmp_path / "faces")
 
 
 def test_of_two_tables_one_is_to_be_named(tmp_path: Path) -> None:
@@ -128,6 +138,14 @@ def test_a_text_file_for_each_picture(tmp_path: Path, parts: list[str], texts: s
         str(Path(part, pictures, FILES[i])): [f"a face {i}", f"of {part}".strip()] for part in parts for i in range(20)
     }
     assert captions(folder) == expected
+
+
+def test_texts_that_start_as_a_table_are_texts(tmp_path: Path) -> None:
+    write(tmp_path / "faces", rows())
+    (tmp_path / "faces/metadata.jsonl").unlink()
+    for file in FILES:
+        (tmp_path / "faces" / file).with_suffix(".txt").write_text("photo, a man, text\n")
+    assert captions(tmp_path / "faces") == {file: ["photo, a man, text"] for file in FILES}
 
 
 def test_pictures_without_a_text_file_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
