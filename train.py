@@ -67,8 +67,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
     trainer = build(
         cfg.trainer,
-        callbacks=[build(callback) for callback in cfg.callbacks.values() if callback],
-        logger=[build(logger) for logger in cfg.logger.values()],
+        callbacks=[build(callback) for callback in cfg.callbacks.values()],
         plugins=[SafeCheckpointIO()],
     )
     evaluation = build(cfg.evaluation) if cfg.evaluation else None  # what it lacks is told before the training
