@@ -26,7 +26,7 @@ from t2f.pictures import captioned_sheet, save_png, to_uint8
 
 HERE = Path(__file__).parent
 COUNT, SEED, SHOWN = 32, 1, 6
-PARTS = ("tuned", "held out")
+PARTS = ("tuned", "held out", "fresh")
 
 
 @dataclass(frozen=True)

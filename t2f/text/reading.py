@@ -104,9 +104,8 @@ class Reader:
 
     def groups(self) -> dict[str, list[str]]:
         """The known words by topic; those of none under "others". Some stand in several."""
-        words = [
-            word for word, number in self.vocabulary.items() if is_word(word) and number not in (PAD_ID, UNKNOWN_ID)
-        ]
+        by_number = sorted(self.vocabulary, key=lambda word: self.vocabulary[word])  # the most frequent first
+        words = [word for word in by_number if is_word(word) and self.vocabulary[word] not in (PAD_ID, UNKNOWN_ID)]
         groups = {topic: [word for word in words if word in some] for topic, some in TOPICS.items()}
         grouped = {word for some in groups.values() for word in some}
         groups["others"] = [word for word in words if word not in grouped]

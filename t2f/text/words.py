@@ -41,7 +41,8 @@ FILLERS = words_of("""
     somewhat sort such take tell than thank thanks that the their them there these they this those to too up us very
     view want wants was we were what when where which who whom whose will wish with would you your extremely totally
     completely broadly clearly obviously typical normal ordinary real avatar cartoon character depict depicting
-    features featuring hello hi need try let's appear appears appearing visible shown
+    features featuring hello hi need try let's appear appears appearing visible shown profile
+    huge tiny neat neatly tidy trimmed completely big small large only even ever simply still quick i'm hey ok okay
     """)
 
 # Words for one thing, of which any may stand for any other.
@@ -138,6 +139,15 @@ KINDS = {
         ("pallid pasty white", "pale"),
         ("afro", "curly hair"),
         ("in", "wearing|with"),
+        ("never hardly barely rarely", "does not|not"),
+        ("non", "not"),
+        ("lacking lacks minus", "without"),
+        ("zero", "no"),
+        (
+            "doctor nurse teacher student soldier athlete player singer artist scientist farmer chef cook lawyer judge "
+            "pilot politician worker pirate hipster rapper model celebrity customer",
+            "person|face",
+        ),
         ("neither", "without|no"),
         ("nor", "or"),
     )
@@ -185,6 +195,11 @@ TOPICS = {
             age year years wrinkled wrinkles mid late early""",
         "looks": """attractive good cute beautiful lovely pretty handsome gorgeous stunning ugly hot sexy elegant""",
         "build": """chubby plump overweight fat slim skinny thin slender muscular athletic heavy strong""",
+        "character": """nerdy friendly smart clever intelligent wise confident shy kind-hearted mean evil scary creepy
+            funny goofy silly cool tough rich poor famous proud tired sleepy sick professional relaxed calm nervous
+            surprised shocked scared afraid excited crying""",
+        "style of the picture": """realistic photorealistic detailed hd 4k 8k quality high headshot selfie closeup
+            close studio lighting professional blurry blurred sharp camera lens anime pixar style 3d render""",
         "makeup": """lipstick makeup cosmetics mascara eyeliner blush eyeshadow""",
         "jewellery": """earrings earring necklace necklaces jewelry jewellery piercing piercings ring rings stud studs
             pendant""",
@@ -202,7 +217,8 @@ TOPICS = {
         "head coverings": """hijab headscarf scarf turban veil hood helmet crown tiara bandana headband""",
         "clothes": """shirt shirts tshirt dress suit suits tie necktie jacket coat sweater jumper hoodie blouse top
             collar uniform clothes clothing dressed outfit""",
-        "hairdos": """dreadlocks dreads braid braids braided ponytail pigtails bun mohawk plait plaits bob
+        "hairdos": """dreadlocks dreads braid braids braided ponytail pigtails bun mohawk crew buzz spiky messy
+            silky shiny slicked combed parted thinning undercut quiff fluffy flowing layered tied loose plait plaits bob
             mullet fade curls bowl cut parting shoulder length medium""",
         "other colours": """blue green pink purple violet turquoise colourful colorful""",
         "groups of faces": """two three four five six several couple group crowd""",
@@ -232,6 +248,7 @@ PLAIN_THINGS = (
     (words_of("beard beards mustache moustache mustaches moustaches tache"), SIZES, "size of beards"),
 )  # fmt: skip
 DETERMINERS = words_of("a an the his her their its some any my your no")
-LINKS = words_of(
-    "with without wearing wears wear in has have having and or but who of , is are on not does do neither nor"
-)
+LINKS = words_of("""
+    with without wearing wears wear in has have having and or but who of , is are on not does do neither nor never non
+    hardly barely rarely lacking lacks minus
+    """)

@@ -88,6 +88,12 @@ def test_unknown_words_are_read_as_known_ones_for_the_same(typed: str, meant: st
     assert read(reader, typed) == meant
 
 
+@pytest.mark.parametrize("typed", ["a woman who never smiles", "a non-smiling man", "a man lacking a hat"])
+def test_a_denial_is_not_ignored(reader: Reader, typed: str) -> None:
+    assert {"not", "without"} & set(reader(typed).words)
+    assert not reader(typed).ignored
+
+
 def test_what_was_read_instead_is_told(reader: Reader) -> None:
     assert reader("a lady with a moustache").notes == ["read 'lady' as 'woman', 'moustache' as 'mustache'"]
     assert reader("a Redhead").notes == ["read 'Redhead' as 'person with red hair'"]
