@@ -45,8 +45,8 @@ def run_folder(runs: str, name: str, resume: bool | str | None) -> str:
     Raises `UserError` where there is none, or none can be made.
     """
     if not isinstance(resume, bool) and resume is not None and resume != AUTO:
+        require_readable(Path(str(resume)))
         folder = run_named(str(resume))
-        require_readable(folder)
         require(
             writable(folder),
             f"The run {folder} cannot go on in its folder, which may not be written to: go on in a new one with "

@@ -93,7 +93,7 @@ def test_so_is_that_of_a_sweep(tmp_path: Path, read_only: Path, setting: str, la
         (["cuont=3"], "Could not override 'cuont'"),
         (["loss=no_such_loss"], "There is no loss/no_such_loss among the configs: choose one of cross_entropy, hinge"),
         (["lsos=hinge"], "Could not override 'lsos'"),
-        (["~data.count", "~data.held_out", "data=hub"], "data.dataset"),
+        (["data=hub"], "data.dataset"),
         (["data.count=x"], "data.count is x: it must be a number"),
         (["data.held_out=1.5"], "data.held_out is 1.5: it must be a whole number"),
         (["callbacks.sheets.every=often"], "callbacks.sheets.every is often: it must be a number"),
@@ -104,7 +104,7 @@ def test_so_is_that_of_a_sweep(tmp_path: Path, read_only: Path, setting: str, la
         (["name=${nope}"], "Interpolation key 'nope' not found"),
         (["model.generator_optimizer.lr=abc"], "model.generator_optimizer"),
         (["--config-name=nope"], "nope"),
-        (["trainer.devices=x"], "`devices`"),
+        (["trainer.devices=x"], "trainer.devices is x: it must be a number"),
         (["trainer.max_epochs=x"], "trainer.max_epochs is x: it must be a number"),
         (["ckpt_path=3"], "no file or folder 3"),
         (["labelled_share=x"], "labelled_share is x: it must be a number"),
@@ -117,7 +117,8 @@ def test_what_is_typed_wrong_ends_in_one_sentence(tmp_path: Path, settings: list
     if sweep and alone:
         pytest.skip("a sweep goes on by its own folder")
     runs = [f"paths.runs={tmp_path}/runs"] if "paths.runs" not in settings[0] else []
-    ended = typed(tmp_path, *(["-m"] if sweep else []), *TINY, *runs, *settings)
+    tiny = [each for each in TINY if settings != ["data=hub"] or not each.startswith("data.")]
+    ended = typed(tmp_path, *(["-m"] if sweep else []), *tiny, *runs, *settings)
     if sweep and ended.status == 1 and "(the sweep goes on" in ended.err:
         assert words in ended.err
         assert "Traceback" not in ended.err

@@ -169,7 +169,7 @@ def test_tradition_names_the_title_alone(tmp_path: Path) -> None:
     measure = evaluation(tmp_path, features=Known)
     figures = {figure.name: figure.title for figure in measure(Colours(), MadeUp(), conditioner()).figures}
     assert figures["frechet_distance_tiny"] == "FID"
-    assert figures["precision_tiny"] == "precision (tiny)"
+    assert figures["precision_tiny"] == "precision"
 
 
 def test_metrics_that_give_one_figure_twice_are_refused(tmp_path: Path) -> None:

