@@ -13,6 +13,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, read_write
 from rich.console import Console
 
+from t2f.config import require_readable
 from t2f.errors import one_sentence_errors
 from t2f.extras import install_command
 from t2f.plain import as_typed
@@ -62,6 +63,8 @@ class Sweep(Callback):
         if isinstance(config.hydra.sweeper.get("storage"), str):
             prepare_storage(config.hydra.sweeper.storage, Path(config.paths.runs))
         folder = str(config.hydra.sweep.dir)
+        with one_sentence_errors():
+            require_readable(Path(folder))
         with read_write(config.hydra):
             config.hydra.sweep.dir = folder
             config.hydra.overrides.hydra.append(override("hydra.sweep.dir", folder))

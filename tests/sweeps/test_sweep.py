@@ -152,3 +152,18 @@ def test_a_record_is_plain_json(tmp_path: Path) -> None:
     assert record["status"] == "finished"
     assert "seed=5" in record["overrides"]
     assert record["figures"]["images_seen"] == 96 == sum(OmegaConf.load(tmp_path / "one/0/config.yaml").growth.images)
+
+
+def test_an_override_may_refer_to_a_setting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is told as it was typed, and the same command goes on."""
+    trap = f"+callbacks.trap={{_target_: sweeps.test_sweep.FailOnce, file: {tmp_path}/happened, seed: 2}}"
+    command = ["seed=2", "callbacks.sheets.seed=${seed}", trap, f"hydra.sweep.dir={tmp_path}/one"]
+    assert sweep(tmp_path, *command) == 1
+    assert "'callbacks.sheets.seed=${seed}'" in capsys.readouterr().out
+    assert sweep(tmp_path, *command) == 0
+    assert OmegaConf.load(tmp_path / "one/0/config.yaml").callbacks.sheets.seed == 2
+
+
+def test_a_sweeps_folder_that_hydra_cannot_hold_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep(tmp_path, "seed=2", rf"hydra.sweep.dir='{tmp_path}/\${{a}}'") == 1
+    assert "error: No run can be kept in" in capsys.readouterr().err
