@@ -69,7 +69,7 @@ def main() -> None:
     cache = os.environ.get("T2F_CACHE", str(Path.home() / ".cache" / "t2f"))
     data = Avatars(cache, count=30_000, resolution=64)
     data.prepare()
-    reader = cached_classifier(data.train, Path(cache))
+    reader = cached_classifier(data.train, Path(cache), torch.device("cpu"))
     painter = load()
     noise = painter.noise(COUNT, SEED)
     results = {}

@@ -11,12 +11,13 @@ from t2f.evaluation.faithfulness import Faithfulness, Sitting
 from t2f.evaluation.figure import Figure, Findings
 from t2f.metrics.attribute_accuracy import AttributeAccuracy
 from t2f.metrics.attribute_classifier import AttributeClassifier, cached_classifier
+from t2f.metrics.features import MissingPackage
 
 
 class AttributeFaithfulness(Faithfulness):
     """Balanced accuracy (chance 0.5) of the attributes that the words asked for, and their mean.
 
-    The reader learns from the training faces, once, or from the first `most_faces` of them. `real` is how well it
+    The classifier is fitted to the training faces, once, or to the first `most_faces` of them. `real` is how well it
     reads the held-out ones, by their labels.
     """
 
@@ -30,7 +31,11 @@ class AttributeFaithfulness(Faithfulness):
         if not (asked >= 0).any():
             return Findings(notes=["No attribute is asked for in these words, so none is read off the faces."])
         if self.reader is None:
-            self.reader = cached_classifier(sitting.source.train[: self.most_faces], sitting.cache)
+            try:
+                faces = sitting.source.train[: self.most_faces]
+                self.reader = cached_classifier(faces, sitting.cache, sitting.device)
+            except MissingPackage as error:
+                return Findings(notes=[f"No attribute is read off the faces. {error}"])
             self.read_real = self.reader.read(torch.from_numpy(held_out.images.copy()))
         truth = torch.from_numpy(held_out.attributes)
         # Before the last stage the faces are smaller than those that the reader learnt on.

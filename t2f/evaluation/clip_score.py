@@ -38,7 +38,7 @@ class ClipFaithfulness(Faithfulness):
         if self.clip is None:
             clip = load_encoder(self.name, SETTING)
             require("image" in clip.modalities, f"{self.name} reads no pictures: give a CLIP as {SETTING}.")
-            self.clip = clip.to(torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu"))
+            self.clip = clip.to(sitting.device)
         words = self.of_captions(sitting.exam.descriptions)
         drawn = self.of_images(sitting.drawn)
         figure = Figure(

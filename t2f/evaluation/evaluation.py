@@ -91,7 +91,7 @@ class Evaluation:
             findings += self.compare(drawn, source)
         elif self.missing is not None:
             findings.notes.append(f"Not compared with real faces. {self.missing}")
-        sitting = Sitting(exam, drawn.images, source, conditioner, self.seed, self.cache)
+        sitting = Sitting(exam, drawn.images, source, conditioner, self.seed, self.cache, artist.device)
         for marker in self.faithfulness.values():
             findings += marker(sitting)
         return findings

@@ -17,7 +17,10 @@ from t2f.evaluation.figure import Findings
 
 @dataclass(frozen=True)
 class Sitting:
-    """An exam, and the faces drawn for it: uint8 (N, 3, r, r); with all that is needed to mark it."""
+    """An exam, and the faces drawn for it: uint8 (N, 3, r, r); with all that is needed to mark it.
+
+    Classifiers are trained, and run, on `device`.
+    """
 
     exam: Exam
     drawn: Tensor
@@ -25,6 +28,7 @@ class Sitting:
     conditioner: Conditioner
     seed: int
     cache: Path
+    device: torch.device
 
     @cached_property
     def shuffled(self) -> Tensor:

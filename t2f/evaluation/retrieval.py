@@ -31,7 +31,7 @@ class RetrievalFaithfulness(Faithfulness):
         if candidates < 1:
             return Findings(notes=["All words of the evaluation are the same, so no face can find its own."])
         if self.matcher is None:
-            self.matcher = cached_matcher(sitting.source.train, sitting.conditioner, sitting.cache)
+            self.matcher = cached_matcher(sitting.source.train, sitting.conditioner, sitting.cache, sitting.device)
         words = self.matcher.of_captions(descriptions)
         drawn = self.matcher.of_images(sitting.drawn)
         real = self.matcher.of_images(sitting.described)

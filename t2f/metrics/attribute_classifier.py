@@ -1,4 +1,4 @@
-"""A small network that reads attributes off faces, trained once on the real ones and kept in the cache."""
+"""Which attributes a face has: a linear probe on EfficientNet-Lite0, fitted once to the real faces and cached."""
 
 from __future__ import annotations
 
@@ -12,88 +12,111 @@ from torch import Tensor, nn
 
 from t2f.data.faces import Faces, checksum, fingerprint
 from t2f.kept import kept
+from t2f.metrics.efficientnet import pretrained_network
 from t2f.pictures import to_float
 from t2f.progress import followed
 
-RECIPE = 4  # raise it with any change to the network or its training: readers are cached by it
-EPOCHS = 10
-MOST_IMAGES = 200_000  # of all epochs together: large sets need fewer
-RESOLUTION = 32  # of what it reads; larger images are pooled
-BATCH_SIZE = 128
-LEARNING_RATE = 4e-3
-
-
-def convolutions() -> nn.Sequential:
-    """Images (B, 3, R, R) in [-1, 1] -> features (B, 2048)."""
-    layers: list[nn.Module] = []
-    channels = 3
-    for width in (32, 64, 128):
-        layers += [
-            nn.Conv2d(channels, width, 3, padding=1),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-            nn.MaxPool2d(2, ceil_mode=True),
-        ]
-        channels = width
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Dropout(0.2))
-
-
-def at_most_32(images: Tensor) -> Tensor:
-    """Images (B, 3, R, R), larger ones pooled to 32 pixels."""
-    return F.adaptive_avg_pool2d(images, RESOLUTION) if images.shape[-1] > RESOLUTION else images
-
-
-def disturbed(images: Tensor) -> Tensor:
-    """A batch shifted by up to two pixels and made noisy: a reader is not to hang on details of real pictures."""
-    shifted = images.roll(tuple(torch.randint(-2, 3, (2,)).tolist()), dims=(2, 3))
-    return shifted + 0.1 * torch.randn_like(shifted)
+RECIPE = 5  # raise it with any change to the features or the fit: classifiers are cached by it
+RESOLUTION = 64  # that images are brought to
+STAGES = 4  # of the seven: the maps of later ones tell less of where things are
+FEATURES = 80 * 4 * 4
+MAX_FACES = 20_000
+WEIGHT_DECAY = 1e-2
+STEPS = 60
+BATCH_SIZE = 64
 
 
 class AttributeClassifier(nn.Module):
-    """Images (B, 3, R, R) in [-1, 1] -> logits (B, attributes)."""
+    """uint8 images (B, 3, R, R) of any size -> logits (B, attributes), linear in features of a frozen network.
+
+    The features are the maps of EfficientNet-Lite0's fourth stage, 4x4 values each. Its pooled features read faces less
+    well, for they do not tell where things are (`experiments/attribute_classifier`).
+
+    Raises `MissingPackage` where the network's package is not installed.
+    """
 
     def __init__(self, attributes: int) -> None:
         super().__init__()
-        self.features = convolutions()
-        self.head = nn.Linear(2048, attributes)
+        network = pretrained_network()
+        self.stages = nn.Sequential(network.conv_stem, network.bn1, *network.blocks[:STAGES])
+        with torch.random.fork_rng(devices=[]):
+            self.head = nn.Linear(FEATURES, attributes)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    @property
+    def device(self) -> torch.device:
+        return self.head.weight.device
+
+    def train(self, mode: bool = True) -> AttributeClassifier:
+        """Keep the frozen network in evaluation mode."""
+        super().train(mode)
+        self.stages.eval()
+        return self
+
+    def features(self, images: Tensor) -> Tensor:
+        """uint8 images (B, 3, R, R) -> features (B, 1280)."""
+        size = (RESOLUTION, RESOLUTION)
+        resized = F.interpolate(to_float(images), size=size, mode="bilinear", antialias=True)
+        maps: Tensor = self.stages(resized.to(memory_format=torch.channels_last))
+        return F.adaptive_avg_pool2d(maps, 4).flatten(1)
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.features(at_most_32(images)))
+        logits: Tensor = self.head(self.features(images))
         return logits
 
     @torch.inference_mode()
-    def read(self, images: Tensor, batch_size: int = 256) -> Tensor:
-        """uint8 images (N, 3, R, R) -> bool (N, attributes)."""
-        self.eval()
-        return torch.cat([self(to_float(part)) > 0 for part in images.split(batch_size)])
+    def read(self, images: Tensor, batch_size: int = BATCH_SIZE) -> Tensor:
+        """uint8 images (N, 3, R, R) -> bool (N, attributes), on the CPU."""
+        return torch.cat([(self(part.to(self.device)) > 0).cpu() for part in images.split(batch_size)])
 
 
-def train_classifier(faces: Faces, seed: int = 0) -> AttributeClassifier:
-    """Learn to read the attributes of `faces` where they can be told, by logistic loss."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        classifier = AttributeClassifier(len(faces.attribute_names))
-        batches = [rows for _ in range(EPOCHS) for rows in torch.randperm(len(faces)).split(BATCH_SIZE)]
-        if faces.images.shape[-1] <= 4:  # whose last map is one pixel, which has no variance in a batch of one
-            batches = [rows.repeat(2) if len(rows) == 1 else rows for rows in batches]
-        batches = batches[: max(1, MOST_IMAGES // BATCH_SIZE)]
-        optimizer = torch.optim.AdamW(classifier.parameters(), lr=LEARNING_RATE)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=len(batches))
-        targets = torch.from_numpy(faces.attributes.astype(np.float32))
-        for rows in followed(batches, "Training the attribute classifier, once for these faces", len(batches)):
-            images = disturbed(to_float(torch.from_numpy(faces.images[rows.numpy()])))
-            known = targets[rows] >= 0
-            if known.any():  # else the mean is not a number
-                loss = F.binary_cross_entropy_with_logits(classifier(images)[known], targets[rows][known])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
+def train_classifier(faces: Faces, device: torch.device, seed: int = 0) -> AttributeClassifier:
+    """Fit the classifier on `device`, to at most MAX_FACES of the faces, which the seed chooses."""
+    classifier = AttributeClassifier(len(faces.attribute_names)).to(device)
+    rows = np.sort(np.random.default_rng(seed).permutation(len(faces))[:MAX_FACES])
+    batches = [rows[start : start + BATCH_SIZE] for start in range(0, len(rows), BATCH_SIZE)]
+    progress = followed(batches, "Fitting the attribute classifier, once for these faces", len(batches))
+    with torch.no_grad():
+        images = (torch.from_numpy(faces.images[batch]).to(device) for batch in progress)
+        features = torch.cat([classifier.features(each) for each in images])
+    attributes = torch.from_numpy(faces.attributes[rows]).to(device)
+    weight, bias = fit_logistic(features, attributes)
+    with torch.no_grad():
+        classifier.head.weight.copy_(weight)
+        classifier.head.bias.copy_(bias)
     return classifier.eval()
 
 
-def cached_classifier(faces: Faces, cache: Path) -> AttributeClassifier:
-    """The classifier of these faces and this recipe: from the cache, or trained and put there."""
+def fit_logistic(features: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor]:
+    """Logistic regressions of attributes (N, A), 1 or 0, or -1 where unknown, on features (N, D): (A, D) and (A,).
+
+    Of each attribute the faces that have it count as much, together, as those that do not, however rare it is: the
+    figure that is taken, balanced accuracy, counts them so.
+    """
+    mean, deviation = features.mean(dim=0), features.std(dim=0, correction=0) + 1e-3
+    standard = (features - mean) / deviation
+    classes = [(attributes == value).float() for value in (0, 1)]
+    counts = sum(each / each.sum(dim=0).clamp(min=1) for each in classes)
+    weight = torch.zeros(attributes.shape[1], features.shape[1], device=features.device, requires_grad=True)
+    bias = torch.zeros(attributes.shape[1], device=features.device, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=STEPS, history_size=10, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        logits = F.linear(standard, weight, bias)
+        unlikely = F.binary_cross_entropy_with_logits(logits, classes[1], reduction="none")
+        loss = 0.5 * (counts * unlikely).sum() + WEIGHT_DECAY * weight.square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    scaled = weight.detach() / deviation
+    return scaled, bias.detach() - scaled @ mean
+
+
+def cached_classifier(faces: Faces, cache: Path, device: torch.device) -> AttributeClassifier:
+    """The classifier of these faces and this recipe: from the cache, or fitted and put there. It runs on `device`."""
     key = fingerprint(
         {
             "images": checksum(faces.images),
@@ -102,8 +125,10 @@ def cached_classifier(faces: Faces, cache: Path) -> AttributeClassifier:
             "recipe": RECIPE,
         }
     )
-    with torch.random.fork_rng(devices=[]):
-        classifier = AttributeClassifier(len(faces.attribute_names))
-    weights = kept(cache / f"attribute-reader-{key}.safetensors", lambda: train_classifier(faces).state_dict())
-    classifier.load_state_dict(weights)
-    return classifier.eval()
+    classifier = AttributeClassifier(len(faces.attribute_names))
+
+    def train() -> dict[str, Tensor]:
+        return train_classifier(faces, device).head.state_dict()
+
+    classifier.head.load_state_dict(kept(cache / f"attribute-classifier-{key}.safetensors", train))
+    return classifier.to(device).eval()

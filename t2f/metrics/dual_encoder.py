@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from t2f.conditions.base import Conditioner
 from t2f.data.faces import Faces, checksum, fingerprint
 from t2f.kept import kept
-from t2f.metrics.attribute_classifier import at_most_32, convolutions, disturbed
 from t2f.pictures import to_float
 from t2f.progress import followed
 from t2f.text.lstm import LSTMEncoder
@@ -25,12 +24,39 @@ RECIPE = 2  # raise it with any change to the network, its training or its token
 WORDS = 4000
 MOST_TOKENS = 60
 SIZE = 128
+RESOLUTION = 32  # of the images that it reads; larger ones are pooled
 CAPTIONS_PER_FACE = 4
 MOST_PAIRS = 80_000  # written
 MOST_IMAGES = 120_000  # shown, of all epochs together
 EPOCHS = 12
 BATCH_SIZE = 128
 LEARNING_RATE = 2e-3
+
+
+def convolutions() -> nn.Sequential:
+    """Images (B, 3, R, R) in [-1, 1] -> features (B, 2048)."""
+    layers: list[nn.Module] = []
+    channels = 3
+    for width in (32, 64, 128):
+        layers += [
+            nn.Conv2d(channels, width, 3, padding=1),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.MaxPool2d(2, ceil_mode=True),
+        ]
+        channels = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Dropout(0.2))
+
+
+def at_most_32(images: Tensor) -> Tensor:
+    """Images (B, 3, R, R), larger ones pooled to 32 pixels."""
+    return F.adaptive_avg_pool2d(images, RESOLUTION) if images.shape[-1] > RESOLUTION else images
+
+
+def disturbed(images: Tensor) -> Tensor:
+    """A batch shifted by up to two pixels and made noisy: the encoder is not to hang on details of real pictures."""
+    shifted = images.roll(tuple(torch.randint(-2, 3, (2,)).tolist()), dims=(2, 3))
+    return shifted + 0.1 * torch.randn(images.shape)
 
 
 class DualEncoder(nn.Module):
@@ -58,26 +84,36 @@ class DualEncoder(nn.Module):
 
 
 class Matcher:
-    """A trained dual encoder with its tokenizer: uint8 images and captions -> unit vectors (N, 128)."""
+    """A trained dual encoder with its tokenizer: uint8 images and captions -> unit vectors (N, 128), on the CPU."""
 
     def __init__(self, encoder: DualEncoder, tokenizer: WordTokenizer) -> None:
         self.encoder = encoder.eval()
         self.tokenizer = tokenizer
 
+    @property
+    def device(self) -> torch.device:
+        return self.encoder.log_scale.device
+
     @torch.inference_mode()
     def of_images(self, images: Tensor, batch_size: int = 256) -> Tensor:
-        return torch.cat([self.encoder.of_images(to_float(part)) for part in images.split(batch_size)])
+        parts = (part.to(self.device) for part in images.split(batch_size))
+        return torch.cat([self.encoder.of_images(to_float(part)).cpu() for part in parts])
 
     @torch.inference_mode()
     def of_captions(self, captions: Sequence[str], batch_size: int = 256) -> Tensor:
-        return torch.cat([self.encoder.of_tokens(part) for part in self.tokenizer(captions).split(batch_size)])
+        parts = (part.to(self.device) for part in self.tokenizer(captions).split(batch_size))
+        return torch.cat([self.encoder.of_tokens(part).cpu() for part in parts])
 
 
-def train_encoder(images: Faces, faces: Tensor, tokens: Tensor, vocabulary: int, seed: int = 0) -> DualEncoder:
-    """Learn from pairs: the numbers of the faces (N,), and the words of each as token ids (N, L)."""
-    with torch.random.fork_rng(devices=[]):
+def train_encoder(
+    images: Faces, faces: Tensor, tokens: Tensor, vocabulary: int, device: torch.device, seed: int = 0
+) -> DualEncoder:
+    """Learn from pairs on `device`: the numbers of the faces (N,), and the words of each as token ids (N, L)."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.default_generator.manual_seed(seed)
-        encoder = DualEncoder(vocabulary)
+        if device.type != "cpu":
+            torch.get_device_module(device).manual_seed(seed)  # of the dropout
+        encoder = DualEncoder(vocabulary).to(device)
         batches = [rows for _ in range(EPOCHS) for rows in torch.randperm(len(faces)).split(BATCH_SIZE)]
         if images.images.shape[-1] <= 4:  # whose last map is one pixel, which has no variance in a batch of one
             batches = [rows.repeat(2) if len(rows) == 1 else rows for rows in batches]
@@ -86,7 +122,7 @@ def train_encoder(images: Faces, faces: Tensor, tokens: Tensor, vocabulary: int,
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=len(batches))
         for rows in followed(batches, "Training the dual encoder, once for these faces and words", len(batches)):
             shown = to_float(torch.from_numpy(images.images[faces[rows].numpy()]))
-            loss = encoder.loss(disturbed(shown), tokens[rows])
+            loss = encoder.loss(disturbed(shown).to(device), tokens[rows].to(device))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -94,8 +130,11 @@ def train_encoder(images: Faces, faces: Tensor, tokens: Tensor, vocabulary: int,
     return encoder.eval()
 
 
-def cached_matcher(faces: Faces, conditioner: Conditioner, cache: Path) -> Matcher:
-    """The matcher of these faces and the words that the conditioner has for them: from the cache, or trained."""
+def cached_matcher(faces: Faces, conditioner: Conditioner, cache: Path, device: torch.device) -> Matcher:
+    """The matcher of these faces and the words that the conditioner has for them: from the cache, or trained.
+
+    It is trained, and runs, on `device`.
+    """
     described = conditioner.described(faces) or len(faces)
     pairs = conditioner.exam(faces, min(CAPTIONS_PER_FACE * described, MOST_PAIRS), seed=0)
     tokenizer = WordTokenizer.train(pairs.descriptions, WORDS, MOST_TOKENS)
@@ -104,9 +143,10 @@ def cached_matcher(faces: Faces, conditioner: Conditioner, cache: Path) -> Match
 
     def train() -> dict[str, Tensor]:
         tokens = tokenizer(pairs.descriptions)
-        return train_encoder(faces, torch.from_numpy(np.array(pairs.faces)), tokens, len(tokenizer)).state_dict()
+        numbers = torch.from_numpy(np.array(pairs.faces))
+        return train_encoder(faces, numbers, tokens, len(tokenizer), device).state_dict()
 
     with torch.random.fork_rng(devices=[]):
         encoder = DualEncoder(len(tokenizer))
     encoder.load_state_dict(kept(cache / f"dual-encoder-{key}.safetensors", train))
-    return Matcher(encoder, tokenizer)
+    return Matcher(encoder.to(device), tokenizer)

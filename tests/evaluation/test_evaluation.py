@@ -14,6 +14,8 @@ from made_up import Colours, MadeUp, TinyFeatures, conditioner
 from t2f.errors import UserError
 from t2f.evaluation.drawing import draw
 from t2f.evaluation.evaluation import Evaluation
+from t2f.evaluation.faithfulness import Faithfulness, Sitting
+from t2f.evaluation.figure import Findings
 from t2f.metrics.distances import FrechetDistance, KernelDistance
 from t2f.metrics.features import BLOCK, MissingPackage, read_all
 from t2f.metrics.neighbours import Memorisation, PrecisionRecall
@@ -199,3 +201,15 @@ def test_copies_that_cannot_be_seen_are_noted(tmp_path: Path) -> None:
     )
     assert "do not count as memorised" in some
     assert "do not count as memorised" not in all_of_them
+
+
+def test_classifiers_run_on_the_device_of_what_generates(tmp_path: Path) -> None:
+    class Spy(Faithfulness):
+        def __call__(self, sitting: Sitting) -> Findings:
+            self.device = sitting.device
+            return Findings()
+
+    spy, artist = Spy(), Colours()
+    artist.device = torch.device("cpu", 0)  # which is not equal to a plain "cpu"
+    evaluation(tmp_path, metrics={}, faithfulness={"spy": spy})(artist, MadeUp(), conditioner())
+    assert spy.device == torch.device("cpu", 0)

