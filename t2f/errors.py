@@ -7,9 +7,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import walk_tb
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from omegaconf.errors import OmegaConfBaseException
     from hydra.errors import HydraException
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -74,9 +76,8 @@ def sentence_of(error: BaseException) -> str | None:
     if isinstance(error, HydraException):
         sentence = sentence_of_hydra(error)
     elif isinstance(error, OmegaConfBaseException):
-        where = f" ({error.full_key})" if error.full_key else ""
-        sentence = first_line(error) + where
-    elif isinstance(error, MisconfigurationException):
+        sentence = sentence_of_omegaconf(error)
+    elif isinstance(error, MisconfigurationException) or (isinstance(error, ValueError) and is_of_hydra(error)):
         sentence = first_line(error)
     elif type(error).__module__.startswith("wandb."):
         sentence = f"Weights & Biases: {str(error).rstrip('.')}; or set WANDB_MODE=offline, which needs no account."
@@ -129,6 +130,18 @@ def sentence_of_hydra(error: HydraException) -> str:
     sentence = " ".join(str(error).split())
     cause = first_line(error.__cause__) if error.__cause__ is not None else ""
     return sentence if not cause or cause in sentence else f"{sentence.rstrip('.')} ({cause})."
+
+
+def sentence_of_omegaconf(error: OmegaConfBaseException) -> str:
+    """The first line, and the key that it is about."""
+    sentence = first_line(error)
+    return sentence if not error.full_key or error.full_key in sentence else f"{sentence} ({error.full_key})"
+
+
+def is_of_hydra(error: Exception) -> bool:
+    """Whether Hydra itself has raised it, as for options that exclude each other."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return bool(frames) and str(frames[-1].f_globals.get("__name__")).startswith("hydra.")
 
 
 def first_line(error: BaseException) -> str:

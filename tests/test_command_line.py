@@ -94,6 +94,8 @@ def test_so_is_that_of_a_sweep(tmp_path: Path, read_only: Path, setting: str, la
         (["loss=no_such_loss"], "There is no loss/no_such_loss among the configs: choose one of cross_entropy, hinge"),
         (["lsos=hinge"], "Could not override 'lsos'"),
         (["data=hub"], "data.dataset"),
+        (["data.count=???"], "Missing mandatory value: data.count"),
+        (["name=???"], "Missing mandatory value: name"),
         (["data.count=x"], "data.count is x: it must be a number"),
         (["data.held_out=1.5"], "data.held_out is 1.5: it must be a whole number"),
         (["callbacks.sheets.every=often"], "callbacks.sheets.every is often: it must be a number"),

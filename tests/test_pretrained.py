@@ -77,6 +77,16 @@ def test_its_report_is_of_its_weights(painter: Painter) -> None:
         ("a man not wearing glasses", "a man without glasses", "a man with glasses"),
         ("a man with no hair", "a bald man", "a man with black hair"),
         ("a man with a moustache", "a man with a mustache", "a man with no mustache"),
+        ("dark haired boy", "a man with black hair", "a dark-skinned woman with long hair"),
+        ("a woman with fair hair", "a woman with blond hair", "a pale woman with black hair"),
+        ("a man with white hair", "a man with gray hair", "a pale man with black hair"),
+        ("a man who isn't smiling", "a serious man", "a smiling man"),
+        ("a man who never smiles", "a serious man", "a smiling man"),
+        ("men with beards", "a man with a beard", "a clean-shaven man"),
+        ("bearded", "a man with a beard", "a clean-shaven man"),
+        ("a grinning lady", "a smiling woman", "a serious woman"),
+        ("a woman with brown eyes", "a woman", "a woman with brown hair"),
+        ("her hair is short and black", "a woman with short black hair", "a woman with long red hair"),
         ("bald man, beard, sunglasses", "a bald man with a beard and sunglasses", "a man with hair and glasses"),
     ],
 )
@@ -84,6 +94,33 @@ def test_other_words_mean_the_same(painter: Painter, words: str, meaning: str, o
     """The mean face of some words is nearer to that of their meaning than to that of its opposite, by far."""
     face, same, other = (faces(painter, each, 48).mean(dim=0) for each in (words, meaning, opposite))
     assert (face - same).norm() < 0.5 * (face - other).norm()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("a girl", "a boy", "a guy", "a lady", "a man smiles", "a brunette", "a grey-haired man", "a bearded man"),
+        *("men with beards", "a woman with fair hair", "isn't smiling", "specs", "draw me a redhead, please"),
+    ],
+)
+def test_what_people_type_is_understood_without_a_note(painter: Painter, words: str) -> None:
+    assert painter.conditioner.notes(words) == []
+
+
+@pytest.mark.parametrize(
+    "word", ["old", "young", "elderly", "teenage", "earrings", "lipstick", "blue eyes", "handsome"]
+)
+def test_what_its_drawings_cannot_show_is_told_so(painter: Painter, word: str) -> None:
+    (note,) = painter.conditioner.notes(f"a woman with {word}")
+    assert "training data say nothing of it" in note
+    assert "ignored" not in note
+
+
+def test_a_man_has_hair_unless_he_is_bald(painter: Painter) -> None:
+    """Of hair that is not spoken of, it once drew what shows none."""
+    top = (0.05, 0.2), (0.4, 0.6)
+    man, bald = (part(faces(painter, words), *top) for words in ("a man", "a bald man"))
+    assert (man - bald).abs().mean() > 15
 
 
 def test_hair_has_the_colour_that_the_words_say(painter: Painter) -> None:
