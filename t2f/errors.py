@@ -11,8 +11,8 @@ from traceback import walk_tb
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from omegaconf.errors import OmegaConfBaseException
     from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 OF_PLACES = (
