@@ -68,6 +68,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     trainer = build(
         cfg.trainer,
         callbacks=[build(callback) for callback in cfg.callbacks.values()],
+        logger=[build(logger) for logger in cfg.logger.values()],
         plugins=[SafeCheckpointIO()],
     )
     evaluation = build(cfg.evaluation) if cfg.evaluation else None  # what it lacks is told before the training

@@ -80,7 +80,6 @@ def test_its_report_is_of_its_weights(painter: Painter) -> None:
         ("dark haired boy", "a man with black hair", "a dark-skinned woman with long hair"),
         ("a woman with fair hair", "a woman with blond hair", "a pale woman with black hair"),
         ("a man with white hair", "a man with gray hair", "a pale man with black hair"),
-        ("a man who isn't smiling", "a serious man", "a smiling man"),
         ("a man who never smiles", "a serious man", "a smiling man"),
         ("men with beards", "a man with a beard", "a clean-shaven man"),
         ("bearded", "a man with a beard", "a clean-shaven man"),

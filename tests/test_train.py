@@ -329,7 +329,7 @@ def test_a_finished_run_goes_on_with_a_longer_schedule(tiny: Tiny, tmp_path: Pat
 def test_the_command_line_says_errors_in_one_sentence(tmp_path: Path) -> None:
     messages = {
         "growth.fade_in=[0,2]": "error: growth.fade_in are shares of a stage",
-        "loss=no_such_loss": "Could not find 'loss/no_such_loss'",
+        "loss=no_such_loss": "There is no loss/no_such_loss among the configs",
         "data.cuont=3": "data.cuont",
         "model.generator_optimizer.lr=abc": "model.generator_optimizer",
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from conftest import ROOT, TINY, TINY_DCGAN
 from hydra import compose, initialize_config_dir
 
@@ -45,9 +46,9 @@ def test_a_quick_evaluation_learns_from_a_few_faces(
     learnt_from = []
     cached = attributes.cached_classifier
 
-    def noted(faces: Faces, cache: Path) -> AttributeClassifier:
+    def noted(faces: Faces, cache: Path, device: torch.device) -> AttributeClassifier:
         learnt_from.append(len(faces))
-        return cached(faces, cache)
+        return cached(faces, cache, device)
 
     monkeypatch.setattr(attributes, "cached_classifier", noted)
     quick = [*TINY_FEATURES, "evaluation=quick", "evaluation.faithfulness.attributes.most_faces=16"]
@@ -69,7 +70,9 @@ def test_the_report_lies_in_the_runs_folder_and_its_command_repeats_it(
     assert {"frechet_distance_tiny", "precision_tiny", "attribute_accuracy"} < set(first["figures"])
     assert first["images_seen"] == {"words": 96, "labels": 48}[name]
     assert first["count"] == 20
-    assert "frechet distance (tiny)" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "features: tiny" in shown
+    assert "frechet distance" in shown
     assert (runs / name / "report.md").exists()
 
     program, *words = shlex.split(first["command"])

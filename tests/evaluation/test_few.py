@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import TINY
 from drawn import draw_picture
 from omegaconf import DictConfig
@@ -113,7 +114,7 @@ def test_a_batch_of_which_nothing_is_known_teaches_nothing() -> None:
 
     some = faces(0, 6)
     some.attributes[:] = -1
-    classifier = train_classifier(some)
+    classifier = train_classifier(some, torch.device("cpu"))
     assert all(bool(weight.isfinite().all()) for weight in classifier.parameters())
 
 

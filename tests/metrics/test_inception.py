@@ -155,7 +155,7 @@ def test_its_figures_bear_their_names_of_tradition(extractor: Inception) -> None
     assert extractor.title("frechet_distance") == "FID"
     assert extractor.title("kernel_distance") == "KID x 1000"
     assert extractor.title("class_score") == "Inception Score"
-    assert extractor.title("precision") == "precision (Inception)"
+    assert extractor.title("precision") == "precision"
 
 
 def test_is_frozen(extractor: Inception) -> None:
