@@ -58,7 +58,7 @@ def generate(description: str, model: str | Path) -> str:
 
 def show_exactly(line: str, console: Console) -> None:
     """A line to copy: as it is, where rich would make emojis of :words: and blanks of tabs."""
-    print(line, file=console.file)
+    print(line, file=console.file, flush=True)  # at once in a pipe, too, as Console.print does
 
 
 def train(*settings: str, sweep: bool = False) -> str:

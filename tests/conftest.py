@@ -18,10 +18,13 @@ from omegaconf import DictConfig
 from serving import Server, served
 
 from t2f.config import quiet_libraries, register_resolvers
+from t2f.stopping import SIGNALS
 
 ROOT = Path(__file__).parent.parent
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background jobs, whose children inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # as under nohup
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Drawn faces of 8 pixels, and every callback several times a run.
 TINY_DATA = [
     "resolution=8",
@@ -78,6 +81,15 @@ def accelerator(request: pytest.FixtureRequest) -> Iterator[str]:
     """Where autocast follows CUDA's rules: a CPU that emulates them, and a GPU."""
     with cuda_autocast() if request.param == "cpu" else nullcontext():
         yield request.param
+
+
+@pytest.fixture(autouse=True)
+def own_signal_handlers() -> Iterator[None]:
+    """Put back the handlers that commands run in this process have set, as train.py does from its first line on."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -72,6 +73,7 @@ def served(model: str, files: Path) -> Iterator[Server]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stdout is not None
+            assert select.select([process.stdout], [], [], 120)[0], "no address was printed within two minutes"
             first = process.stdout.readline()
             assert f"http://127.0.0.1:{port}/" in first, first
             yield Server(port, files, called)

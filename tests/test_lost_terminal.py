@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -57,14 +58,17 @@ def train_on_a_terminal(tmp_path: Path, run: Path, *ignored: int) -> tuple[int, 
 
 def read_until(terminal: int, words: bytes) -> None:
     shown = b""
+    deadline = time.monotonic() + 200
     while words not in shown:
-        shown += os.read(terminal, 65536)
+        assert time.monotonic() < deadline, shown
+        if select.select([terminal], [], [], 1)[0]:
+            shown += os.read(terminal, 65536)
 
 
 def test_a_terminal_that_is_closed_lets_the_run_save(tmp_path: Path) -> None:
     run = tmp_path / "run"
     process, terminal = train_on_a_terminal(tmp_path, run)
-    read_until(terminal, b"stage 2/2")
+    read_until(terminal, b"Stage 2/2")
     os.close(terminal)
     status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     assert status == 128 + signal.SIGHUP
@@ -75,7 +79,7 @@ def test_a_run_that_is_to_outlive_its_terminal_does(tmp_path: Path) -> None:
     """As nohup starts it."""
     run = tmp_path / "run"
     process, terminal = train_on_a_terminal(tmp_path, run, signal.SIGHUP)
-    read_until(terminal, b"stage 2/2")
+    read_until(terminal, b"Stage 2/2")
     os.close(terminal)
     wait_until((run / "checkpoints/000000200.ckpt").exists)
     os.kill(process, signal.SIGTERM)

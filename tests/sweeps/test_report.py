@@ -1,4 +1,5 @@
 import csv
+import io
 from pathlib import Path
 
 import pytest
@@ -42,12 +43,12 @@ def test_one_row_a_job_with_what_differs_and_every_figure(folder: Path) -> None:
 
 
 def test_the_terminal_shows_what_failed_and_how_to_run_it_again(folder: Path) -> None:
-    console = Console(width=150, record=True)
+    console = Console(width=150, file=io.StringIO())
     report(folder, console)
-    said = console.export_text()
+    said = console.file.getvalue()
     assert "2 of 12 jobs failed:" in said
     assert "3: It broke, [of course], at 3." in said
-    again = f"train.py -m loss=hinge ++model.lr=0.03 'name=[x]' hydra.sweep.dir={folder} hydra.sweep.subdir=3"
+    again = f"""train.py -m loss=hinge ++model.lr=0.03 'name=[x]' hydra.sweep.dir={folder} 'hydra.sweep.subdir="3"'"""
     assert again in said.replace("\n", "")
     assert "faces" not in said  # the same in all jobs
 

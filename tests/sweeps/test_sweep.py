@@ -52,7 +52,7 @@ def test_a_failed_job_stops_no_other_and_the_same_command_goes_on_where_it_faile
     assert rows(there)[1]["error"] == "RuntimeError: the lights went out"
     assert "in on_train_batch_end" in (there / "1/error.txt").read_text()
     assert "1 of 3 jobs failed:" in said
-    assert f"hydra.sweep.dir={there} hydra.sweep.subdir=1" in said
+    assert f"""hydra.sweep.dir={there} 'hydra.sweep.subdir="1"'""" in said
     assert (there / "sweep.png").stat().st_size > 1000
 
     before = {job: (there / job / "checkpoints/last.ckpt").stat().st_mtime_ns for job in ("0", "2")}
@@ -141,7 +141,7 @@ def test_a_missing_plugin_is_named_with_the_extra_that_brings_it(
     monkeypatch.setattr(callback, "installed", lambda package: False)
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = compose("train", [f"hydra/{choice}"], return_hydra_config=True)
-    with pytest.raises(SystemExit, match=rf"is not installed: pip install -e '\.\[{extra}\]' brings it\."):
+    with pytest.raises(SystemExit, match=rf"is not installed: pip install -e '\.\[{extra}\]' installs it\."):
         callback.Sweep().on_multirun_start(cfg)
     assert extra in (ROOT / "pyproject.toml").read_text()
 
