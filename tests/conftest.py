@@ -25,6 +25,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's backgro
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # as under nohup
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+HANDLERS = {number: signal.getsignal(number) for number in SIGNALS}
 # Drawn faces of 8 pixels, and every callback several times a run.
 TINY_DATA = [
     "resolution=8",
@@ -84,11 +85,9 @@ def accelerator(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def own_signal_handlers() -> Iterator[None]:
-    """Put back the handlers that commands run in this process have set, as train.py does from its first line on."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    yield
-    for number, handler in before.items():
+def own_signal_handlers() -> None:
+    """Begin with the first handlers: a command in this process, also one of a wider fixture, sets its own."""
+    for number, handler in HANDLERS.items():
         signal.signal(number, handler)
 
 
