@@ -29,6 +29,16 @@ def to_uint8(images: Tensor) -> Tensor:
     return images.float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
 
 
+def perturbed(images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Shift a batch (B, 3, R, R) by up to two pixels and add noise, so that a network relies less on fine details.
+
+    The random numbers are generated on the CPU.
+    """
+    shift = torch.randint(-2, 3, (2,), generator=generator).tolist()
+    noise = torch.randn(images.shape, generator=generator).to(images.device)
+    return images.roll(tuple(shift), dims=(2, 3)) + 0.1 * noise
+
+
 def to_pil(image: Tensor, size: int | None = None) -> Image.Image:
     """uint8 (3, H, W) -> picture, enlarged to `size` pixels by whole pixels so that none is invented."""
     picture = Image.fromarray(image.permute(1, 2, 0).cpu().contiguous().numpy())

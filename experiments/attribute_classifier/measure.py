@@ -1,4 +1,6 @@
-"""A linear probe or a network from scratch as the classifier of attributes? Needs CelebA's folder, in data/celeba.
+"""Compare classifiers of attributes: linear probes and a network from scratch. Needs CelebA in data/celeba.
+
+The avatars' classifiers also read 1,000 faces that the included model generates for prompts about held-out faces.
 
 python experiments/attribute_classifier/measure.py [data.folder=FOLDER]
 """
@@ -32,10 +34,13 @@ from t2f.metrics import attribute_classifier
 from t2f.metrics.attribute_classifier import fit_logistic, train_classifier
 from t2f.metrics.efficientnet import EfficientNetLite0
 from t2f.metrics.features import read_all
+from t2f.models import load
+from t2f.pictures import to_uint8
 
 CPU = torch.device("cpu")
+COUNT = 1000
 DATA = {
-    "avatars, 32x32": ["data=avatars"],
+    "avatars, 64x64": ["data=avatars", "resolution=64"],
     "CelebA, 64x64": ["data=celeba", "data.crop=0.719", "resolution=64"],
 }
 Logits = Callable[[Tensor], Tensor]
@@ -66,6 +71,17 @@ def pooled(faces: Faces) -> Logits:
     return lambda images: torch.nn.functional.linear(read_all(extractor, images).features, weight, bias)
 
 
+def without_copies(faces: Faces) -> Logits:
+    """The fourth stage, fitted to the faces as they are, without perturbed copies."""
+    classifier = attribute_classifier.AttributeClassifier(len(faces.attribute_names)).eval()
+    with torch.inference_mode():
+        features = torch.cat([classifier.features(part) for part in images_of(faces).split(64)])
+    weight, bias = fit_logistic(features, torch.from_numpy(np.array(faces.attributes)))
+    return lambda images: torch.cat(
+        [torch.nn.functional.linear(classifier.features(part), weight, bias) for part in images.split(64)]
+    )
+
+
 def probe(faces: Faces) -> Logits:
     classifier = train_classifier(faces, CPU)
     with torch.inference_mode():
@@ -76,7 +92,8 @@ NETWORK = "network from scratch"
 KINDS = {
     NETWORK: network,
     "linear probe, pooled features (128x128)": pooled,
-    "linear probe, fourth stage (the classifier)": probe,
+    "linear probe, fourth stage": without_copies,
+    "linear probe, fourth stage, perturbed copies (the classifier)": probe,
 }
 
 
@@ -86,8 +103,19 @@ def scores(read: Tensor, truth: Tensor) -> dict[str, float]:
     return {"balanced": float(accuracy(read, truth).nanmean()), "plain": float(plain)}
 
 
-def measure(source: FaceSource) -> dict[str, dict[str, float]]:
-    """The scores on the held-out faces, and the seconds of learning from the training faces."""
+def generated(source: FaceSource) -> tuple[Tensor, Tensor]:
+    """Faces that the included model generates for COUNT prompts about held-out faces, and what the prompts ask for."""
+    pipeline = load()
+    prompts = pipeline.conditioner.exam(source.held_out, COUNT, seed=0)
+    with torch.inference_mode():
+        return to_uint8(pipeline.draw(prompts.descriptions, pipeline.noise(COUNT, seed=0))), prompts.asked
+
+
+def measure(source: FaceSource, faces: tuple[Tensor, Tensor] | None) -> dict[str, dict[str, float]]:
+    """The scores on the held-out faces, and the seconds of learning from the training faces.
+
+    `faces`: generated ones, with what was asked for.
+    """
     truth = torch.from_numpy(np.array(source.held_out.attributes))
     found = {}
     for name, kind in KINDS.items():
@@ -97,6 +125,9 @@ def measure(source: FaceSource) -> dict[str, dict[str, float]]:
         with torch.inference_mode():
             logits = classify(images_of(source.held_out))
         found[name] = scores(logits > 0, truth) | seconds
+        if faces:
+            with torch.inference_mode():
+                found[name]["generated"] = float(accuracy(classify(faces[0]) > 0, faces[1]).nanmean())
         if name == NETWORK:  # present is also what is likelier than in the training faces, not only than absent
             present, known = (
                 torch.from_numpy(each).float().sum(0)
@@ -115,20 +146,23 @@ def main() -> None:
     results = {}
     for data, overrides in DATA.items():
         source = source_of([*overrides, *(sys.argv[1:] if "data=celeba" in overrides else [])])
-        for name, found in measure(source).items():
+        faces = generated(source) if "data=avatars" in overrides else None
+        for name, found in measure(source, faces).items():
             results[f"{data}: {name}"] = {**found, "train": len(source.train), "held_out": len(source.held_out)}
     lines = [
         f"Written by `experiments/attribute_classifier/measure.py` on {date.today()}: one thread of a CPU "
         f"({platform.machine()}), PyTorch {version('torch')}; seconds are of the processor, for reading the training "
-        "faces and learning from them. One seed.",
+        f"faces and learning from them. Generated faces: balanced accuracy of what was asked for, of {COUNT:,}. "
+        "One seed.",
         "",
-        "| data: classifier | faces to learn from / held out | balanced accuracy | plain accuracy | CPU seconds |",
-        "|---|---:|---:|---:|---:|",
+        "| data: classifier | faces to learn from / held out | balanced accuracy | plain accuracy | generated faces "
+        "| CPU seconds |",
+        "|---|---:|---:|---:|---:|---:|",
     ]
     for name, found in results.items():
         lines.append(
             f"| {name} | {found['train']:,} / {found['held_out']:,} | {found['balanced']:.3f} | {found['plain']:.3f} "
-            f"| {found['cpu_seconds']:.0f} |"
+            f"| {format(found['generated'], '.3f') if 'generated' in found else ''} | {found['cpu_seconds']:.0f} |"
         )
     (HERE / "results.md").write_text("\n".join(lines) + "\n")
     (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")

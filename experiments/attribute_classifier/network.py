@@ -9,8 +9,8 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from t2f.data.faces import Faces
-from t2f.metrics.dual_encoder import at_most_32, convolutions, disturbed
-from t2f.pictures import to_float
+from t2f.metrics.dual_encoder import at_most_32, convolutions
+from t2f.pictures import perturbed, to_float
 
 EPOCHS = 10
 MAX_IMAGES = 200_000  # of all epochs together
@@ -48,7 +48,7 @@ def train_network(faces: Faces, seed: int = 0) -> Network:
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=len(batches))
         targets = torch.from_numpy(faces.attributes.astype(np.float32))
         for rows in track(batches, "training the network", disable=not sys.stderr.isatty()):
-            images = disturbed(to_float(torch.from_numpy(faces.images[rows.numpy()])))
+            images = perturbed(to_float(torch.from_numpy(faces.images[rows.numpy()])))
             known = targets[rows] >= 0
             loss = F.binary_cross_entropy_with_logits(classifier(images)[known], targets[rows][known])
             optimizer.zero_grad()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from t2f.conditions.base import Conditioner
 from t2f.data.faces import Faces, checksum, fingerprint
 from t2f.kept import kept
-from t2f.pictures import to_float
+from t2f.pictures import perturbed, to_float
 from t2f.progress import followed
 from t2f.text.lstm import LSTMEncoder
 from t2f.text.tokenizer import WordTokenizer
@@ -51,12 +51,6 @@ def convolutions() -> nn.Sequential:
 def at_most_32(images: Tensor) -> Tensor:
     """Images (B, 3, R, R), larger ones pooled to 32 pixels."""
     return F.adaptive_avg_pool2d(images, RESOLUTION) if images.shape[-1] > RESOLUTION else images
-
-
-def disturbed(images: Tensor) -> Tensor:
-    """A batch shifted by up to two pixels and made noisy: the encoder is not to hang on details of real pictures."""
-    shifted = images.roll(tuple(torch.randint(-2, 3, (2,)).tolist()), dims=(2, 3))
-    return shifted + 0.1 * torch.randn(images.shape)
 
 
 class DualEncoder(nn.Module):
@@ -122,7 +116,7 @@ def train_encoder(
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=len(batches))
         for rows in followed(batches, "Training the dual encoder, once for these faces and words", len(batches)):
             shown = to_float(torch.from_numpy(images.images[faces[rows].numpy()]))
-            loss = encoder.loss(disturbed(shown).to(device), tokens[rows].to(device))
+            loss = encoder.loss(perturbed(shown).to(device), tokens[rows].to(device))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
