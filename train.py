@@ -1,5 +1,6 @@
 """Train a face GAN: compose the config, build the objects, fit, evaluate."""
 
+import json
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -18,12 +19,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from t2f.batches.datamodule import FaceDataModule
 from t2f.callbacks.progress import show_where_it_is
+from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint
 from t2f.command_line import run_hydra
 from t2f.conditions.base import fit_conditioner, save_conditioner
 from t2f.config import quiet_libraries, register_resolvers, require_numbers
-from t2f.errors import disk_errors, require
+from t2f.errors import disk_errors, one_sentence_errors, require
 from t2f.evaluation.of_run import evaluate_run
 from t2f.fitting import fit
+from t2f.growth import GrowthSchedule
 from t2f.loggers import finish_wandb
 from t2f.plain import as_typed, build
 from t2f.processes import alone_in, one_at_a_time
@@ -33,6 +36,8 @@ from t2f.stopping import exit_on_signals, stop_as_told
 from t2f.sweeps.job import run_job
 
 register_resolvers()
+
+FEW = 100  # images, of which a GAN learns no more than copies
 
 
 def train(cfg: DictConfig) -> dict[str, float]:
@@ -65,6 +70,15 @@ def train(cfg: DictConfig) -> dict[str, float]:
     card = {"config": config, "conditioner": save_conditioner(conditioner)}
     system = build(cfg.model, card=card)
 
+    if len(source.train) < FEW:
+        warn(
+            f"there are only {len(source.train):,} images to train on: expect copies of them; new faces need thousands"
+        )
+    if (figures := finished_figures(cfg, checkpoint, schedule)) is not None:
+        images = f"{schedule.total_images:,}"
+        terminal().print(f"{folder} is finished ({images} of {images} images): raise growth.images to train it longer.")
+        return figures
+
     trainer = build(
         cfg.trainer,
         callbacks=[build(callback) for callback in cfg.callbacks.values()],
@@ -94,6 +108,18 @@ def train(cfg: DictConfig) -> dict[str, float]:
     return figures
 
 
+def finished_figures(cfg: DictConfig, checkpoint: Path | None, schedule: GrowthSchedule) -> dict[str, float] | None:
+    """The figures of a run that has nothing left to do, neither to train nor to measure; None for any other."""
+    evaluation = Path(cfg.paths.run) / "evaluation.json"
+    if not cfg.resume or checkpoint is None or (cfg.evaluation and not evaluation.exists()):
+        return None
+    seen = read_checkpoint(checkpoint, mmap=True)[CHECKPOINT_KEY]["images_seen"]
+    if seen < schedule.total_images:
+        return None
+    measured = json.loads(evaluation.read_text(encoding="utf-8"))["figures"] if cfg.evaluation else {}
+    return {"images_seen": float(seen), "images_planned": float(schedule.total_images), **measured}
+
+
 def train_and_finish(cfg: DictConfig) -> dict[str, float]:
     """Train, and end wandb's run however the training ends."""
     require_numbers(cfg)
@@ -108,7 +134,7 @@ def main(cfg: DictConfig) -> float | None:
     with exit_on_signals():
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             return run_job(train_and_finish, cfg)
-        with alone_in(Path(cfg.paths.run)):
+        with one_sentence_errors(), alone_in(Path(cfg.paths.run)):  # before Hydra sees them, to say it in its own way
             train_and_finish(cfg)
     return None
 

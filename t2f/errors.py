@@ -7,12 +7,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from traceback import walk_tb
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
+    from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 OF_PLACES = (
@@ -118,6 +119,7 @@ def in_short(error: BaseException) -> str:
 def sentence_of_hydra(error: HydraException) -> str:
     """What is wrong with the settings, without Hydra's line breaks and links."""
     from hydra.errors import MissingConfigException, OverrideParseException
+    from omegaconf.errors import ConfigKeyError
 
     if isinstance(error, OverrideParseException):
         return (
@@ -127,9 +129,21 @@ def sentence_of_hydra(error: HydraException) -> str:
     if isinstance(error, MissingConfigException) and error.options:
         options = ", ".join(error.options)
         return f"There is no {error.missing_cfg_file} among the configs: choose one of {options}."
+    if isinstance(error.__cause__, ConfigKeyError) and error.__cause__.key is not None:
+        return sentence_of_missing_key(error.__cause__)
     sentence = " ".join(str(error).split())
     cause = first_line(error.__cause__) if error.__cause__ is not None else ""
     return sentence if not cause or cause in sentence else f"{sentence.rstrip('.')} ({cause})."
+
+
+def sentence_of_missing_key(error: ConfigKeyError) -> str:
+    """Name the key of the config that is nearest to one that is not there."""
+    parent, _, _ = str(error.full_key).rpartition(".")
+    siblings = list(map(str, error.parent_node or ()))
+    near = get_close_matches(str(error.key), siblings, n=1)
+    where = f"{parent} has" if parent else "it has"
+    choice = f"did you mean {f'{parent}.' if parent else ''}{near[0]}?" if near else f"{where} {', '.join(siblings)}."
+    return f"There is no {error.full_key} in the config: {choice}"
 
 
 def sentence_of_omegaconf(error: OmegaConfBaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from t2f.text.unicode import well_formed
 from t2f.trust import build_ours
 
 LARGEST_SEED = 2**63 - 1
+MOST_TRUNCATION = 2.0
 MANY = 500  # faces that take seconds to draw
 
 
@@ -51,6 +53,12 @@ class Painter:
         self.alpha = alpha
         self.images_seen = images_seen
         self.config = config
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__}: {self.resolution}x{self.resolution}, {self.conditioner.summary}, "
+            f"{self.images_seen:,} images seen>"
+        )
 
     @classmethod
     def load(cls, path: Path) -> Painter:
@@ -122,6 +130,9 @@ class Painter:
 
         `truncation` scales it: below 1, faces are nearer to the most typical one of their description, at 0 that one.
         """
+        require(
+            0 <= truncation <= MOST_TRUNCATION, f"truncation is {truncation}: it must be from 0 to {MOST_TRUNCATION}."
+        )
         require(0 <= seed <= LARGEST_SEED, f"The seed is {seed}: it must be from 0 to {LARGEST_SEED}.")
         generator = torch.Generator().manual_seed(seed)
         return truncation * torch.stack([torch.randn(self.noise_dim, generator=generator) for _ in range(count)])
@@ -152,9 +163,11 @@ class Painter:
     ) -> list[Image.Image]:
         """`count` pictures for each description, one description after another; the k-th of each by the same noise.
 
-        Raises `UserError` for a description of which nothing is understood.
+        Warns of words that are ignored or read otherwise. Raises `UserError` for a description of which nothing is
+        understood.
         """
-        descriptions = understood([descriptions] if isinstance(descriptions, str) else descriptions, self.conditioner)
+        descriptions = [descriptions] if isinstance(descriptions, str) else descriptions
+        descriptions = understood(descriptions, self.conditioner, lambda note: warnings.warn(note, stacklevel=4))
         require(bool(descriptions), "There is no description to draw: give at least one.")
         require(count >= 1, f"count is {count}: it must be at least 1.")
         captions = [description for description in descriptions for _ in range(count)]

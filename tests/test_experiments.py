@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import pytest
 import pytorch_lightning as pl
 from conftest import ROOT
-from drawn import write_celeba, write_face2text
+from drawn import write_celeba, write_face2text, write_folder
 from omegaconf import DictConfig, OmegaConf
 from test_train import assert_finite, rows
 
@@ -56,6 +56,20 @@ def test_every_experiment_trains_as_configured(tiny: Tiny, tmp_path: Path, exper
     labels = {"facegan_original": 2, "facegan_5": 5, "facegan_10": 10, "facegan_40": 40, "facegan_rotation": 6}
     size = OmegaConf.load(run / "config.yaml").conditioning.size
     assert size == labels.get(experiment, size)
+
+
+def test_a_quick_try_takes_other_data(tiny: Tiny, tmp_path: Path) -> None:
+    data = write_folder(tmp_path / "data")
+    train(
+        tiny(
+            "data=folder",
+            *data,
+            "growth.images=[4,4,4]",
+            "growth.batch_sizes=[4,4,4]",
+            base=["experiment=quick", *QUICK],
+        )
+    )
+    assert_finite(tmp_path / "run")
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,18 @@ def test_three_lines_of_python(model: str) -> None:
         faces("a man", seed=2**200)
 
 
+def test_what_python_asks_for_and_is_ignored_is_warned_of(model: str) -> None:
+    faces = load(model)
+    with pytest.warns(UserWarning, match="purple"):
+        faces("a man with purple hair")
+    with pytest.raises(UserError, match="truncation is 5"):
+        faces("a man", truncation=5)
+
+
+def test_a_model_says_what_it_is(model: str) -> None:
+    assert re.fullmatch(r"<Painter: 8x8, \d+ words, [\d,]+ images seen>", repr(load(model)))
+
+
 def test_what_is_missing_or_broken_is_named(exported: Path, tmp_path: Path) -> None:
     def broken(name: str, file: str, content: bytes | None) -> Path:
         folder = tmp_path / name

@@ -325,6 +325,24 @@ def test_a_finished_run_goes_on_with_a_longer_schedule(tiny: Tiny, tmp_path: Pat
     assert [int(row["images_seen"]) for row in rows(tmp_path / "run")] == list(range(16, 145, 16))
 
 
+def test_a_run_with_nothing_left_to_do_says_so(
+    tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = train(tiny("evaluation.count=8"))
+    monkeypatch.setattr("t2f.fitting.fit", None)
+    monkeypatch.setattr("t2f.evaluation.of_run.evaluate_run", None)
+    capsys.readouterr()
+    assert train(tiny("evaluation.count=8", "resume=true")) == figures
+    assert "is finished (96 of 96 images): raise growth.images to train it longer." in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+def test_few_images_are_told(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    train(tiny("growth.images=[8,8]"))
+    assert "note: there are only 40 images to train on: expect copies of them" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_the_command_line_says_errors_in_one_sentence(tmp_path: Path) -> None:
     messages = {

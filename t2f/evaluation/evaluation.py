@@ -183,7 +183,7 @@ class Evaluation:
             try:
                 value = metric.compute()
             except NotMeasurable as error:
-                left_out.append(str(error))
+                left_out.append(f"{name.replace('_', ' ')}: {error}")
                 continue
             finally:
                 metric.reset()

@@ -83,8 +83,6 @@ class Comparison(OfFeatures):
         for what, parts in (("drawn", self.drawn), ("real", self.real)):
             features = together(parts).double()
             if len(features) < self.least:
-                raise NotMeasurable(
-                    f"{type(self).__name__} needs {self.least} {what} faces or more, but was given {len(features)}."
-                )
+                raise NotMeasurable(f"{self.least} {what} faces or more are needed, but there are {len(features)}.")
             sets.append(features)
         return sets[0], sets[1]

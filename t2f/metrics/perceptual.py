@@ -54,7 +54,7 @@ class PerceptualVariety(Metric):
     def compute(self) -> Tensor:
         images = together(self.images)
         if len(images) < 2:
-            raise NotMeasurable(f"PerceptualVariety needs 2 drawn faces or more, but was given {len(images)}.")
+            raise NotMeasurable(f"2 drawn faces or more are needed, but there are {len(images)}.")
         chance = torch.Generator().manual_seed(self.seed)
         first = torch.randint(len(images), (self.pairs,), generator=chance)
         second = (first + torch.randint(1, len(images), (self.pairs,), generator=chance)) % len(images)

@@ -84,7 +84,7 @@ def test_logits_that_are_not_finite_are_told() -> None:
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_faces_are_told(kind: Callable[..., Comparison], count: int) -> None:
     least = kind().least
-    message = rf"^{kind.__name__} needs {least} %s faces or more, but was given {count}\.$"
+    message = rf"^{least} %s faces or more are needed, but there are {count}\.$"
     with pytest.raises(UserError, match=message % "drawn"):
         figures(given(kind(), DRAWN[:count], REAL))
     with pytest.raises(UserError, match=message % "real"):
@@ -93,7 +93,7 @@ def test_too_few_faces_are_told(kind: Callable[..., Comparison], count: int) -> 
 
 @of_each_comparison
 def test_nothing_given_is_told(kind: Callable[..., Comparison]) -> None:
-    with pytest.raises(UserError, match=rf"^{kind.__name__} needs . drawn faces or more, but was given 0\.$"):
+    with pytest.raises(UserError, match=r"^. drawn faces or more are needed, but there are 0\.$"):
         kind().compute()
 
 

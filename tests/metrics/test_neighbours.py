@@ -147,7 +147,7 @@ def test_what_is_the_same_is_at_no_distance() -> None:
 
 
 def test_too_few_faces_for_the_neighbours_are_told() -> None:
-    with pytest.raises(UserError, match=r"^PrecisionRecall needs 4 drawn faces or more, but was given 3\.$"):
+    with pytest.raises(UserError, match=r"^4 drawn faces or more are needed, but there are 3\.$"):
         precision_recall(normal(0, 3, 2), normal(0, 9, 2))
     with pytest.raises(UserError, match=r"^PrecisionRecall's neighbours is 0: it must be at least 1\.$"):
         PrecisionRecall(0)

@@ -131,7 +131,7 @@ def test_is_repeated_to_the_last_bit_and_leaves_the_global_random_state_alone(ma
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_faces_are_told(make: Make, count: int) -> None:
-    with pytest.raises(UserError, match=rf"^PerceptualVariety needs 2 drawn faces or more, but was given {count}\.$"):
+    with pytest.raises(UserError, match=rf"^2 drawn faces or more are needed, but there are {count}\.$"):
         given(make(), drawn(0, count)).compute()
 
 
