@@ -328,11 +328,10 @@ def test_a_finished_run_goes_on_with_a_longer_schedule(tiny: Tiny, tmp_path: Pat
 def test_a_run_with_nothing_left_to_do_says_so(
     tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    figures = train(tiny("evaluation.count=8"))
-    monkeypatch.setattr("t2f.fitting.fit", None)
-    monkeypatch.setattr("t2f.evaluation.of_run.evaluate_run", None)
+    figures = train(tiny())
+    monkeypatch.setitem(train.__globals__, "fit", None)
     capsys.readouterr()
-    assert train(tiny("evaluation.count=8", "resume=true")) == figures
+    assert train(tiny("resume=true")) == figures
     assert "is finished (96 of 96 images): raise growth.images to train it longer." in " ".join(
         capsys.readouterr().out.split()
     )
