@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 
+from t2f.text.lexicon import AGE, ANYONE, HAIR_COLOUR, IDIOMS, PHRASES, TOPIC_OF, Lexicon
+from t2f.text.passages import (
+    BEFORE_THINGS,
+    age_at,
+    denials_last,
+    end_of_denied,
+    ends_phrase,
+    is_of_hair,
+    is_word,
+    looks_before,
+    predicate_after,
+    said_after,
+    spelt,
+    with_articles,
+    without,
+    written_out,
+)
 from t2f.text.tokenizer import PAD_ID, UNKNOWN_ID, Token, WordTokenizer
 from t2f.text.words import (
+    DENIALS,
     DETERMINERS,
     FILLERS,
-    HAIRS,
-    KINDS,
     LINKS,
     LOOKS,
-    OF_HAIR,
+    NOTHING_PLAIN,
     PLAIN_THINGS,
-    SYNONYMS,
+    SHADES,
     THINGS,
     TOPICS,
-    words_of,
 )
 
 MOST_READ = 1_000  # tokens: an LSTM takes any number, one after the other
 MOST_LISTED, LONGEST_LISTED = 8, 30  # words, letters: what a note repeats of a description
-CONJUNCTIONS = frozenset((",", "and", "or", ";", "/"))
-BEFORE_THINGS = words_of("with wearing wears wear in has have having and")
+LONGEST_PHRASE = 5  # tokens
+MEANINGLESS = DETERMINERS | LINKS | (FILLERS - TOPIC_OF.keys())
 
 
 @dataclass
@@ -37,6 +50,7 @@ class Reading:
     understood: bool  # whether a word with a meaning is among them
     replaced: dict[str, str] = field(default_factory=dict)  # spelt -> read as
     unseen: dict[str, list[str]] = field(default_factory=dict)  # topic of which the model knows nothing -> words
+    unsaid: dict[str, list[str]] = field(default_factory=dict)  # topic of which it knows other words -> words
     ignored: dict[str, str | None] = field(default_factory=dict)  # unknown word -> known one that is spelt nearly so
     cut: list[str] = field(default_factory=list)  # words past the limit
 
@@ -51,9 +65,13 @@ class Reading:
         notes = []
         if self.replaced:
             notes.append("read " + ", ".join(f"'{word}' as '{meant}'" for word, meant in self.replaced.items()))
-        if self.unseen:
-            topics = [f"{topic} ({listed(words)})" for topic, words in self.unseen.items()]
-            notes.append(f"left out, since the model's training data say nothing of it: {', '.join(topics)}")
+        for left_out, why in (
+            (self.unseen, "the model's training data say nothing of it"),
+            (self.unsaid, "the model learnt no word for it"),
+        ):
+            if left_out:
+                topics = ", ".join(f"{topic} ({listed(words)})" for topic, words in left_out.items())
+                notes.append(f"left out, since {why}: {topics}")
         if self.ignored:
             hints = "".join(f"; for {word}, try {near}" for word, near in self.ignored.items() if near)
             notes.append(f"not among the words of training, so ignored: {listed(list(self.ignored))}{hints}")
@@ -74,19 +92,14 @@ class Reader:
 
     Known words stay as they are. An unknown one is passed over where it says nothing of a face; it is read as a known
     word for the same, or for the kind of thing that it is; it is left out, with what goes with it, where the model
-    knows no word of its topic ("blue eyes": without "eyes", "blue" or "brown" would be read as of hair); else it is
-    ignored. All but the first are told.
+    knows no word for it ("blue eyes": without "eyes", "blue" or "brown" would be read as of hair); else it is ignored.
+    All but the first are told. What is denied is never read as asked for.
     """
 
     def __init__(self, tokenizer: WordTokenizer) -> None:
         self.tokenizer = tokenizer
         self.vocabulary = tokenizer.vocabulary
-        self.unseen = {
-            word: topic
-            for topic, words in TOPICS.items()
-            if not any(each in self.vocabulary for each in words)
-            for word in words
-        }
+        self.lexicon = Lexicon(self.vocabulary)
         # A model that knows of blue has learnt the colours of more than hair and skin.
         self.plain_things = () if "blue" in self.vocabulary else PLAIN_THINGS
 
@@ -94,39 +107,92 @@ class Reader:
         tokens = self.tokenizer.tokens(description)
         tokens, beyond = tokens[:MOST_READ], tokens[MOST_READ:]
         reading = Reading([], False, cut=[each.spelt for each in beyond if is_word(each.text)])
-        if all(each.text in self.vocabulary for each in tokens) and not self.plain_things:
-            kept = [each.text for each in tokens]
-        else:
-            kept = self._known(self._without_unseen_things(tokens, reading), reading)
-        reading.words = kept
-        reading.understood = any(is_word(word) and word not in DETERMINERS | LINKS for word in kept)
+        if self.plain_things or not all(each.text in self.vocabulary for each in tokens):
+            tokens = self._spelt_right(written_out(tokens), reading)
+            tokens = self._with_phrases(tokens, reading)
+            tokens = self._with_ages(tokens, reading)
+            tokens = self._without_unknown_things(tokens, reading)
+            tokens = self._without_unsaid_denials(tokens, reading)
+            tokens = with_articles(denials_last(self._known(tokens, reading), self.vocabulary), self.vocabulary)
+        reading.words = [each.text for each in tokens]
+        reading.understood = any(is_word(word) and word not in MEANINGLESS for word in reading.words)
         return reading
 
     def groups(self) -> dict[str, list[str]]:
         """The known words by topic; those of none under "others". Some stand in several."""
-        by_number = sorted(self.vocabulary, key=lambda word: self.vocabulary[word])  # the most frequent first
-        words = [word for word in by_number if is_word(word) and self.vocabulary[word] not in (PAD_ID, UNKNOWN_ID)]
+        special = (PAD_ID, UNKNOWN_ID)
+        words = [word for word in self.lexicon.by_number if is_word(word) and self.vocabulary[word] not in special]
         groups = {topic: [word for word in words if word in some] for topic, some in TOPICS.items()}
         grouped = {word for some in groups.values() for word in some}
         groups["others"] = [word for word in words if word not in grouped]
         return {topic: some for topic, some in groups.items() if some}
 
-    def _without_unseen_things(self, tokens: list[Token], reading: Reading) -> list[Token]:
-        """The tokens without things that the model knows nothing of, each with its looks: "big blue eyes"."""
+    # Each step rewrites the tokens, and notes in the reading what is to be told.
+
+    def _spelt_right(self, tokens: list[Token], reading: Reading) -> list[Token]:
+        """Words that nobody knows as those that they are slips of."""
+        right = [Token(self.lexicon.corrected(each.text) or each.text, each.spelt) for each in tokens]
+        for token, typed in zip(right, tokens, strict=True):
+            if token != typed and token.text in self.vocabulary and token.text not in LINKS:
+                reading.replaced[token.spelt] = token.text
+        return right
+
+    def _with_phrases(self, tokens: list[Token], reading: Reading) -> list[Token]:
+        """What several words say together, of which some are unknown, in known words."""
+        place = 0
+        while place < len(tokens):
+            for length in range(min(LONGEST_PHRASE, len(tokens) - place), 1, -1):
+                end = place + length
+                some = tokens[place:end]
+                words = [each.text for each in some if each.text != "-"]
+                phrase, is_known = " ".join(words), all(word in self.vocabulary for word in words)
+                if phrase not in PHRASES or (is_known and not (phrase in IDIOMS and self.plain_things)):
+                    continue
+                if meant := self.lexicon.meant(phrase, of_hair=is_of_hair(tokens, end - 1)):
+                    reading.replaced[spelt(some)] = " ".join(meant)
+                    after = tokens[end:]
+                    tokens = [*said_after(tokens[:place], meant, spelt(some)), *after]
+                    place = len(tokens) - len(after) - 1
+                else:
+                    self._leave_out(TOPIC_OF[phrase], spelt(some), reading)
+                    tokens = without(tokens, place, end)
+                    place -= 1
+                break
+            place = max(place, -1) + 1
+        return tokens
+
+    def _with_ages(self, tokens: list[Token], reading: Reading) -> list[Token]:
+        """Numbers of years as young or old."""
+        place = 0
+        while place < len(tokens):
+            age = age_at(tokens, place) if tokens[place].text not in self.vocabulary else None
+            if age is not None:
+                some = spelt(tokens[age.start : age.end])
+                meant = self.lexicon.meant("young" if age.is_young else "older", itself=True)
+                if meant:
+                    reading.replaced[some] = " ".join(meant)
+                    tells = age.start and is_word(tokens[age.start - 1].text) and ends_phrase(tokens, age.end)
+                    who_is = ("who", "is") if tells and {"who", "is"} <= self.vocabulary.keys() else ()
+                    said = [Token(word, some) for word in (*who_is, *meant)]
+                    tokens = [*tokens[: age.start], *said, *tokens[age.end :]]
+                    place = age.start + len(said) - 1
+                else:
+                    self._leave_out(AGE, some, reading)
+                    tokens = without(tokens, age.start, age.end)
+                    place = -1
+            place += 1
+        return tokens
+
+    def _without_unknown_things(self, tokens: list[Token], reading: Reading) -> list[Token]:
+        """The tokens without things that the model knows no word for, each with its looks: "big blue eyes"."""
         gone: list[tuple[int, int]] = []
         for place, token in enumerate(tokens):
-            start, end = self._looks_before(tokens, place, LOOKS), place + 1
-            for things, looks, what in self.plain_things:
-                first = self._looks_before(tokens, place, looks)
-                if token.text in things and first < place:
-                    reading.unseen.setdefault(what, []).append(spelt(tokens[first : place + 1]))
-                    gone.append((first, place))
-            if token.text in self.vocabulary or (gone and gone[-1][1] == place):
-                continue
-            topic = self.unseen.get(token.text)
-            if topic in THINGS:
-                end = self._predicate_after(tokens, end)
-                reading.unseen.setdefault(str(topic), []).append(spelt(tokens[start:end]))
+            start, end = looks_before(tokens, place, LOOKS), place + 1
+            if token.text in self.vocabulary or self.lexicon.meant(token.text):
+                gone += self._unknown_looks(tokens, place, reading)
+            elif (topic := TOPIC_OF.get(token.text)) in THINGS:
+                end = predicate_after(tokens, end, LOOKS)
+                self._leave_out(str(topic), spelt(tokens[start:end]), reading)
                 gone.append((start, end))
             elif start < place and self._is_object(tokens, start, place):
                 reading.ignored[spelt(tokens[start:end])] = None
@@ -135,130 +201,91 @@ class Reader:
             tokens = without(tokens, start, end)
         return tokens
 
-    def _looks_before(self, tokens: Sequence[Token], place: int, looks: frozenset[str]) -> int:
-        """Where the words of a thing's looks start, or its own place."""
-        while place and tokens[place - 1].text in looks:
-            place -= 1
-        return place
-
-    def _predicate_after(self, tokens: Sequence[Token], end: int) -> int:
-        """Past "are blue" after "eyes"."""
-        if end + 1 < len(tokens) and tokens[end].text in ("is", "are") and tokens[end + 1].text in LOOKS:
-            end += 2
-            while end < len(tokens) and tokens[end].text in LOOKS:
-                end += 1
-        return end
+    def _unknown_looks(self, tokens: Sequence[Token], place: int, reading: Reading) -> list[tuple[int, int]]:
+        """Where a known thing has looks that the model never learnt of it: "black" of "black hat"."""
+        for things, looks, what in self.plain_things:
+            if tokens[place].text in things:
+                unlearnt = looks if "sunglasses" in self.vocabulary else looks | {"dark"}
+                start, end = looks_before(tokens, place, unlearnt), predicate_after(tokens, place + 1, unlearnt)
+                spans = [span for span in ((start, place), (place + 1, end)) if span[0] < span[1]]
+                if spans:
+                    reading.unseen.setdefault(what, []).append(spelt(tokens[start:end]))
+                is_nothing = tokens[place].text in NOTHING_PLAIN and start == looks_before(tokens, place, LOOKS)
+                return [(start, end)] if spans and is_nothing else spans
+        return []
 
     def _is_object(self, tokens: Sequence[Token], start: int, place: int) -> bool:
         """Whether an unknown word is what somebody has: in "with a brown parrot", brown is no hair's."""
         word = tokens[place].text
-        if word in self.unseen or word in FILLERS or self._meant(word) or not ends_phrase(tokens, place + 1):
+        if word in TOPIC_OF or word in FILLERS or self.lexicon.meant(word) or not ends_phrase(tokens, place + 1):
             return False
         while start and tokens[start - 1].text in DETERMINERS:
             start -= 1
         return bool(start) and tokens[start - 1].text in BEFORE_THINGS
 
-    def _known(self, tokens: list[Token], reading: Reading) -> list[str]:
+    def _without_unsaid_denials(self, tokens: list[Token], reading: Reading) -> list[Token]:
+        """The tokens without what the model has no words to deny."""
+        place = 0
+        while place < len(tokens):
+            text = tokens[place].text
+            if text in DENIALS and text not in self.vocabulary and not self.lexicon.meant(text):
+                end = end_of_denied(tokens, place + 1)
+                reading.unsaid.setdefault("what is missing", []).append(spelt(tokens[place:end]))
+                tokens = without(tokens, place, end)
+            else:
+                place += 1
+        return tokens
+
+    def _known(self, tokens: list[Token], reading: Reading) -> list[Token]:
         """The known words of tokens, and those that stand for unknown ones."""
         kept: list[Token] = []
         gone = []
         for place, token in enumerate(tokens):
             text = token.text
-            if text in self.vocabulary:
-                kept.append(token)
-                continue
-            topic = "age" if re.fullmatch(r"\d+s?", text) and "age" in self.unseen.values() else self.unseen.get(text)
-            if meant := self._of_hair(tokens, place) or self._meant(text):
+            if text in self.vocabulary or (text == "face" and tokens[place + 1 : place + 2] == [Token("of", "of")]):
+                kept += [token] if text in self.vocabulary else []
+            elif self._is_shade(tokens, place):
+                reading.replaced[spelt(tokens[place : place + 2])] = tokens[place + 1].text
+            elif meant := self._read_as(tokens, place):
                 if text not in FILLERS | LINKS:
                     reading.replaced[token.spelt] = " ".join(meant)
-                kept += [Token(word, token.spelt) for word in meant]
-            elif is_word(text) and (topic or text not in FILLERS):
+                kept = said_after(kept, meant, token.spelt)
+            elif is_word(text) and (text in TOPIC_OF or text not in FILLERS | LINKS):
                 gone.append(len(kept))
                 kept.append(token)
-                if topic:
-                    reading.unseen.setdefault(topic, []).append(token.spelt)
+                if text in TOPIC_OF:
+                    self._leave_out(TOPIC_OF[text], token.spelt, reading)
                 else:
-                    reading.ignored[token.spelt] = self._nearest(text)
+                    reading.ignored[token.spelt] = self.lexicon.nearest(text)
         for place in reversed(gone):
             kept = without(kept, place, place + 1)
-        return [token.text for token in kept]
+        return kept
 
-    def _of_hair(self, tokens: Sequence[Token], place: int) -> tuple[str, ...] | None:
-        """A known colour for an unknown one that is of the hair, as "white" before "hair"."""
-        after = place + 1
-        while after < len(tokens) and tokens[after].text in LOOKS:
-            after += 1
-        colour = OF_HAIR.get(tokens[place].text)
-        of_hair = after < len(tokens) and tokens[after].text in HAIRS
-        return (colour,) if of_hair and colour in self.vocabulary else None
+    def _read_as(self, tokens: Sequence[Token], place: int) -> tuple[str, ...] | None:
+        """Known words for an unknown one."""
+        ends = ends_phrase(tokens, place + 1)
+        meant = self.lexicon.meant(tokens[place].text, of_hair=is_of_hair(tokens, place), ends=ends)
+        return meant or (self.lexicon.meant("person", itself=True) if self._is_somebody(tokens, place) else None)
 
-    def _meant(self, word: str) -> tuple[str, ...] | None:
-        """Known words for the same as an unknown one, or for its kind."""
-        for form in forms(word):
-            for meant in others(form):
-                words = tuple(meant.split())
-                if words != (word,) and all(each in self.vocabulary for each in words):
-                    return words
-        return None
+    def _is_somebody(self, tokens: Sequence[Token], place: int) -> bool:
+        """Whether a word of no table stands where the person does: "professor" of "a professor with glasses"."""
+        text, before = tokens[place].text, tokens[:place]
+        others = [each.text for each in (*before, *tokens[place + 1 :]) if is_word(each.text)]
+        return (
+            text.isalpha()
+            and (tokens[place].spelt.islower() or not before)
+            and text not in TOPIC_OF.keys() | FILLERS | LINKS
+            and ends_phrase(tokens, place + 1)
+            and not any(each.text in BEFORE_THINGS | DENIALS or each.text == "," for each in before)
+            and not any(TOPIC_OF.get(word) == ANYONE for word in others)
+            and any(word in TOPIC_OF for word in others)
+            and self.lexicon.nearest(text) is None
+        )
 
-    def _nearest(self, word: str) -> str | None:
-        """The known word that is spelt most like this one, if one nearly is: "woman" for "womann"."""
-        if not 4 <= len(word) <= LONGEST_LISTED:
-            return None
-        near = [each for each in self.vocabulary if each[0] == word[0] and abs(len(each) - len(word)) <= 2]
-        likeness: Mapping[str, float] = {each: SequenceMatcher(None, word, each).ratio() for each in near}
-        best = max(near, key=lambda each: likeness[each], default=None)
-        return best if best is not None and likeness[best] >= 0.8 else None
+    def _is_shade(self, tokens: Sequence[Token], place: int) -> bool:
+        """Whether the word only shades the known colour after it: "strawberry" of "strawberry blonde"."""
+        after = tokens[place + 1].text if place + 1 < len(tokens) else ""
+        return tokens[place].text in SHADES and after in self.vocabulary and TOPIC_OF.get(after) == HAIR_COLOUR
 
-
-def spelt(tokens: Sequence[Token]) -> str:
-    """Tokens as their writer spelt them."""
-    return " ".join(token.spelt for token in tokens)
-
-
-def is_word(text: str) -> bool:
-    """Whether there is a letter or a digit in it."""
-    return any(letter.isalnum() for letter in text)
-
-
-def ends_phrase(tokens: Sequence[Token], place: int) -> bool:
-    """Whether no word that belongs to the one before stands there."""
-    return place >= len(tokens) or not is_word(tokens[place].text) or tokens[place].text in LINKS | CONJUNCTIONS
-
-
-def without(tokens: list[Token], start: int, end: int) -> list[Token]:
-    """Tokens without some, and without what only led to these: "a man [with his] eyes"."""
-    before, after = tokens[:start], tokens[end:]
-    if ends_phrase(after, 0):
-        while before and before[-1].text in DETERMINERS:
-            before.pop()
-        joins = bool(after) and after[0].text in CONJUNCTIONS
-        after = after[1:] if joins else after
-        if not joins or ends_phrase(after, 0):
-            while before and before[-1].text in LINKS | DETERMINERS:
-                before.pop()
-            if joins and before and after:
-                after = [Token(",", ","), *after]
-    return before + after
-
-
-def forms(word: str) -> Iterator[str]:
-    """A word, its singular or plain form, and the parts of one such as "redhaired"."""
-    yield word
-    if compound := re.fullmatch(r"(\w{3,})(haired|skinned|shaven|headed)", word):
-        yield " ".join(compound.groups())
-        yield f"{compound[1]} {compound[2].removesuffix('ed').replace('skinn', 'skin')}"
-    if len(word) > 3 and word.endswith("s"):
-        if word.endswith("ies"):
-            yield f"{word[:-3]}y"
-        yield word.removesuffix("s")
-        yield word.removesuffix("es")
-
-
-def others(form: str) -> Iterator[str]:
-    """The form itself, its synonyms, and what it is a kind of."""
-    yield form
-    for group in SYNONYMS:
-        if form in group:
-            yield from group
-    yield from KINDS.get(form, ())
+    def _leave_out(self, topic: str, words: str, reading: Reading) -> None:
+        (reading.unsaid if topic in self.lexicon.seen else reading.unseen).setdefault(topic, []).append(words)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 
 def words_of(text: str) -> frozenset[str]:
     """The words of a table's line."""
@@ -15,6 +18,7 @@ CONTRACTIONS = (
     (r"\bcan'?t\b|\bcannot\b", "can not"),
     (r"\bwon'?t\b", "will not"),
     (r"\bain'?t\b", "is not"),
+    (r"\bdo(?:es|s|se)en'?t\b|\bdose?n'?t\b", "does not"),
     (r"(?<=\bis|\bare|\bwas|\bwere|\bdoes|\bdo|\bdid|\bhas|\bhave|\bhad)n'?t\b", " not"),
     (r"n't\b", " not"),
     (r"(?<=\bshe|\bhe|\bit|\bwho|\bthat|\bthere)'s(?= got\b)", " has"),
@@ -42,188 +46,236 @@ FILLERS = words_of("""
     view want wants was we were what when where which who whom whose will wish with would you your extremely totally
     completely broadly clearly obviously typical normal ordinary real avatar cartoon character depict depicting
     features featuring hello hi need try let's appear appears appearing visible shown profile
+    gender sex headshot selfie closeup close portrait whatever kinda gonna wanna maybe mainly mostly
+    probably slight thing bit lots
     huge tiny neat neatly tidy trimmed completely big small large only even ever simply still quick i'm hey ok okay
     """)
 
-# Words for one thing, of which any may stand for any other.
-SYNONYMS = tuple(
-    tuple(words.split())
-    for words in (
-        "man guy gentleman male fellow dude bloke chap gent lad",
-        "woman lady female gal",
-        "person someone somebody individual human",
-        "men guys gentlemen males fellows dudes blokes chaps gents lads",
-        "women ladies females gals",
-        "people persons individuals humans",
-        "smiling grinning beaming",
-        "smile grin",
-        "smiles grins",
-        "happy cheerful joyful cheery jolly merry",
-        "serious stern solemn unsmiling",
-        "glasses eyeglasses spectacles specs eyewear",
-        "sunglasses shades sunnies",
-        "mustache moustache tache stache",
-        "mustached moustached mustachioed",
-        "mustaches moustaches",
-        "blond blonde",
-        "gray grey",
-        "red ginger",
-        "curly wavy",
-        "color colour",
-        "hat headgear headwear",
-        "old older elderly aged senior",
-        "young youthful younger",
-        "attractive good-looking beautiful",
-        "chubby plump",
-        "pale light-skinned fair-skinned",
-        "bangs fringe",
-        "lipstick lippy",
-        "makeup make-up cosmetics",
-        "earrings earings",
-        "tie necktie",
-        "bald hairless",
-        "wears wearing wear wore sporting",
-        "has have having had",
-        "haired hair",
-        "skinned skin complexion",
-    )
+
+@dataclass(frozen=True)
+class Concept:
+    """Words for one thing that can be asked of a face."""
+
+    topic: str
+    forms: tuple[tuple[str, ...], ...]  # by their kind of word: each stands for any other, those of its own kind first
+    kinds: frozenset[str]  # what is read as one of the forms, and never the reverse
+    instead: tuple[str, ...]  # what the forms and kinds are read as where a model knows none of the forms
+
+    @classmethod
+    def of(cls, topic: str, line: str) -> Concept:
+        """From "form form | form < kind kind > instead"; a phrase has "_" for its blanks."""
+        forms, _, instead = line.partition(">")
+        forms, _, kinds = forms.partition("<")
+        groups = tuple(tuple(spaced(group)) for group in forms.split("|"))
+        return cls(topic, groups, frozenset(spaced(kinds)), tuple(spaced(instead)))
+
+    @property
+    def words(self) -> list[str]:
+        return [*(form for group in self.forms for form in group), *self.kinds]
+
+    def stand_ins(self, word: str) -> Iterator[str]:
+        """What may stand for one of the forms or kinds, the nearest first."""
+        for group in sorted(self.forms, key=lambda group: word not in group):
+            yield from group
+        yield from self.instead
+
+
+def spaced(words: str) -> list[str]:
+    """The words and phrases of a line."""
+    return [word.replace("_", " ") for word in words.split()]
+
+
+def table(topics: dict[str, str]) -> list[Concept]:
+    """The concepts of a table. A line that is indented goes on."""
+    return [
+        Concept.of(topic, line)
+        for topic, lines in topics.items()
+        for line in lines.replace("\n          ", " ").split("\n")
+        if line.strip()
+    ]
+
+
+# Topic -> its concepts, those that begin a line. Words of grammar have no topic.
+CONCEPTS = table(
+    {
+        "": """
+        wears wearing wear < wore sporting
+        has have having < had
+        in > wearing with
+        not | no without < non
+        never hardly barely rarely > does_not not no without
+        no | without < zero > not
+        without | no < lacking lacks minus sans neither > not
+        nor or | no without
+        color colour
+        """,
+        "man, woman or anyone": """
+        man guy gentleman male fellow dude bloke chap gent lad boy | men guys gentlemen males fellows dudes blokes chaps
+          gents lads boys | he < son brother father dad daddy husband groom king prince uncle sir mister mr boyfriend
+          actor waiter salesman monk priest business_man
+        young_man < schoolboy schoolboys > boy man he
+        old_man older_man < grandpa grandad granddad grandfather grandpas grandfathers > man he
+        woman lady female gal girl | women ladies females gals girls | she < daughter sister mother mom mum mummy wife
+          bride queen princess aunt auntie miss mrs ms madam girlfriend actress waitress nun chick chicks babe
+          business_woman wives housewife
+        young_woman < schoolgirl schoolgirls > girl woman she
+        old_woman older_woman < grandma granny grandmother nan grandmas grandmothers > woman she
+        person someone somebody individual human face | people persons individuals humans faces < human_being adult
+          everyone everybody anyone anybody child baby model celebrity
+        young_person young_face < kid child teenager teen youngster youth baby toddler kids children teenagers teens >
+          person face people
+        old_person older_person < pensioner pensioners > person face
+        """,
+        "expression": """
+        smiling grinning beaming laughing | happy cheerful joyful smiley | smile grin laughter | smiles grins laughs
+          is_smiling < chuckling giggling smirking smirk laugh jolly merry cheery glad delighted amused joyous
+          content ecstatic happily
+        serious unsmiling stern solemn | not_smiling no_smile without_a_smile < sad unhappy angry mad
+          grumpy cross gloomy upset sullen glum frowning pensive neutral bored scowling annoyed worried miserable
+          depressed crying moody furious melancholic expressionless deadpan pouting frowns pouts scowls
+        serious_look serious_expression serious_face < frown scowl pout poker_face *straight_face *blank_face
+          neutral_face resting_face > serious unsmiling no_smile
+        """,
+        "hair colour": """
+        black raven < ebony blackish dark
+        blond blonde golden < blondish flaxen sandy platinum blondie fair light yellow
+        blondes < blondies > blonde blond person_with_blond_hair
+        brown | brunette < chestnut hazel brownish chocolate mousy
+        brunette person_with_brown_hair | brown_haired brown_hair brown < brunet brunettes
+        gray grey silver < greyish grayish greying graying silvery snowy salt_and_pepper white
+        red ginger auburn copper orange reddish < rusty crimson scarlet titian
+        redhead person_with_red_hair person_with_ginger_hair | redheaded red_haired red_hair ginger red <
+          redheads gingers
+        """,
+        "length of hair": """
+        long < longish flowing
+        short < shortish cropped buzzed > shorter
+        """,
+        "texture of hair": """
+        curly wavy frizzy < kinky curled permed crimped
+        curly_hair wavy_hair < curls ringlets waves perm afro
+        straight < straightened
+        """,
+        "hair": """
+        bald hairless | bald_head shaved_head shaven_head | no_hair without_hair < baldheaded slaphead >
+          shaven
+        bald hairless < balding
+        hair | haired | heads head < hairs tresses locks hairstyle haircut
+        """,
+        "hairline": """
+        receding_hairline balding < widow's_peak high_hairline thinning_hair
+        """,
+        "bangs and sideburns": """
+        bangs fringe
+        sideburns < mutton_chops
+        """,
+        "beard and mustache": """
+        clean_shaven cleanshaven beardless | no_beard without_a_beard no_facial_hair < smooth_faced clean_shaved
+          freshly_shaved smooth_shaven shaven
+        goatee < van_dyke > beard facial_hair bearded
+        stubble | unshaven < five_o_'_clock_shadow 5_o_'_clock_shadow stubbly scruff > beard facial_hair bearded
+        unshaven bearded < unshaved scruffy whiskered > stubble beard
+        beard | bearded | beards | facial_hair < whiskers bristles
+        mustached moustached mustachioed < moustachioed > mustache moustache
+        mustache moustache tache stache | mustaches moustaches
+        """,
+        "glasses": """
+        sunglasses shades sunnies *dark_glasses < aviators ray_bans rayban raybans wayfarers *tinted_glasses > glasses
+          eyeglasses spectacles eyewear
+        glasses eyeglasses spectacles specs eyewear | bespectacled < goggles bifocals lenses monocle eyeglass
+        """,
+        "hat": """
+        hatless bareheaded | no_hat without_a_hat
+        hat cap headgear headwear beanie | hats caps beanies < fedora bonnet beret trilby bobble stetson sombrero
+          bowler toque panama boater sunhat
+        """,
+        "skin": """
+        pale white < pallid pasty caucasian porcelain light fair light_skinned fair_skinned
+        dark_skinned black_skinned black < african african_american afro_american dark brown
+        tanned tan suntanned olive < bronzed sunburnt sunburned
+        skinned skin complexion | skins complexions
+        """,
+        "age": """
+        young youthful youngish < younger teenage teen teenaged adolescent boyish girlish
+        older old elderly aged senior mature < oldest geriatric ancient wrinkled wrinkly middle_aged
+        """,
+        "looks": """
+        attractive beautiful lovely pretty handsome < good_looking gorgeous stunning cute hot sexy elegant
+        attractive_person beautiful_person < beauty hottie stunner > attractive beautiful
+        """,
+        "build": """
+        chubby plump overweight fat < obese stocky heavyset stout tubby podgy
+        slim thin slender skinny lean
+        muscular athletic strong buff
+        """,
+        "makeup": """
+        lipstick < lippy lipgloss lip_gloss
+        makeup cosmetics < make_up
+        """,
+        "jewellery": """
+        earrings earring < earings studs hoops ear_rings
+        necklace necklaces < pendant pearls
+        """,
+        "clothes": """
+        tie necktie < bowtie bow_tie
+        shirt tshirt top blouse
+        suit jacket coat blazer
+        """,
+        "eyebrows": """
+        eyebrows brows eyebrow brow
+        """,
+        "nose": """
+        nose noses nosed
+        """,
+    }
 )
 
-# Words -> what they are a kind of, or say in other words; the first that is known to a model is taken.
-KINDS = {
-    word: tuple(meant.split("|"))
-    for words, meant in (
-        (
-            "boy son brother father dad daddy grandpa grandad granddad grandfather husband groom king prince uncle sir "
-            "mister mr actor waiter policeman businessman salesman monk priest boyfriend",
-            "man",
-        ),
-        (
-            "girl chick daughter sister mother mom mum mummy grandma granny grandmother wife bride queen princess aunt "
-            "miss mrs ms madam actress waitress policewoman businesswoman nun girlfriend",
-            "woman",
-        ),
-        ("boys", "men|man"),
-        ("girls", "women|woman"),
-        ("kid child teenager teen youngster youth adult baby toddler human being pensioner", "person|face"),
-        ("kids children teenagers teens adults", "people|person"),
-        ("redhead", "person with red hair"),
-        ("brunette", "person with brown hair"),
-        ("redheaded", "red haired|red hair"),
-        ("auburn copper reddish rusty crimson scarlet", "red"),
-        ("chestnut hazel brownish chocolate", "brown"),
-        ("blondish flaxen sandy platinum", "blond"),
-        ("greyish grayish greying graying", "gray"),
-        ("raven ebony blackish", "black"),
-        ("wavy curled frizzy kinky permed", "curly"),
-        ("bearded unshaven", "beard"),
-        ("goatee stubble whiskers bristles", "beard"),
-        ("moustached mustached mustachioed", "mustache"),
-        ("bespectacled goggles", "glasses"),
-        ("cleanshaven beardless", "clean shaven|no beard"),
-        ("shaven-headed balding", "bald"),
-        ("hatless bareheaded", "without a hat"),
-        ("cap beanie fedora bonnet beret trilby bobble stetson sombrero", "hat"),
-        ("caps beanies", "hats|hat"),
-        ("grinning laughing beaming chuckling smirking smiled smirk", "smiling"),
-        ("grin laughter", "smile"),
-        ("grins laughs beams", "smiles|is smiling"),
-        ("joyful cheery jolly merry delighted glad amused", "happy|smiling"),
-        (
-            "sad unhappy angry grumpy cross gloomy upset sullen glum stern solemn frowning pensive neutral bored "
-            "scowling annoyed worried miserable",
-            "serious|unsmiling",
-        ),
-        ("suntanned tan olive", "tanned"),
-        ("ebony", "black|dark"),
-        ("pallid pasty white", "pale"),
-        ("afro", "curly hair"),
-        ("in", "wearing|with"),
-        ("never hardly barely rarely", "does not|not"),
-        ("non", "not"),
-        ("lacking lacks minus", "without"),
-        ("zero", "no"),
-        (
-            "doctor nurse teacher student soldier athlete player singer artist scientist farmer chef cook lawyer judge "
-            "pilot politician worker pirate hipster rapper model celebrity customer",
-            "person|face",
-        ),
-        ("neither", "without|no"),
-        ("nor", "or"),
-    )
-    for word in words.split()
+# Further words of topics, of which none stands for another.
+FURTHER = {
+    "expression": "smiley sad angry expression expressions look looks mood",
+    "hair colour": "blonde silver white yellow dark gold",
+    "length of hair": "length medium",
+    "texture of hair": "wavy",
+    "hair": "headed shaved shaven",
+    "hairline": "receding hairline hairlines",
+    "beard and mustache": "facial clean shadow",
+    "head coverings": "hijab headscarf scarf turban veil hood helmet crown tiara bandana headband headphones",
+    "age": """mid late early age year years wrinkles twenties thirties forties fifties sixties seventies eighties
+        nineties""",
+    "looks": "good ugly unattractive",
+    "build": "heavy big-boned",
+    "character": """nerdy friendly smart clever intelligent wise confident shy kind-hearted mean evil scary creepy
+        funny goofy silly cool tough rich poor famous proud tired sleepy sick professional relaxed calm nervous
+        surprised shocked scared afraid excited cheeky manly feminine masculine""",
+    "style of the picture": """realistic photorealistic detailed hd 4k 8k quality studio
+        lighting professional blurry blurred sharp camera lens anime pixar style 3d render""",
+    "makeup": "mascara eyeliner blush eyeshadow foundation",
+    "jewellery": "jewelry jewellery piercing piercings ring rings stud chain",
+    "size and shape": """big large small tiny huge narrow wide thick thin full pointed pointy bushy arched rosy high
+        prominent double""",
+    "eyes": "eyes eye eyed eyelashes lashes gaze bags",
+    "mouth": "mouth lips lip teeth tongue dimples dimple dimpled braces open closed",
+    "ears": "ears ear",
+    "cheeks and chin": "cheeks cheek cheekbones chin jaw jawline forehead neck",
+    "shape of the face": "oval round square shaped heart",
+    "freckles and scars": "freckles freckle freckled scar scars scarred mole moles tattoo tattoos acne",
+    "origin": """asian european american latino latina hispanic indian chinese japanese korean arab arabic mediterranean
+        oriental nordic german roman""",
+    "clothes": "shirts dress suits sweater jumper hoodie collar uniform clothes clothing dressed outfit",
+    "hairdos": """dreadlocks dreads braid braids braided ponytail pigtails bun mohawk crew buzz spiky messy silky shiny
+        slicked combed parted thinning undercut quiff fluffy layered tied loose plait plaits bob mullet fade bowl cut
+        parting shoulder""",
+    "other colours": "blue green pink purple violet turquoise colourful colorful",
+    "groups of faces": "two three four five six several couple group crowd",
+    "background": "background behind street outside outdoors beach park",
 }
 
-# What words mean of hair alone, read as such only where hair or a beard follows: a white man's hair may be black.
-OF_HAIR = {
-    "white": "gray",
-    "silver": "gray",
-    "silvery": "gray",
-    "snowy": "gray",
-    "salt": "gray",
-    "fair": "blond",
-    "light": "blond",
-    "golden": "blond",
-    "yellow": "blond",
-    "dark": "black",
-    "orange": "red",
-}
-HAIRS = words_of("hair haired hairs beard mustache moustache")
-
-# Words of each attribute. Of one of which a model knows no word at all, its data showed nothing.
 TOPICS = {
-    topic: frozenset(words.split())
-    for topic, words in {
-        "man, woman or anyone": """man guy gentleman male fellow dude bloke chap gent lad boy he his him men guys
-            gentlemen males fellows dudes blokes chaps gents lads boys woman lady female gal girl she her women ladies
-            females gals girls person someone somebody individual human people persons individuals humans face faces
-            they their""",
-        "expression": """smiling smile smiles smiled happy cheerful grinning grin grins laughing laughs laugh beaming
-            joyful smiley serious unsmiling stern solemn sad angry expression look looks""",
-        "hair colour": """black blond blonde brown gray grey red ginger silver white jet raven fair golden yellow
-            platinum chestnut brunette auburn copper orange reddish dark light redhead redheaded""",
-        "hair": """hair haired long short wavy curly straight frizzy bald headed hairless shaved balding""",
-        "hairline": """receding hairline hairlines widow's""",
-        "bangs and sideburns": """bangs fringe sideburns""",
-        "beard and mustache": """beard beards bearded beardless clean shaven cleanshaven mustache moustache mustaches
-            moustaches mustached moustached facial goatee stubble shadow""",
-        "glasses": """glasses eyeglasses spectacles specs eyewear bespectacled sunglasses shades sunnies""",
-        "hat": """hat hats cap caps beanie headgear hatless bareheaded winter woolly""",
-        "skin": """skin skinned pale complexion tanned tan olive suntanned""",
-        "age": """old older oldest elderly aged senior mature young younger youngish youthful teen teens teenage
-            teenaged teenager adolescent middle twenties thirties forties fifties sixties seventies eighties nineties
-            age year years wrinkled wrinkles mid late early""",
-        "looks": """attractive good cute beautiful lovely pretty handsome gorgeous stunning ugly hot sexy elegant""",
-        "build": """chubby plump overweight fat slim skinny thin slender muscular athletic heavy strong""",
-        "character": """nerdy friendly smart clever intelligent wise confident shy kind-hearted mean evil scary creepy
-            funny goofy silly cool tough rich poor famous proud tired sleepy sick professional relaxed calm nervous
-            surprised shocked scared afraid excited crying""",
-        "style of the picture": """realistic photorealistic detailed hd 4k 8k quality high headshot selfie closeup
-            close studio lighting professional blurry blurred sharp camera lens anime pixar style 3d render""",
-        "makeup": """lipstick makeup cosmetics mascara eyeliner blush eyeshadow""",
-        "jewellery": """earrings earring necklace necklaces jewelry jewellery piercing piercings ring rings stud studs
-            pendant""",
-        "eyes": """eyes eye eyed eyelashes lashes gaze""",
-        "eyebrows": """eyebrows eyebrow brows brow""",
-        "nose": """nose noses nostrils nosed""",
-        "mouth": """mouth lips lip teeth tongue dimples dimple dimpled""",
-        "ears": """ears ear""",
-        "cheeks and chin": """cheeks cheek cheekbones chin jaw jawline forehead neck double""",
-        "shape of the face": """oval round square shaped heart""",
-        "freckles and scars": """freckles freckle freckled scar scars scarred mole moles tattoo tattoos tattooed acne
-            pimples""",
-        "origin": """asian african american european caucasian latino latina hispanic indian chinese japanese arab
-            arabic mediterranean oriental nordic african-american""",
-        "head coverings": """hijab headscarf scarf turban veil hood helmet crown tiara bandana headband""",
-        "clothes": """shirt shirts tshirt dress suit suits tie necktie jacket coat sweater jumper hoodie blouse top
-            collar uniform clothes clothing dressed outfit""",
-        "hairdos": """dreadlocks dreads braid braids braided ponytail pigtails bun mohawk crew buzz spiky messy
-            silky shiny slicked combed parted thinning undercut quiff fluffy flowing layered tied loose plait plaits bob
-            mullet fade curls bowl cut parting shoulder length medium""",
-        "other colours": """blue green pink purple violet turquoise colourful colorful""",
-        "groups of faces": """two three four five six several couple group crowd""",
-        "background": """background behind street outside outdoors beach park""",
-    }.items()
+    topic: frozenset(
+        word for concept in CONCEPTS if concept.topic == topic for word in concept.words if " " not in word
+    )
+    | words_of(FURTHER.get(topic, ""))
+    for topic in dict.fromkeys([*(concept.topic for concept in CONCEPTS if concept.topic), *FURTHER])
 }
 
 # Topics whose words name things, which take words of their look along: of "blue eyes", "blue" is no hair's.
@@ -235,20 +287,41 @@ LOOKS = words_of("""
     black blond blonde brown gray grey red ginger silver white golden gold yellow orange dark light pale fair bright
     blue green pink purple big small large little tiny huge long short wide narrow thick thin full round square oval
     straight curly bushy pointed pointy sharp deep heavy nice new old striped checked plain arched rosy strong hazel
-    receding very really
+    receding double very really
     """)
-COLOURS = words_of("black brown gray grey red silver white yellow orange dark light")
-SIZES = words_of("big small large little long short wide narrow thick thin full round square heavy bushy")
-KINDS_OF_HATS = words_of("baseball flat top cowboy straw bucket knit knitted bobble sun sports")
+# Words before a colour that only shade it.
+SHADES = words_of("light dark bright deep jet pale medium ash dirty strawberry honey platinum natural dyed snow icy")
+COLOURS = words_of("""
+    black blond brown gray grey red ginger silver white golden gold yellow orange dark light blue green pink purple
+    hazel
+    """)
+SIZES = words_of("big small large little long short wide narrow thick thin full round square heavy bushy huge massive")
+KINDS_OF_HATS = words_of("baseball flat top cowboy straw bucket knit knitted bobble sun sports bowler woolen")
 # Things that a model may know without knowing what colour or size they have.
 PLAIN_THINGS = (
     (words_of("hat hats cap caps beanie headgear"), COLOURS | SIZES | KINDS_OF_HATS, "colour, size or kind of hats"),
     (words_of("glasses eyeglasses spectacles specs eyewear sunglasses shades sunnies"), (COLOURS | SIZES) - {"dark"},
      "colour or size of glasses"),
     (words_of("beard beards mustache moustache mustaches moustaches tache"), SIZES, "size of beards"),
+    (words_of("lipstick makeup earrings necklace tie necktie"), COLOURS, "colour of makeup, jewellery or clothes"),
+    (words_of("eyes eyebrows brows lips nose"), COLOURS, "colour of eyes, eyebrows, lips or noses"),
 )  # fmt: skip
+NOTHING_PLAIN = words_of("eyes eyebrows brows lips nose")  # what everybody has: without a colour, these say nothing
+DECADES = {
+    word: 10 * tens
+    for tens, word in enumerate(
+        ["teens", "twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties"], 1
+    )
+}
+AROUND_AGES = (
+    words_of(
+        "mid late early age aged about around roughly approximately over nearly almost of the at in his her their -"
+    ),
+    words_of("year years yr yrs yo old something ish -"),
+)
 DETERMINERS = words_of("a an the his her their its some any my your no")
-LINKS = words_of("""
-    with without wearing wears wear in has have having and or but who of , is are on not does do neither nor never non
-    hardly barely rarely lacking lacks minus
+DENIALS = words_of("no not without never non neither nor hardly barely rarely lacking lacks minus sans zero")
+LINKS = DENIALS | words_of("""
+    with wearing wears wear in has have having and or but who of , is are on does do
     """)
+HAIRS = words_of("hair haired hairs beard beards mustache moustache goatee stubble curls ponytail braids")

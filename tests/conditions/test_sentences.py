@@ -46,7 +46,9 @@ def test_the_words_are_those_of_all_captions(words: Words) -> None:
     assert words.summary == f"{words.size} words"
     few = Words.fit(make_faces(), vocabulary=5, max_tokens=6)
     assert few.size == 5
-    assert few.notes("a man, a woman") == ["not among the words of training, so ignored: woman"]
+    assert few.notes("a man, a woman") == [
+        "left out, since the model learnt no word for it: man, woman or anyone (woman)"
+    ]
 
 
 def test_examples_are_the_first_captions_of_the_first_described_faces(words: Words) -> None:
@@ -114,9 +116,7 @@ def test_words_that_no_caption_had_are_noted(words: Words) -> None:
         "left out, since the model's training data say nothing of it: beard and mustache (moustache)",
         "not among the words of training, so ignored: Klingon",
     ]
-    assert words.notes("a smiling womann") == [
-        "not among the words of training, so ignored: womann; for womann, try woman"
-    ]
+    assert words.notes("a smiling womann") == ["read 'womann' as 'woman'"]
 
 
 def test_unknown_words_are_left_out_of_what_is_drawn(words: Words) -> None:

@@ -142,8 +142,8 @@ def test_a_model_that_learnt_the_words_reads_them_all() -> None:
 
 
 def test_other_words_are_ignored_and_the_nearest_is_hinted_at(reader: Reader) -> None:
-    assert reader("a smiling womann and a Klingon").notes == [
-        "not among the words of training, so ignored: womann, Klingon; for womann, try woman"
+    assert reader("a smiling wommaan and a Klingon").notes == [
+        "not among the words of training, so ignored: wommaan, Klingon; for wommaan, try woman"
     ]
     for typed in ("a man with earrings", "a tan man"):  # "wearing", "man"
         assert "try" not in " ".join(reader(typed).notes)
@@ -178,7 +178,7 @@ def test_words_are_grouped_by_what_they_are_about(reader: Reader) -> None:
     groups = reader.groups()
     assert set(groups["glasses"]) == {"glasses", "sunglasses"}
     assert "red" in groups["hair colour"]
-    assert "short" in groups["hair"]
+    assert set(groups["length of hair"]) == {"long", "short"}
     assert "eyes" not in groups
     words = {word for word in reader.vocabulary if word.isalnum()}
     assert {word for some in groups.values() for word in some} == words
@@ -198,4 +198,4 @@ def test_older_models_are_read_in_their_own_words(hyphens: bool) -> None:
     older = WordTokenizer(tokenizer.tokenizer, 12, generation=2)
     reader = Reader(WordTokenizer.from_json(older.to_json(), 12))
     assert reader.tokenizer.to_json() == older.to_json()
-    assert read(reader, "he isn't a dark-skinned man") == f"is not a dark {'- ' if hyphens else ''}skinned man"
+    assert read(reader, "he isn't a dark-skinned man") == f"man is not a dark {'- ' if hyphens else ''}skinned man"
