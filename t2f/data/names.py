@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import unquote
 
 from t2f.data.formats import PICTURE_ENDINGS
 from t2f.errors import UserError
@@ -43,9 +44,10 @@ def files_below(folder: Path) -> list[str]:
 class Names:
     """The files of a folder, by their names below it.
 
-    A name that no file has is read with either slash, in any Unicode form and any case; then with another ending or
-    none, and with folders before it that are too many or too few. Of an absolute path of another machine the end
-    counts. Only a file of this folder is ever found, and only if no other one is as near.
+    A name that no file has is read with either slash, in any Unicode form and any case, and with the %-codes of an
+    address; then with another ending or none, and with folders before it that are too many or too few. Of an absolute
+    path of another machine the end counts. Only a file of this folder is ever found, and only if no other one is as
+    near.
     """
 
     def __init__(self, folder: Path, files: Iterable[str] | None = None, skip: bool = False) -> None:
@@ -122,7 +124,7 @@ class Names:
         return [Path(os.path.abspath(self.folder)), self.folder.resolve()]
 
     def _same(self, where: str, name: str, part: str) -> str | None:
-        """The file of this very name, or of one that differs in slashes, Unicode form and case alone."""
+        """The file of this very name, or of one that differs in slashes, Unicode form, case and %-codes alone."""
         if _is_absolute(name):
             return self._below(name) if self._is_file(Path(name)) else None
         spelled = _slashes(name)
@@ -178,7 +180,8 @@ def _slashes(name: str) -> str:
 
 def _parts(name: str) -> Parts:
     """A name to compare: its parts in one Unicode form, without case."""
-    spelled = unicodedata.normalize("NFC", unicodedata.normalize("NFC", _slashes(name)).casefold())
+    spelled = unquote(_slashes(name)) if "%" in name else _slashes(name)  # %20 of an address is a blank
+    spelled = unicodedata.normalize("NFC", unicodedata.normalize("NFC", spelled).casefold())
     return tuple(part for part in spelled.split("/") if part not in ("", "."))
 
 

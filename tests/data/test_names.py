@@ -48,6 +48,11 @@ def found(folder: Path, files: list[str], *wanted: str, part: str = "", apart: b
         (NFD, NFC),
         (f"Ann/{NFC}", rf"ann\{NFD.upper()}"),
         ("v1.2 anna.png", "v1.2 anna"),
+        ("images/anna b.png", "images/anna%20b.png"),
+        ("images/anna b.png", "https://host/images%2Fanna%20b.png"),
+        (NFD, "Zo%C3%AB.png"),
+        ("100%25.png", "100%25.png"),
+        ("100% .png", "100% .PNG"),
     ],
 )
 def test_a_name_in_another_spelling(tmp_path: Path, file: str, name: str) -> None:
@@ -60,6 +65,17 @@ def test_an_absolute_path_of_this_machine(tmp_path: Path) -> None:
     (tmp_path / "0.png").touch()  # another picture of the same name
     with pytest.raises(UserError, match=r"names .*/0\.png, which leaves the folder .*faces: move the picture into it"):
         found(folder, [], str(tmp_path / "0.png"))
+
+
+def test_a_code_is_a_name_of_its_own_where_a_file_has_it(tmp_path: Path) -> None:
+    both = ["a b.png", "a%20b.png"]
+    assert found(tmp_path, both, *both) == both
+
+
+@pytest.mark.parametrize("name", ["%2e%2e/0.png", "..%2f0.png"])
+def test_codes_do_not_leave_the_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "0.png").touch()
+    assert found(tmp_path / "faces", ["1.png"], name) == [None]
 
 
 @pytest.mark.parametrize(
