@@ -22,7 +22,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from t2f.data.faces import Images, write_images
 from t2f.data.formats import HEAD, foreign, read_head, register_plugins, unidentified
-from t2f.data.rgb import scale_transparency, to_rgb
+from t2f.data.rgb import refuse_preview, scale_transparency, to_rgb
 from t2f.errors import UserError
 from t2f.progress import Task
 from t2f.stopping import leave_signals_to_the_parent, signals_held_back
@@ -57,7 +57,7 @@ def decode(picture: str | bytes, resolution: int, crop: Crop) -> Images:
 
     It is turned as its EXIF data say, and what is transparent becomes white. The square is never higher than the
     picture. Of several frames the first is taken. Raises what Pillow raises for a file that is no whole image, and
-    `ValueError` for numbers that are no colors.
+    `ValueError` for numbers that are no colors, and for the preview in a camera's RAW file.
     """
     register_plugins()
     with warnings.catch_warnings():
@@ -67,6 +67,7 @@ def decode(picture: str | bytes, resolution: int, crop: Crop) -> Images:
 
 def _decode(picture: str | io.BytesIO, resolution: int, crop: Crop) -> Images:
     with Image.open(picture) as file:
+        refuse_preview(file)
         scale_transparency(file)
         share = crop.get(file.width, 1.0) if isinstance(crop, Mapping) else crop
         # A large JPEG is decoded at a half, quarter or eighth of its size, still twice as large as is needed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from codecs import BOM_UTF8
 from functools import lru_cache
 from importlib.util import find_spec
 from os import PathLike
@@ -44,6 +45,12 @@ FOREIGN = [
     (rb"(?s)RIFF....AVI ", VIDEO),
     (rb"FUJIFILM|IIU\x00|IIRO|IIRS|MMOR|(?s:II\*\x00....CR)", RAW),
     (rb"(?s).{4}ftypcrx", RAW),
+    (rb"%!PS|\xc5\xd0\xd3\xc6", "an EPS drawing: save it as PNG"),
+    (rb"gimp xcf ", "a GIMP drawing: export it as PNG"),
+    (rb"(?s)\xd7\xcd\xc6\x9a|\x01\x00\x00\x00.{36} EMF", "a Windows Metafile: save it as PNG"),
+    (rb"\x89HDF", "an HDF5 file: save its pictures as PNG"),
+    (rb"DDS ", "a DDS texture: save it as PNG"),
+    (rb"SIMPLE  =", "a FITS picture: save it as PNG"),
     (rb"\x76\x2f\x31\x01", "an OpenEXR picture: save it as PNG"),
     (rb"#\?RADIANCE|#\?RGBE", "a Radiance HDR picture: save it as PNG"),
     (rb"II\xbc", "a JPEG XR picture: save it as PNG"),
@@ -57,6 +64,7 @@ DAMAGED = [
     (rb"(?s)RIFF....WEBP", "WebP"),
     (rb"II[*+]\x00|MM\x00[*+]", "TIFF"),
     (rb"BM", "BMP"),
+    (rb"8BPS", "Photoshop file"),
 ]
 
 
@@ -87,6 +95,7 @@ def foreign(head: bytes) -> str | None:
             return f"{'an' if name == 'AVIF' else 'a'} {name} picture, which Pillow reads after pip install {package}"
     if _brand(head) == "video":
         return VIDEO
+    head = head.removeprefix(BOM_UTF8)
     return next((what for pattern, what in FOREIGN if re.match(pattern, head)), None)
 
 

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms
 
-BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262  # tags of TIFF
+from t2f.data.formats import RAW
+
+SUBFILE_TYPE, BITS_PER_SAMPLE, PHOTOMETRIC = 254, 258, 262  # tags of TIFF
 LEAST_FLOAT = 16.0  # a picture of 0...255 whose brightest value is less would be black
 
 
@@ -70,6 +72,12 @@ def _tag(file: Image.Image, number: int) -> int | None:
     """The first value of a TIFF's tag."""
     value = getattr(file, "tag_v2", {}).get(number)
     return value[0] if isinstance(value, tuple) else value
+
+
+def refuse_preview(file: Image.Image) -> None:
+    """Raise `ValueError` for a RAW file that is a TIFF (DNG, NEF, ARW), whose first picture is a small preview."""
+    if (_tag(file, SUBFILE_TYPE) or 0) & 1:
+        raise ValueError(f"it is {RAW}")
 
 
 def scale_transparency(file: Image.Image) -> None:

@@ -44,6 +44,13 @@ def told(folder: Path, picture: bytes) -> str:
         (b"FUJIFILMCCD-RAW", "it is a camera's RAW file: develop it to JPEG or PNG"),
         (b"<svg xmlns=''>", "it is an SVG drawing: save it as PNG"),
         (b"<?xml version='1.0'?>\n<!-- x -->\n<svg>", "it is an SVG drawing: save it as PNG"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?><svg>", "it is an SVG drawing: save it as PNG"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "it is an EPS drawing: save it as PNG"),
+        (b"gimp xcf v011\0", "it is a GIMP drawing: export it as PNG"),
+        (b"\xd7\xcd\xc6\x9a" + b"\0" * 60, "it is a Windows Metafile: save it as PNG"),
+        (b"\1\0\0\0" + b"\0" * 36 + b" EMF" + b"\0" * 60, "it is a Windows Metafile: save it as PNG"),
+        (b"\x89HDF\r\n\x1a\n", "it is an HDF5 file: save its pictures as PNG"),
+        (b"8BPS\0\1" + b"\0" * 30, "it is a damaged Photoshop file, or one of a kind that Pillow cannot read"),
         (b"\n<!DOCTYPE html><html>", "it is an HTML page, as of a failed download"),
         (b"<?xml version='1.0'?><Error>AccessDenied", "it is an XML text, as of a failed download"),
         (b'{"error": 404}', "it is a JSON text, as of a failed download"),
@@ -91,6 +98,13 @@ def test_heic_is_read_where_its_package_is_installed(tmp_path: Path) -> None:
     image = Image.new("RGB", (64, 64), (200, 50, 30))
     heif.from_pillow(image).save(tmp_path / "a.heic", quality=-1)
     assert abs(decode(str(tmp_path / "a.heic"), 4, 1.0)[:, 0, 0].astype(int) - (200, 50, 30)).max() <= 3
+
+
+def test_the_preview_in_a_raw_file_is_not_taken_for_the_picture(folder: Path) -> None:
+    """DNG, NEF and ARW are TIFFs that begin with a small preview, and say so."""
+    raw = content(Image.new("RGB", (16, 12)), "TIFF", tiffinfo={254: 1})
+    assert told(folder, raw) == "it is a camera's RAW file: develop it to JPEG or PNG"
+    assert decode(content(Image.new("RGB", (16, 12)), "TIFF", tiffinfo={254: 0}), 8, 1.0).max() == 0
 
 
 def test_a_gigantic_picture_is_refused_and_a_large_one_read_in_silence(folder: Path) -> None:
