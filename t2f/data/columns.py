@@ -76,7 +76,7 @@ def text_columns(columns: Columns, chosen: str | None, where: str) -> tuple[list
     """
     if name := _given(columns, chosen, "text", where):
         return [name], None
-    known = [name for name in columns if names_texts(name) and _has_letters(columns[name])]
+    known = [name for name in columns if names_texts(name) and _may_be_texts(columns[name])]
     if len({_stem(name) for name in known}) == 1:
         return known, f"The texts are taken from the column {' and '.join(known)} of {where}."
     found = known or [name for name in columns if _is_prose(columns[name])]
@@ -102,10 +102,14 @@ def only(found: Sequence[str], usual: str, what: str, where: str) -> tuple[str, 
     return found[0], f"{what} taken from the column {found[0]} of {where}."
 
 
+def _sample(values: Sequence[Any]) -> list[Any]:
+    """The first values, of a list its first."""
+    return [value[0] if isinstance(value, list) and value else value for value in values[:SAMPLE]]
+
+
 def _texts(values: Sequence[Any]) -> list[str]:
-    """A sample of the values that are texts; of a list the first."""
-    firsts = (value[0] if isinstance(value, list) and value else value for value in values[:SAMPLE])
-    return [value.strip() for value in firsts if isinstance(value, str) and not is_missing(value)]
+    """Those of a sample that are texts."""
+    return [value.strip() for value in _sample(values) if isinstance(value, str) and not is_missing(value)]
 
 
 def _mostly(values: Sequence[Any], test: Callable[[str], bool]) -> bool:
@@ -113,8 +117,10 @@ def _mostly(values: Sequence[Any], test: Callable[[str], bool]) -> bool:
     return sum(test(text.lower()) for text in texts) > len(texts) / 2
 
 
-def _has_letters(values: Sequence[Any]) -> bool:
-    return any(re.search(r"[^\W\d_]", text) for text in _texts(values))
+def _may_be_texts(values: Sequence[Any]) -> bool:
+    """Whether some have letters; or are objects, so that what is wanted of them is told."""
+    letters = any(re.search(r"[^\W\d_]", text) for text in _texts(values))
+    return letters or any(isinstance(value, dict) for value in _sample(values))
 
 
 def _is_prose(values: Sequence[Any]) -> bool:

@@ -1,7 +1,7 @@
 """Tables as people have them -> rows.
 
 CSV with commas, semicolons, tabs or bars, as spreadsheets and pandas write it; JSON as lines, as a list, by picture or
-by column; UTF-8 or UTF-16.
+by column; UTF-8, UTF-16 or UTF-32.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from t2f.errors import UserError, require
 
 ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+QUOTES = "\"'"
 INVISIBLE = "\ufeff\u200b"
+LONGEST_TEXT = 2**31 - 1  # the most that csv takes on every system
 
 Row = tuple[str, dict[str, Any]]
 """Where a row stands, as "metadata.csv, line 3,", and its values by column."""
 
 
 def read_text(path: Path) -> str:
-    """The content of a UTF-8 or UTF-16 file, without its byte order mark, its lines ended by line feeds."""
+    """The content of a UTF-8, UTF-16 or UTF-32 file, without its byte order mark, its lines ended by line feeds."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -48,6 +50,8 @@ def read_text(path: Path) -> str:
 
 
 def _encoding(content: bytes) -> str:
+    if content.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):  # before UTF-16, whose mark begins the first
+        return "utf-32"
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     if content[1:2] == b"\0" != content[:1]:
@@ -79,7 +83,16 @@ def read_table(path: Path, chosen: str | None, layout: str) -> list[Row]:
 
 def _index(name: str) -> bool:
     """Whether a column is the index that pandas writes, or the blank one after a last delimiter."""
-    return re.fullmatch(r"(unnamed: \d+)?", name, re.IGNORECASE) is not None
+    return re.fullmatch(r"(unnamed: \d+(\.\d+)?)?", name, re.IGNORECASE) is not None
+
+
+def _has_unnamed_index(first: list[str], width: int) -> bool:
+    """Whether the first row begins with a number that the header has no name for, as R writes it."""
+    return (
+        len(first) == width + 1
+        and first[0].strip() in ("0", "1")
+        and any(value.strip().lower().endswith(PICTURE_ENDINGS) for value in first)
+    )
 
 
 # --- CSV -------------------------------------------------------------------------------------------------------------
@@ -90,6 +103,10 @@ def read_csv(path: Path, chosen: str | None = None) -> tuple[list[str], Iterator
     text = read_text(path)
     columns, style, skipped = _header(text, chosen)
     body = "".join(text.split("\n", skipped)[skipped:])
+    csv.field_size_limit(LONGEST_TEXT)
+    first = next(csv.reader(io.StringIO(body), **style), [])
+    if _has_unnamed_index(first, len(columns)):
+        columns = ["", *columns]
     return columns, _csv_rows(path, body, skipped, columns, style)
 
 
@@ -100,12 +117,17 @@ def _header(text: str, chosen: str | None) -> tuple[list[str], dict[str, Any], i
         if told := re.fullmatch(r"sep=(.)", line.strip(" ")):  # Excel's own
             delimiters = [told[1]]
             continue
-        read = [_cells(line.lstrip("# "), delimiter, quote) for delimiter in delimiters for quote in "\"'"]
+        read = [_cells(line.lstrip("# "), delimiter, quote) for delimiter in delimiters for quote in QUOTES]
         scores = [
-            (any(_is_key(name, chosen) for name in cells), len(cells), style["quotechar"] == '"')
+            (
+                any(_is_key(name, chosen) for name in cells),
+                not any(name[:1] in QUOTES for name in cells if name),  # else they are of the other kind
+                len(cells),
+                style["quotechar"] == '"',
+            )
             for cells, style in read
         ]
-        best = max(scores, default=(False, 0, False))
+        best = max(scores, default=(False,))
         if not line.strip() or (line.startswith("#") and not best[0]):
             continue
         columns, style = read[scores.index(best)]
@@ -115,7 +137,7 @@ def _header(text: str, chosen: str | None) -> tuple[list[str], dict[str, Any], i
 
 def _is_key(name: str, chosen: str | None) -> bool:
     """Whether a name, which no quote is left in, is that of the column of pictures."""
-    return name == chosen or (names_files(name) and name[0] not in "\"'")
+    return name == chosen or (names_files(name) and name[0] not in QUOTES)
 
 
 def _cells(line: str, delimiter: str, quote: str) -> tuple[list[str], dict[str, Any]]:

@@ -65,6 +65,14 @@ def test_numbered_columns_of_texts_are_all_taken(tmp_path: Path) -> None:
     assert captions(folder)[FILES[7]] == ["one 7", "two"]
 
 
+@pytest.mark.parametrize("column", ["captions", "prompt", "Text"])
+@pytest.mark.parametrize("value", [{"en": "a man"}, [{"text": "a man"}]], ids=["object", "list of objects"])
+def test_texts_within_objects_are_told(tmp_path: Path, column: str, value: Any) -> None:
+    write(tmp_path, [{"file_name": file, column: value} for file in FILES])
+    with pytest.raises(UserError, match=r"jsonl, line 1, has a text that is no text: write a sentence or a list of"):
+        captions(tmp_path)
+
+
 @pytest.mark.parametrize("empty", ["", "NaN", "nan", "None", "NULL", " "])
 def test_what_pandas_writes_for_nothing_is_no_text(tmp_path: Path, empty: str) -> None:
     folder = with_table(tmp_path / "faces", "metadata.csv", "file_name,text,Smiling", "{file}," + empty + ",1")

@@ -41,6 +41,8 @@ PLAIN = 'file_name,text\n0.png,"a man, with a beard"\n1.png,a smiling woman\n'
         "'file_name','text'\n'0.png','a man, with a beard'\n'1.png','a smiling woman'\n",
         ',file_name,text\n0,0.png,"a man, with a beard"\n1,1.png,a smiling woman\n',
         'Unnamed: 0,file_name,text\n0,0.png,"a man, with a beard"\n1,1.png,a smiling woman\n',
+        'Unnamed: 0.1,Unnamed: 0,file_name,text\n0,0,0.png,"a man, with a beard"\n1,1,1.png,a smiling woman\n',
+        '"file_name","text"\n"1","0.png","a man, with a beard"\n"2","1.png","a smiling woman"\n',  # of R
         'file_name,text,\n0.png,"a man, with a beard",\n1.png,a smiling woman,\n',
         'file_name,text\n0.png,"a man, with a beard",,\n1.png,a smiling woman,,\n',
     ],
@@ -49,7 +51,7 @@ def test_csv_of_any_kind(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, "metadata.csv", text) == ROWS
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_encodings(tmp_path: Path, encoding: str) -> None:
     text = 'file_name\ttext\n0.png\t"señora, 微笑"\n'
     assert read(tmp_path, "metadata.csv", text.encode(encoding)) == [{"file_name": "0.png", "text": "señora, 微笑"}]
@@ -71,6 +73,19 @@ def test_the_sign_between_columns_is_the_one_that_the_column_of_pictures_stands_
         {"my file": "0.png", "text, short or long": "a man, bald"}
     ]
     assert list(read(tmp_path, "metadata.csv", "Bild;Text\n0.png;eins\n")[0]) == ["Bild", "Text"]
+
+
+def test_names_of_columns_may_have_commas_and_quotes(tmp_path: Path) -> None:
+    table = 'file_name,text,"black, or brown",it\'s,"a ""b"""\n0.png,a man,1,0,1\n'
+    assert list(read(tmp_path, "metadata.csv", table)[0]) == ["file_name", "text", "black, or brown", "it's", 'a "b"']
+    table = "'Bild','Text, kurz'\n'0.png','ein Mann, kahl'\n"
+    assert read(tmp_path, "metadata.csv", table) == [{"Bild": "0.png", "Text, kurz": "ein Mann, kahl"}]
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_text_may_be_long(tmp_path: Path, quote: str) -> None:
+    text = "a man " * 50_000
+    assert read(tmp_path, "metadata.csv", f"file_name,text\n0.png,{quote}{text}{quote}\n")[0]["text"] == text
 
 
 def test_lines_are_those_of_the_file(tmp_path: Path) -> None:
