@@ -36,13 +36,13 @@ def fast_precision(accelerator: str) -> str:
     return "bf16-mixed" if fast else "32-true"
 
 
-def run_folder(runs: str, name: str, resume: bool | str | None) -> str:
+def run_folder(runs: str, name: str, resume: bool | str | None, ckpt_path: str | None = None) -> str:
     """A new folder, named by the time, the same in all processes of a run.
 
     With `resume` true or auto, the newest one of this name that has a whole checkpoint, if any; otherwise the one that
-    `resume` names.
+    `resume` names. Where there is none, auto begins a new one, and so does true with a `ckpt_path` to begin with.
 
-    Raises `UserError` where there is none, or none can be made.
+    Raises `UserError` where there is none to resume, or none can be made.
     """
     if not isinstance(resume, bool) and resume is not None and resume != AUTO:
         require_readable(Path(str(resume)))
@@ -56,6 +56,11 @@ def run_folder(runs: str, name: str, resume: bool | str | None) -> str:
     parent = place_of_runs(str(runs), name, "")
     require_readable(parent)
     stopped = run_to_resume(parent) if resume else None
+    require(
+        stopped is not None or resume is not True or ckpt_path is not None,
+        f"There is no run in {parent} to resume: give the name or the paths.runs of one that has a checkpoint, "
+        f"resume={AUTO} to start anew where there is none, or no resume to start anew.",
+    )
     return str(stopped or parent / launch_name())
 
 

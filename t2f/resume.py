@@ -123,7 +123,7 @@ def run_named(resume: str) -> Path:
     except (OSError, ValueError) as error:
         raise UserError(f"resume={resume[:40]}... is no name of a folder: give a run's folder.") from error
     if run is not None and run != place and there:
-        instead = f" (to go on in a new folder: {in_shell(override('ckpt_path', place))})" if not is_folder else ""
+        instead = f" (to go on in a new folder: {in_shell(override('ckpt_path', place))})" if place.suffix == ".ckpt" else ""
         raise UserError(
             f"resume takes the folder of a run, of which {place} is a part: write {in_shell(override('resume', run))}"
             f"{instead}."

@@ -78,6 +78,7 @@ def test_so_is_that_of_a_sweep(tmp_path: Path, read_only: Path, setting: str, la
         (["paths.runs=" + 300 * "x"], "File name too long"),
         (["hydra.run.dir=/dev/null/run"], "/dev/null/run cannot be used (Not a directory)"),
         (["hydra.run.dir=" + 300 * "x"], "File name too long"),
+        (["resume=true"], "runs/t2f to resume"),
         (["resume=/nope/run"], "There is no run /nope/run to resume"),
         (["resume=" + 300 * "x"], "is no name of a folder"),
         (["resume=/dev/null"], "/dev/null is a file"),
@@ -137,8 +138,9 @@ def test_resume_takes_runs_alone_and_says_what_to_type(tmp_path: Path) -> None:
     assert sorted(path.name for path in run.iterdir()) == ["checkpoints"]
 
 
-def test_what_is_refused_leaves_nothing_behind(tmp_path: Path) -> None:
-    typed(tmp_path, *TINY, f"paths.runs={tmp_path}/runs", f"resume={tmp_path}/nope")
+@pytest.mark.parametrize("resume", ["true", "nope"])
+def test_what_is_refused_leaves_nothing_behind(tmp_path: Path, resume: str) -> None:
+    typed(tmp_path, *TINY, f"paths.runs={tmp_path}/runs", f"resume={resume}")
     assert not list(tmp_path.iterdir())
 
 

@@ -65,6 +65,9 @@ def test_resume_takes_the_newest_run_of_the_name_that_has_a_whole_checkpoint(tmp
     assert run_folder(str(tmp_path), "t2f", str(tmp_path / "other/2026-01-04")) == str(tmp_path / "other/2026-01-04")
     assert not Path(run_folder(str(tmp_path), "t2f", False)).exists()
     assert Path(run_folder(str(tmp_path), "new", "auto")).parent == tmp_path / "new"
+    with pytest.raises(UserError, match=r"There is no run in .*/new to resume: .* resume=auto to start anew where"):
+        run_folder(str(tmp_path), "new", True)
+    assert Path(run_folder(str(tmp_path), "new", True, "last.ckpt")).parent == tmp_path / "new"
 
 
 def test_where_there_is_nothing_to_resume_auto_starts_and_true_says_so(tmp_path: Path) -> None:
@@ -106,9 +109,11 @@ def test_a_run_that_is_named_is_one(tmp_path: Path) -> None:
     run = tmp_path / "t2f/run"
     checkpoint = write(run / "checkpoints/last.ckpt", 100)
     (tmp_path / "file").touch()
+    (run / "config.yaml").touch()
     for place, told in (
         (checkpoint, f"is a part: write resume={run} .*ckpt_path={checkpoint}"),
-        (run / "checkpoints", f"is a part: write resume={run}"),
+        (run / "checkpoints", rf"is a part: write resume={run}\.$"),
+        (run / "config.yaml", rf"is a part: write resume={run}\.$"),
         (run / "nope", "There is no run .*nope to resume"),
         (tmp_path / "file", "is a file"),
         (tmp_path / "file/run", "There is no run .*file/run"),
