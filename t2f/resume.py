@@ -16,7 +16,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
-from t2f.checkpoint import CHECKPOINT_KEY, is_folder, read_checkpoint, read_file
+from t2f.checkpoint import CHECKPOINT_KEY, is_file, is_folder, read_checkpoint, read_file
 from t2f.errors import UserError, require
 from t2f.files import whole_file
 from t2f.plain import from_yaml
@@ -62,6 +62,10 @@ def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
     path = newest_whole(folder) if cfg.resume == AUTO or (cfg.resume and cfg.ckpt_path is None) else None
     if path is None and cfg.ckpt_path is not None:
         path = Path(str(cfg.ckpt_path))
+        require(
+            is_file(path) or is_folder(path),
+            f"There is no file or folder {path}: give ckpt_path a .ckpt file, or the folder of a run.",
+        )
         if is_folder(path):
             path = newest_of(path)
     elif path is None and cfg.resume and cfg.resume != AUTO:
@@ -109,7 +113,9 @@ def warn_of_damage(path: Path, newest: Path | None) -> None:
 def newest_of(folder: Path) -> Path:
     """The newest whole checkpoint of a run's folder, or of its folder of checkpoints. Raises `UserError` if none is."""
     newest = newest_whole(folder / "checkpoints") or newest_whole(folder)
-    require(newest is not None, f"There is no whole checkpoint in the folder {folder}: give a run's, or a .ckpt file.")
+    require(
+        newest is not None, f"There is no whole checkpoint in the folder {folder}: give that of a run, or a .ckpt file."
+    )
     assert newest is not None
     return newest
 
@@ -123,10 +129,10 @@ def run_named(resume: str) -> Path:
     except (OSError, ValueError) as error:
         raise UserError(f"resume={resume[:40]}... is no name of a folder: give a run's folder.") from error
     if run is not None and run != place and there:
-        instead = f" (to go on in a new folder: {in_shell(override('ckpt_path', place))})" if place.suffix == ".ckpt" else ""
+        instead = f" (to go on in a new folder: {in_shell(override('ckpt_path', place))})"
         raise UserError(
             f"resume takes the folder of a run, of which {place} is a part: write {in_shell(override('resume', run))}"
-            f"{instead}."
+            f"{instead if place.suffix == '.ckpt' else ''}."
         )
     require(there, f"There is no run {place} to resume: give the folder of one, or resume=true for the newest.")
     require(is_folder, f"resume takes the folder of a run, but {place} is a file.")

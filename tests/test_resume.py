@@ -131,7 +131,10 @@ def test_a_checkpoint_may_be_named_by_its_run(tmp_path: Path) -> None:
     for place in (run, run / "checkpoints", newest):
         cfg = {"ckpt_path": str(place), "resume": False, "paths": {"run": str(tmp_path / "new")}}
         assert checkpoint_to_resume(OmegaConf.create(cfg)) == newest
-    for place, told in ((tmp_path, "no whole checkpoint in the folder"), (tmp_path / "nope", "no file or folder")):
+    for place, told in (
+        (tmp_path, "no whole checkpoint in the folder .*: give that of a run"),
+        (tmp_path / "nope", "no file or folder .*nope: give ckpt_path a .ckpt file, or the folder of a run"),
+    ):
         with pytest.raises(UserError, match=told):
             checkpoint_to_resume(OmegaConf.create({**cfg, "ckpt_path": str(place)}))
 

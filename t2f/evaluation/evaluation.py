@@ -107,14 +107,15 @@ class Evaluation:
             ) from error
 
     def too_few(self, source: FaceSource) -> str | None:
-        """What there are too few faces to measure, in words; None where there are enough."""
+        """What there are too few faces to measure, and the remedy, in words; None where there are enough."""
         real = min(self.real_count, len(self.reference_faces(source)))
         fewest = min(self.count, real)
         names = [name for name, metric in self.metrics.items() if fewest < getattr(metric, "least", 1)]
         if self.extractor is None or not names:
             return None
-        which = f"{self.count:,} drawn ones and {real:,} real ones ({self.reference})"
-        return f"there are too few faces to measure {', '.join(names)}: {which}; the figures will lack it"
+        which = f"{self.count:,} drawn ones and {real:,} real ones of {self.reference}"
+        remedy = "raise the evaluation's count" if self.count < real else f"add faces to {self.reference}"
+        return f"there are too few faces to measure {', '.join(names)}, {which}: {remedy}, or do without"
 
     def compare(self, drawn: Reading, source: FaceSource) -> Findings:
         """The metrics of the drawn faces, and of held-out real ones in their place."""

@@ -131,5 +131,10 @@ def test_how_many_faces_are_needed_is_known_before(tmp_path: Path) -> None:
     evaluation = Evaluation(10, 10, "train", 0, str(tmp_path), TinyFeatures, metrics, {})
     assert evaluation.too_few(MadeUp(train=4)) is None
     told = evaluation.too_few(MadeUp(train=3)) or ""
-    assert told.startswith("there are too few faces to measure manifolds: 10 drawn ones and 3 real ones (train)")
+    assert told == (
+        "there are too few faces to measure manifolds, 10 drawn ones and 3 real ones of train: add faces to train, "
+        "or do without"
+    )
     assert "frechet, kernel, manifolds, variety, copies" in (evaluation.too_few(MadeUp(train=1)) or "")
+    few_drawn = Evaluation(3, 10, "train", 0, str(tmp_path), TinyFeatures, metrics, {})
+    assert "raise the evaluation's count" in (few_drawn.too_few(MadeUp(train=20)) or "")
