@@ -53,7 +53,7 @@ def run_folder(runs: str, name: str, resume: bool | str | None, ckpt_path: str |
             f"{in_shell(override('ckpt_path', folder))} instead of resume.",
         )
         return str(folder)
-    parent = place_of_runs(str(runs), name, "")
+    parent = place_of_runs(runs, name, "")
     require_readable(parent)
     stopped = run_to_resume(parent) if resume else None
     require(
@@ -66,12 +66,17 @@ def run_folder(runs: str, name: str, resume: bool | str | None, ckpt_path: str |
 
 def sweep_folder(runs: str, name: str) -> str:
     """A new folder for a sweep, named by the time. Raises `UserError` where none can be made."""
-    return str(place_of_runs(str(runs), name, "-sweep") / launch_name())
+    return str(place_of_runs(runs, name, "-sweep") / launch_name())
 
 
 def place_of_runs(runs: str, name: str, ending: str) -> Path:
     """The folder for all runs of a name. Raises `UserError` where none can be."""
-    name = str(name)
+    for key, value in (("paths.runs", runs), ("name", name)):
+        require(
+            isinstance(value, str | int | float),
+            f"{key}={value} is no name of a folder: give a text, in quotes if need be.",
+        )
+    runs, name = str(runs), str(name)
     within = name.strip() not in ("", ".") and not Path(name).is_absolute() and ".." not in Path(name).parts
     require(
         within and "\0" not in name,
