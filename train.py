@@ -67,8 +67,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
     data = FaceDataModule(source, conditioner, schedule, cfg.labelled_share, cfg.seed, cfg.workers, cfg.faces_on_device)
 
     config = OmegaConf.to_yaml(cfg, resolve=True)
-    card = {"config": config, "conditioner": save_conditioner(conditioner)}
-    system = build(cfg.model, card=card)
+    metadata = {"config": config, "conditioner": save_conditioner(conditioner)}
+    system = build(cfg.model, metadata=metadata)
 
     if len(source.train) < FEW:
         warn(

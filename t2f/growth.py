@@ -20,7 +20,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Position:
+class ScheduleState:
     """Where training stands: `alpha` in [0, 1] is the weight of the newest layers."""
 
     stage: int
@@ -83,7 +83,7 @@ class GrowthSchedule:
         self.total_images = sum(stage.images for stage in self.stages)
         self.final_resolution = self.stages[-1].resolution
 
-    def at(self, images_seen: int) -> Position:
+    def at(self, images_seen: int) -> ScheduleState:
         """The position after `images_seen` real images; past the end, that of the finished schedule."""
         start = 0
         for index, stage in enumerate(self.stages):
@@ -91,7 +91,7 @@ class GrowthSchedule:
                 fade_images = stage.fade * stage.images if index > 0 else 0
                 seen = images_seen - start
                 alpha = 1.0 if seen >= fade_images else seen / fade_images
-                return Position(
+                return ScheduleState(
                     stage=index,
                     resolution=stage.resolution,
                     alpha=alpha,

@@ -150,8 +150,8 @@ class Painter:
         batches = zip(embedding.split(batch_size), noise.split(batch_size), strict=True)
         title, quiet = f"Drawing {len(noise):,} faces", len(noise) < MANY
         for words, z in followed(batches, title, len(noise), batch_size, quiet):
-            picture, _ = self.networks.draw(words.to(self.device), z.to(self.device), self.resolution, self.alpha)
-            images.append(self.networks.generator.image(picture).cpu())
+            sample, _ = self.networks.generate(words.to(self.device), z.to(self.device), self.resolution, self.alpha)
+            images.append(self.networks.generator.to_image(sample).cpu())
         return torch.cat(images)
 
     def draw(self, descriptions: Sequence[str], noise: Tensor) -> Tensor:
@@ -221,7 +221,7 @@ class Undrawn(TorchFunctionMode):
 
 def build_networks(config: Any) -> ConditionalGenerator:
     """Build the drawing networks of a checkpoint's plain config, and nothing else."""
-    networks = build_ours(config["model"]["networks"], ("t2f.networks", "t2f.text"), nn.Module)
+    networks = build_ours(config["model"]["networks"], ("t2f.networks", "t2f.text", "torch.nn.Identity"), nn.Module)
     require(isinstance(networks, ConditionalGenerator), f"The checkpoint's networks are a {type(networks).__name__}.")
     assert isinstance(networks, ConditionalGenerator)
     return networks

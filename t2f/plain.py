@@ -17,6 +17,8 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from t2f.errors import UserError
+
 
 def build(config: DictConfig, **data: Any) -> Any:
     """Build the object of a config, with `data` as further arguments. No text in either is read as a reference.
@@ -24,17 +26,48 @@ def build(config: DictConfig, **data: Any) -> Any:
     `instantiate(config, **data)` would merge the data into the config, and resolve the config twice: `\\${x}`, which is
     how `${x}` is written in a setting, would be looked up after all. Lists and mappings become plain ones.
 
-    Raises `InstantiationException`, as `instantiate` does.
+    Raises `UserError` where a class raises `ValueError`, whose message starts with the name of an argument; the
+    sentence names the config key in its place. Else `InstantiationException`, as `instantiate` does.
     """
     literal = copy.deepcopy(config)  # it keeps its parent, which it may refer to
     escape(literal)
-    if not data:
-        return instantiate(literal, _convert_="all")
-    make = instantiate(literal, _partial_=True, _convert_="all")
+    try:
+        if not data:
+            return instantiate(literal, _convert_="all")
+        make = instantiate(literal, _partial_=True, _convert_="all")
+    except InstantiationException as error:
+        if isinstance(error.__cause__, ValueError) and (key := re.search(r"full_key: (\S+)", str(error))):
+            raise UserError(with_key(str(error.__cause__), key[1], config)) from error
+        raise
     try:
         return make(**data)
+    except ValueError as error:
+        raise UserError(with_key(str(error), config._get_full_key(None), config)) from error
     except Exception as error:
         raise InstantiationException(f"Error in call to target '{config._target_}': {error!r}") from error
+
+
+def with_key(message: str, key: str, config: DictConfig) -> str:
+    """A message about an argument as one about its config key: `every is 0` -> `loss.penalties.r1.every is 0`."""
+    if about := re.match(r"([a-z_][\w.]*)( (?:is|has|needs|must) .*)", message, re.DOTALL):
+        return written_key(config, f"{key}.{about[1]}") + about[2]
+    return f"{message.rstrip('.')} ({written_key(config, key)})."
+
+
+def written_key(config: DictConfig, key: str) -> str:
+    """The key that a user sets: where a part of the config is `${another}`, that one's, as often as it takes."""
+    root: Any = OmegaConf.to_container(config._get_root(), resolve=False)
+    first, parts = key.split("."), list[str]()
+    node = root
+    while first:
+        part = first.pop(0)
+        node = node[int(part)] if isinstance(node, list) else node.get(part)
+        parts.append(part)
+        if isinstance(node, str) and (reference := re.fullmatch(r"\$\{([\w.]+)\}", node)):
+            first, parts, node = [*reference[1].split("."), *first], [], root
+        elif not isinstance(node, list | dict):
+            break
+    return ".".join([*parts, *first])
 
 
 def escape(config: DictConfig | ListConfig) -> None:

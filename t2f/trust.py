@@ -30,9 +30,14 @@ def built(config: Any) -> Any:
 
 
 def require_ours(config: Any, packages: tuple[str, ...], kind: type | tuple[type, ...]) -> None:
-    """Raise `UserError` unless a plain config of a checkpoint calls nothing but classes of `kind` in our `packages`."""
+    """Raise `UserError` unless a plain config of a checkpoint calls nothing but classes of `kind` in our `packages`.
+
+    A class may also stand among the packages by its full name.
+    """
     inside = tuple(f"{package}." for package in packages)
     for target in targets_of(config):
+        if target in packages:
+            continue
         require(
             target.startswith(inside),
             f"The checkpoint asks to call {target}, which is not ours: do not trust it.",

@@ -108,7 +108,7 @@ def test_so_is_that_of_a_sweep(tmp_path: Path, read_only: Path, setting: str, la
         (["seed=x"], "seed is x"),
         (["seed=-1"], "seed is -1"),
         (["name=${nope}"], "Interpolation key 'nope' not found"),
-        (["model.generator_optimizer.lr=abc"], "model.generator_optimizer"),
+        (["model.optimizers.generator.lr=abc"], "model.optimizers.generator"),
         (["--config-name=nope"], "nope"),
         (["trainer.devices=x"], "trainer.devices is x: it must be a number"),
         (["trainer.max_epochs=x"], "trainer.max_epochs is x: it must be a number"),

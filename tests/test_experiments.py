@@ -99,33 +99,35 @@ def test_an_originals_recipe_takes_another_condition(
 def test_the_experiment_of_facegan_has_its_published_numbers(tiny: Tiny) -> None:
     cfg = tiny("experiment=facegan_original", base=[])
     model = cfg.model
-    for optimizer in (model.generator_optimizer, model.discriminator_optimizer):
+    for optimizer in (model.optimizers.generator, model.optimizers.discriminator):
         assert optimizer._target_ == "torch.optim.Adam"
         assert (optimizer.lr, list(optimizer.betas)) == (0.0002, [0.5, 0.999])
     assert (list(cfg.growth.resolutions), list(cfg.growth.batch_sizes)) == ([64], [128])
     # train.py: ImageFolder("celeba/img_align_celeba"), which has 202,599 faces, through a DataLoader 40 times;
     # training_loop.py divides the learning rates by 10 at epochs 5 and 10.
     assert list(cfg.growth.images) == [40 * 202_599]
-    assert (list(model.lr_schedule.images), model.lr_schedule.factor) == ([5 * 202_599, 10 * 202_599], 0.1)
-    assert model.lr_schedule._target_ == "t2f.systems.learning_rate.StepDecay"
-    assert model.loss._target_ == "t2f.losses.Logistic"
-    assert list(model.penalties) == []
+    schedule = model.optimizers.lr_schedule
+    assert (list(schedule.images), schedule.factor) == ([5 * 202_599, 10 * 202_599], 0.1)
+    assert schedule._target_ == "t2f.systems.learning_rate.StepDecay"
+    assert model.objectives.conditional.loss._target_ == "t2f.objectives.NonSaturating"
+    assert dict(model.penalties) == {}
     assert list(cfg.attributes) == ["Male", "Young"]
     assert (model.networks.generator.noise_dim, model.networks.generator.width) == (100, 512)
     assert (model.discriminator.width, list(model.discriminator.augment.policy)) == (128, [])
-    assert (model.matching_aware, model.n_critic, model.ema_half_life, cfg.data.mirror) == (False, 1, 0, False)
+    mismatched = model.objectives.mismatched.weight
+    assert (mismatched, model.n_critic, model.ema.half_life, cfg.data.mirror) == (0, 1, 0, False)
 
 
 def test_the_original_recipe_has_the_originals_numbers(tiny: Tiny) -> None:
     cfg = tiny("experiment=t2f_original", base=[])
-    model, optimizer = cfg.model, cfg.model.generator_optimizer
+    model, optimizer = cfg.model, cfg.model.optimizers.generator
     assert cfg.text.conditioner.max_tokens == 100
     assert (cfg.text.encoder.word_dim, cfg.text.encoder.hidden_dim, cfg.text.encoder.layers) == (128, 256, 3)
     assert model.networks.conditioning.dim == 178
     assert model.networks.generator.latent_dim == 256
     assert (optimizer.lr, list(optimizer.betas), optimizer.eps) == (0.001, [0.0, 0.0], 1e-8)
     assert cfg.loss.adversarial.drift == 0.001
-    assert (model.n_critic, model.matching_aware) == (1, True)
+    assert (model.n_critic, model.objectives.mismatched.weight) == (1, 1)
     assert list(cfg.growth.resolutions) == [4, 8, 16, 32, 64]
     # DataLoader.py has an item for each description, of which readme.txt of face2text_v0.1 counts 1,237.
     assert list(cfg.growth.images) == [epochs * 1_237 for epochs in (160, 80, 40, 20, 10)]
@@ -146,7 +148,7 @@ class Later(pl.Callback):
         self.factors.clear()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
-        self.factors.append(pl_module.lr_schedule(pl_module.position))
+        self.factors.append(pl_module.make_optimizers.lr_schedule(pl_module.position))
         for optimizer in pl_module.both_optimizers():
             assert optimizer.param_groups[0]["lr"] == pytest.approx(0.0002 * self.factors[-1])
         if len(self.factors) == 2:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from t2f.errors import UserError
-from t2f.growth import GrowthSchedule, Position
+from t2f.growth import GrowthSchedule, ScheduleState
 
 PLAN: dict[str, Any] = {
     "resolutions": [4, 8, 16],
@@ -75,7 +75,7 @@ def test_one_number_to_fade_in_stands_for_all_stages() -> None:
 
 
 def test_growth_may_start_above_four_pixels_without_fading() -> None:
-    assert GrowthSchedule([8, 16], [4, 4], [0.5, 0.5], images=[10, 10]).at(0) == Position(
+    assert GrowthSchedule([8, 16], [4, 4], [0.5, 0.5], images=[10, 10]).at(0) == ScheduleState(
         stage=0, resolution=8, alpha=1.0, batch_size=4, progress=0.0, images_seen=0
     )
 

@@ -29,6 +29,8 @@ from train import train
 PINS = ROOT / "tests/pins.json"
 TOLERANCE = float(os.environ.get("T2F_PINS_TOLERANCE", "1e-4"))
 """Relative. Kernels differ between CPU types; on the machine that wrote the file, 1e-6 holds."""
+METRIC_TOLERANCE = 1e-4
+"""Of the evaluation: rounding may move a pixel of an 8-bit image."""
 STEPS = 20
 
 # The overrides are all that depends on names of config keys.
@@ -55,19 +57,19 @@ CONFIGS = {
         "loss=wgan_gp",
         "model.encoder_learns_from=generator",
         "model.n_critic=2",
-        "model.contrastive_weight=0",
-        "model.classifier_weight=0",
+        "model.objectives.contrastive.weight=0",
+        "model.objectives.attributes.weight=0",
         "model.discriminator.project=false",
     ],
-    "t2f_hinge_diffaugment": [*GROWING, "loss=hinge", "augment=diffaugment", "model.classifier_weight=0"],
+    "t2f_hinge_diffaugment": [*GROWING, "loss=hinge", "augment=diffaugment", "model.objectives.attributes.weight=0"],
     "t2f_relativistic_rotations": [
         *GROWING,
         *LABELS,
         "loss=relativistic",
         "rotations=true",
-        "model.contrastive_weight=0",
+        "model.objectives.contrastive.weight=0",
     ],
-    "t2f_least_squares_no_mismatch": [*GROWING, "loss=least_squares", "model.matching_aware=false"],
+    "t2f_least_squares_no_mismatch": [*GROWING, "loss=least_squares", "model.objectives.mismatched.weight=0"],
     "t2f_partly_labeled": [*GROWING, "data=folder", "model.discriminator.unconditional=true"],
     "t2f_partly_labeled_relativistic": [
         *GROWING,
@@ -76,9 +78,16 @@ CONFIGS = {
         "model.discriminator.unconditional=true",
     ],
     "multiscale": [*TINY_MULTISCALE, *JOINT],
-    "multiscale_wgan_gp_diffaugment": [*TINY_MULTISCALE, *JOINT, "loss=wgan_gp", "augment=diffaugment"],
+    "multiscale_wgan_gp_diffaugment": [
+        *TINY_MULTISCALE,
+        *JOINT,
+        "loss=wgan_gp",
+        "augment=diffaugment",
+        "model.optimizers.generator.lr=0.0003",  # at the default rate, 20 steps amplify rounding a thousand times
+        "model.optimizers.discriminator.lr=0.0003",
+    ],
     "dcgan_attributes": [*TINY_DCGAN, *JOINT, *LABELS],
-    "dcgan_text_original": [*TINY_DCGAN, *JOINT, "model.matching_aware=false", "model.ema_half_life=0"],
+    "dcgan_text_original": [*TINY_DCGAN, *JOINT, "model.objectives.mismatched.weight=0", "model.ema.half_life=0"],
     "two_processes": [
         *GROWING,
         "data=folder",
@@ -164,7 +173,7 @@ def test_a_run_gives_the_pinned_numbers(name: str, tmp_path: Path, monkeypatch: 
         assert count == count_then
         assert close(squares, squares_then, scale=0), (squares, squares_then)
         assert close(total, total_then, scale=math.sqrt(count * squares)), (total, total_then)
-    assert found["metrics"] == pytest.approx(expected["metrics"], rel=TOLERANCE, abs=TOLERANCE)
+    assert found["metrics"] == pytest.approx(expected["metrics"], rel=METRIC_TOLERANCE, abs=METRIC_TOLERANCE)
 
 
 def write_pins() -> None:

@@ -15,7 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from PIL import Image
 
 import t2f.data
-import t2f.losses
+import t2f.objectives
 import t2f.text
 from t2f.checkpoint import read_checkpoint
 from t2f.commands.cli import app
@@ -228,12 +228,13 @@ def test_what_the_pages_link_exists() -> None:
 
 @pytest.mark.parametrize("command", commands("own"))
 def test_what_users_add_trains(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The README's own loss, encoder and data set, as files beside ours."""
+    """The README's own objective, encoder and data set, as files beside ours, with the objective's test."""
+    code = {name: content for name, content in files("py").items() if name.startswith("t2f/")}
     for name, content in {**files("py"), **files("yaml")}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
-    assert len(files("py")) == len(files("yaml")) == len(commands("own"))
-    for package in (t2f.data, t2f.losses, t2f.text):
+    assert len(code) == len(files("yaml")) == len(commands("own"))
+    for package in (t2f.data, t2f.objectives, t2f.text):
         folder = tmp_path.joinpath(*package.__name__.split("."))
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
     (tmp_path / "data/named").mkdir(parents=True)
@@ -250,3 +251,7 @@ def test_what_users_add_trains(command: str, tmp_path: Path, monkeypatch: pytest
     (run,) = tmp_path.glob("runs/t2f/*")
     assert read_checkpoint(run / "checkpoints/last.ckpt")["t2f"]["images_seen"] == 96
     assert Painter.load(run / "checkpoints/last.ckpt")("a smiling woman")[0].size == (8, 8)
+    (test,) = (tmp_path / name for name in files("py") if name.startswith("tests/"))
+    for name, function in runpy.run_path(str(test)).items():
+        if name.startswith("test_"):
+            function()

@@ -33,13 +33,13 @@ def test_sharing_what_the_engine_does_twice_trains_alike(speed: ModuleType) -> N
     """Plain gradient descent makes a step a gradient."""
     from sides import made_up_batch, stand_at, step_in_the_engines_passes, system_of
 
-    adams = [f"~model.generator_optimizer.{key}" for key in ("betas", "eps", "fused")]
-    descent = ["model.generator_optimizer._target_=torch.optim.SGD", "model.generator_optimizer.lr=0.1", *adams]
+    adams = [f"~model.optimizers.generator.{key}" for key in ("betas", "eps", "fused")]
+    descent = ["model.optimizers.generator._target_=torch.optim.SGD", "model.optimizers.generator.lr=0.1", *adams]
     torch.manual_seed(0)
     faces = made_up_batch(8, 8, 256, CPU)
     trained = []
     for shared in (True, False):
-        system = system_of([*speed.RECIPE, *TINY, *descent, "model.kl_weight=0"], CPU)
+        system = system_of([*speed.RECIPE, *TINY, *descent, "model.objectives.kl.weight=0"], CPU)
         stand_at(system, 8, 8)
         before = {name: weight.clone() for name, weight in system.state_dict().items()}
         torch.manual_seed(1)

@@ -160,7 +160,7 @@ LABELS = ["conditioning=attributes", "attributes=[Male,Eyeglasses,Smiling]"]
         ("t2f", ["text=bilstm", "model.discriminator.unconditional=true"], "a smiling man"),
         ("t2f", [*LABELS, "augment=diffaugment"], "Male, Smiling"),
         ("dcgan", ["augment=diffaugment"], "a smiling man"),
-        ("dcgan", ["conditioning=attributes", "model.matching_aware=false"], "Male, Smiling?"),
+        ("dcgan", ["conditioning=attributes", "model.objectives.mismatched.weight=0"], "Male, Smiling?"),
         ("dcgan", [*LABELS, "rotations=true"], "Male, 90 degrees"),
         ("multiscale", ["text=bilstm", "augment=diffaugment"], "a smiling man"),
         ("multiscale", [*LABELS, "loss=wgan_gp"], "none"),
@@ -259,16 +259,16 @@ def test_resuming_among_unlabelled_faces_is_exact(tiny: Tiny, tmp_path: Path) ->
         (["data.resolution=4"], "data.resolution=8"),
         (["model.networks.generator.channels=[16]"], "model.networks.generator.channels"),
         (["text.encoder.hidden_dim=16", "model.networks.conditioning.dim=99"], "latent_dim"),
-        (["model.generator_optimizer.lr=abc"], "model.generator_optimizer"),
+        (["model.optimizers.generator.lr=abc"], "model.optimizers.generator"),
         (["model.n_critic=0"], "model.n_critic"),
-        (["model.ema_half_life=-1"], "model.ema_half_life"),
+        (["model.ema.half_life=-1"], "model.ema.half_life"),
         (["lr_schedule.start=2"], "lr_schedule.start"),
         (["labelled_share=0"], "labelled_share is 0"),
         (["augment=diffaugment", "augment.policy=[colour]"], "policy has colour"),
         (["conditioning=attributes", "attributes=[Mael]"], "no attribute Mael"),
         (["model.encoder_learns_from=genrator"], "model.encoder_learns_from"),
         (["callbacks.sheets.every=0"], "every is 0"),
-        (["loss.penalties.0.every=0"], "every is 0"),
+        (["loss.penalties.r1.every=0"], "every is 0"),
         (["growth.batch_sizes=[8,1]"], "batch of 1"),
         (["growth.images=[0,48]", "data.count=-1"], "growth.images must be longer"),  # before the data are prepared
         (["ckpt_path=/nowhere/last.ckpt"], "no file or folder /nowhere/last.ckpt"),
@@ -315,7 +315,7 @@ def test_a_diverging_run_says_so_and_keeps_its_last_good_checkpoint(tiny: Tiny, 
 
 def test_a_rate_without_measure_diverges_at_once(tiny: Tiny) -> None:
     with pytest.raises(UserError, match="Training diverged"):
-        train(tiny("model.generator_optimizer.lr=1e30"))
+        train(tiny("model.optimizers.generator.lr=1e30"))
 
 
 def test_a_finished_run_goes_on_with_a_longer_schedule(tiny: Tiny, tmp_path: Path) -> None:
@@ -348,7 +348,7 @@ def test_the_command_line_says_errors_in_one_sentence(tmp_path: Path) -> None:
         "growth.fade_in=[0,2]": "error: growth.fade_in are shares of a stage",
         "loss=no_such_loss": "There is no loss/no_such_loss among the configs",
         "data.cuont=3": "data.cuont",
-        "model.generator_optimizer.lr=abc": "model.generator_optimizer",
+        "model.optimizers.generator.lr=abc": "model.optimizers.generator",
     }
     processes = {override: start(*TINY, f"paths.runs={tmp_path}", override) for override in messages}
     for override, process in processes.items():

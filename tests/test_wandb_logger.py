@@ -107,7 +107,7 @@ def test_an_offline_run_has_everything_a_dashboard_wants(tiny: Tiny, tmp_path: P
     assert there.exit_code == 0
     assert (there.run.project, there.run.display_name, there.run.job_type) == ("t2f", "t2f", "train")
     assert list(there.run.tags) == ["mine"]
-    assert there.config["model"]["generator_optimizer"]["lr"] == 0.003
+    assert there.config["model"]["optimizers"]["generator"]["lr"] == 0.003
     assert there.axes["*"] == "images_seen"
 
     # One row a moment, and its step is the clock.

@@ -53,7 +53,7 @@ from study import machine, processor
 from t2f.errors import UserError
 
 LAZY = [*RECIPE, "loss=logistic", "~loss.adversarial.drift"]
-SMALL = ["resolution=64", "model.contrastive_weight=0", "model.classifier_weight=0", *EMBEDDINGS]
+SMALL = ["resolution=64", "model.objectives.contrastive.weight=0", "model.objectives.attributes.weight=0", *EMBEDDINGS]
 T2FS, SMALLER = (256, 256, 256, 256, 128, 64, 32), (128, 96, 64, 32, 16, 8, 4)  # channels at 4x4, 8x8, ... 256x256
 FACEGAN = ["experiment=facegan_original", "conditioning.size=2"]
 ENGINE = "T2F's engine, float32"

@@ -25,8 +25,7 @@ from sides import (
 )
 
 from t2f.errors import require
-from t2f.losses import penalties
-from t2f.systems import conditional
+from t2f.objectives import penalties
 
 
 def with_other(step: Step, where: object, name: str, other: object) -> Step:
@@ -59,7 +58,7 @@ def measure_choices(asked: argparse.Namespace, device: torch.device, before: dic
         shipped, count = cycle(recipe, stage, asked.batch, device, fast)
         first, _ = cycle([*recipe, "channels_last=false"], stage, asked.batch, device, fast)
         steps = {"as shipped": shipped, "channels first": first}
-        steps["penalty in float32"] = with_other(shipped, conditional, "penalty_precision", penalty_in_float32)
+        steps["penalty in float32"] = with_other(shipped, penalties, "penalty_precision", penalty_in_float32)
         steps["PyTorch's double backward"] = with_other(
             shipped, penalties, "FastDoubleBackward", contextlib.nullcontext
         )

@@ -16,7 +16,8 @@ from torch import Tensor
 from t2f.batches.batch import Batch
 from t2f.config import fast_precision, register_resolvers
 from t2f.errors import UserError
-from t2f.growth import Position
+from t2f.growth import ScheduleState
+from t2f.objectives import Conditional, GANStep, GradientPenalty
 from t2f.pictures import to_float
 from t2f.systems.conditional import ConditionalGAN, nearest_different
 
@@ -25,7 +26,7 @@ EMBEDDING = 256
 ATTRIBUTES = 18
 # T2F's engine begins at embeddings, so ours does too.
 EMBEDDINGS = [
-    "conditioning.encoder={_target_: t2f.networks.conditioning.AsGiven}",
+    "conditioning.encoder={_target_: torch.nn.Identity}",
     f"conditioning.embedding_dim={EMBEDDING}",
 ]
 RECIPE = ["experiment=t2f_original", *EMBEDDINGS]
@@ -46,7 +47,7 @@ def system_of(overrides: Sequence[str], device: torch.device) -> ConditionalGAN:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = compose("train", overrides=["paths.run=unused", f"attributes_known={ATTRIBUTES}", *overrides])
     torch.manual_seed(0)
-    system: ConditionalGAN = instantiate(cfg.model, card={}, _convert_="all").to(device)
+    system: ConditionalGAN = instantiate(cfg.model, metadata={}, _convert_="all").to(device)
     system.trainer = SimpleNamespace(world_size=1)  # type: ignore[assignment]  # a stand-in
     optimizers = system.configure_optimizers()
     system.both_optimizers = lambda: optimizers  # type: ignore[method-assign,assignment,return-value]  # bare
@@ -73,14 +74,14 @@ def made_up_batch(count: int, resolution: int, numbers: int, device: torch.devic
         "images": torch.randint(0, 256, (count, 3, resolution, resolution), dtype=torch.uint8, device=device),
         "conditions": torch.randn(count, numbers, device=device),
         "attributes": torch.randint(-1, 2, (count, ATTRIBUTES), dtype=torch.int8, device=device),
-        "labelled": count,
+        "labeled": torch.ones(count, dtype=torch.bool, device=device),
     }
 
 
 def stand_at(system: ConditionalGAN, resolution: int, batch: int, alpha: float = 0.5) -> None:
     """By default in the midst of a fade, where old and new layers are both at work, as always in T2F's engine."""
     alpha = alpha if system.grows and resolution > 4 else 1.0
-    system.position = Position(0, resolution, alpha, batch, progress=0.5, images_seen=0)
+    system.position = ScheduleState(0, resolution, alpha, batch, progress=0.5, images_seen=0)
 
 
 def our_step(
@@ -115,7 +116,7 @@ def ours(
 
 def steps_of_a_cycle(system: ConditionalGAN) -> int:
     """As few as show what training costs: from one penalty to the next."""
-    return max((penalty.every for penalty in system.penalties), default=1)
+    return max(term.every for term in system.objectives.values())
 
 
 def in_a_row(step: NumberedStep, count: int) -> Step:
@@ -137,35 +138,43 @@ def cycle(
 
 
 def step_in_the_engines_passes(system: ConditionalGAN, faces: Batch) -> None:
-    """Our networks, loss, penalty, optimisers and average, but each pass that T2F's engine makes, and nothing shared.
+    """Our networks, loss, penalty, optimizers and average, but each pass that T2F's engine makes, and nothing shared.
 
-    The fakes are drawn twice, real faces are seen a second time with the wrong words, and the generator's step takes
+    The fakes are generated twice, real faces pass a second time with mismatched text, and the generator's step takes
     the gradients of the discriminator's weights too, which nobody uses.
     """
     resolution, alpha, judge = system.position.resolution, system.position.alpha, system.discriminator
     for_generator, for_discriminator = system.both_optimizers()
-    words = faces["conditions"]
-    noise = torch.randn(len(words), system.noise_dim, device=system.device)
+    text, labeled = faces["conditions"], faces["labeled"]
+    noise = torch.randn(len(text), system.noise_dim, device=system.device)
 
-    def draw() -> Tensor:
-        return system.networks.draw(words, noise, resolution, alpha)[0]
+    def generate() -> Tensor:
+        return system.networks.generate(text, noise, resolution, alpha)[0]
 
-    real, fake = judge.picture(to_float(faces["images"]), resolution, alpha), draw().detach()
-    scores = [judge(picture, words, resolution, alpha) for picture in (real, fake)]
-    wrong = judge(real, words[nearest_different(words)], resolution, alpha)
-    loss = system.adversarial_loss.discriminator(*scores, wrong)
-    for penalty in system.penalties:
-        loss = loss + penalty(lambda x: judge(x, words, resolution, alpha), real, fake)
+    def logits(sample: Tensor, text: Tensor) -> Tensor:
+        return judge(sample, text, resolution, alpha).conditional_logits
+
+    conditional, mismatched = (system.objectives[name] for name in ("conditional", "mismatched"))
+    assert isinstance(conditional, Conditional)
+    real, fake = judge.to_sample(to_float(faces["images"]), resolution, alpha), generate().detach()
+    real_logits, fake_logits = logits(real, text), logits(fake, text)
+    other = logits(real, text[nearest_different(text, labeled)])
+    loss = conditional.loss.discriminator(real_logits, fake_logits).mean()
+    loss = loss + mismatched.weight * conditional.loss.mismatched(other, real_logits).mean()
+    step = GANStep(system.discriminate, real, fake, text, text, None, labeled, faces["attributes"])
+    for term in system.objectives.values():
+        if isinstance(term, GradientPenalty):
+            loss = loss + term.weight * term.every * term.discriminator_loss(step)
     for_discriminator.zero_grad()
     loss.backward()
     for_discriminator.step()
     torch.clear_autocast_cache()  # else the weights just changed would still be those cast before
 
-    loss = system.adversarial_loss.generator(judge(draw(), words, resolution, alpha))
+    loss = conditional.loss.generator(logits(generate(), text), None).mean()
     for_generator.zero_grad()
     loss.backward()
     for_generator.step()
-    system.update_ema(len(words))
+    system.averaging.update(system.ema, system.networks, len(text), system.images_seen)
 
 
 def ours_in_the_engines_passes(

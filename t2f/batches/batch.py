@@ -8,12 +8,9 @@ from torch import Tensor
 
 
 class Batch(TypedDict):
-    """A training batch. The first `labelled` pictures fit their conditions; of the others nothing is known.
-
-    The conditions beside those are of other faces, for the generator to draw by.
-    """
+    """A training batch. Nothing is known of unlabeled images: their rows have conditions of other images."""
 
     images: Tensor  # uint8 (B, 3, R, R)
-    conditions: Tensor  # (B, ...)
-    attributes: Tensor  # int8 (B, A), of the pictures: 1, 0, or -1 where unknown
-    labelled: int
+    conditions: Tensor  # (B, ...), token ids or vectors
+    attributes: Tensor  # int8 (B, A), of the images: 1, 0, or -1 where unknown
+    labeled: Tensor  # bool (B,), whether the condition describes the image

@@ -44,8 +44,8 @@ class FaceSource(Protocol):
 class Learner(Protocol):
     """What a system says of itself that the batches must fit."""
 
-    least_labelled: int
-    learns_unlabelled: bool
+    min_labeled: int
+    uses_unlabeled: bool
 
 
 class FaceDataModule(pl.LightningDataModule):
@@ -151,7 +151,7 @@ class FaceDataModule(pl.LightningDataModule):
         else:
             share = self.labelled_share
             require(
-                share == 1 or system.learns_unlabelled,
+                share == 1 or system.uses_unlabeled,
                 f"{unlabelled:,} of the {len(self.faces):,} faces have no description, and only a discriminator that "
                 "also judges a picture alone learns from them: leave them out with labelled_share=1, or set "
                 "model.discriminator.unconditional=true (model=t2f and multiscale have it).",
@@ -159,7 +159,7 @@ class FaceDataModule(pl.LightningDataModule):
         for stage in self.schedule.stages:
             labelled = int(round(stage.batch_size * share, 6)) // world_size
             require(
-                labelled >= system.least_labelled,
+                labelled >= system.min_labeled,
                 f"A batch of {stage.batch_size} of growth.batch_sizes may have only {labelled} described face(s) a "
-                f"process, but {system.least_labelled} are needed to learn words: raise it, or labelled_share.",
+                f"process, but {system.min_labeled} are needed to learn words: raise it, or labelled_share.",
             )

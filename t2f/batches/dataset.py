@@ -84,7 +84,7 @@ class ConditionedFaces(Dataset[Batch]):
             "images": images,
             "conditions": self.rows[self.placed(chosen)],
             "attributes": self.attributes[faces],
-            "labelled": draw.labelled,
+            "labeled": torch.arange(len(draw.faces), device=self.device) < draw.labelled,
         }
 
     def read(self, faces: Numbers) -> Tensor:

@@ -13,7 +13,7 @@ from t2f.loggers import CLOCK
 if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Workspace
 
-SEARCHED = ("model.generator_optimizer.lr", "model.discriminator_optimizer.lr", "model.ema_half_life")
+SEARCHED = ("model.optimizers.generator.lr", "model.optimizers.discriminator.lr", "model.ema.half_life")
 ACCURACY = "evaluation/attribute_accuracy"
 
 
@@ -54,13 +54,12 @@ def workspace(entity: str, project: str) -> Workspace:
         ],
         "Adversaries": [
             lines("Losses", "loss/discriminator", "loss/generator"),
-            lines("Scores", "score/real", "score/fake", "score/wrong_words"),
+            lines("Scores", "score/real", "score/fake", "score/mismatched"),
             lines("Discriminator right", "accuracy/real", "accuracy/fake"),
             lines("Gradient norms", "gradient_norm/generator", "gradient_norm/discriminator", log=True),
-            panels.LinePlot(title="Gradient penalties", x=CLOCK, metric_regex="penalty/.*", log_y=True),
-            lines("Words told from others'", "loss/contrastive_real", "loss/contrastive_fake"),
-            lines("Attributes told", "loss/attributes_of_pictures", "loss/attributes_of_words"),
-            lines("KL of the condition", "loss/kl"),
+            panels.LinePlot(title="Terms of the discriminator's loss", x=CLOCK, metric_regex="discriminator/.*"),
+            panels.LinePlot(title="Terms of the generator's loss", x=CLOCK, metric_regex="generator/.*"),
+            lines("Attribute classification", "attributes/images", "attributes/texts"),
         ],
         "Growth": [lines("Resolution", "growth/resolution"), lines("Alpha", "growth/alpha")],
         "Machine": [lines("Images a second", "speed/images_per_second"), lines("Peak GiB", "memory/peak_gib")],

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from t2f.errors import require
 from t2f.metrics.features import BLOCK, FeatureExtractor, Reading
-from t2f.networks.sharing import place
+from t2f.networks.distributed import rank_and_world_size
 from t2f.pictures import to_uint8
 from t2f.progress import followed
 
@@ -43,7 +43,7 @@ def draw(
     Raises `UserError` if a pixel is not finite.
     """
     noise = truncation * torch.randn(len(conditions), artist.noise_dim, generator=torch.Generator().manual_seed(seed))
-    rank, world_size = place()
+    rank, world_size = rank_and_world_size()
     blocks: dict[int, tuple[Tensor, ...]] = {}
     starts = range(rank * BLOCK, len(conditions), world_size * BLOCK)
     title = f"Drawing {len(conditions):,} faces to measure"

@@ -24,7 +24,7 @@ from t2f.evaluation.figure import Better, Figure, Findings
 from t2f.metrics.comparison import NotMeasurable, OfFeatures
 from t2f.metrics.features import FeatureExtractor, MissingPackage, Reading, read_once
 from t2f.metrics.neighbours import nearest
-from t2f.networks.sharing import place
+from t2f.networks.distributed import rank_and_world_size
 from t2f.progress import followed
 
 NEAREST_ROWS, NEAREST_COLUMNS = 8, 4  # of the picture of drawn faces and the real ones nearest to them
@@ -84,7 +84,7 @@ class Evaluation:
         if self.extractor is not None:
             self.extractor.to(artist.device)
         drawn = draw(artist, conditioner(exam.descriptions), self.seed, self.extractor, self.truncation)
-        if place()[0] > 0:
+        if rank_and_world_size()[0] > 0:
             return Findings()
         findings = Findings()
         if self.extractor is not None:

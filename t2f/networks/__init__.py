@@ -1,1 +1,1 @@
-"""The networks: plain modules that know nothing of Lightning, configs or files."""
+"""The networks: plain modules that do not depend on Lightning, configs or files."""

@@ -1,6 +1,6 @@
-"""The attribute-conditioned DCGAN of faCeGAN (Radford et al. 2016, arXiv:1511.06434, made conditional).
+"""The attribute-conditioned DCGAN of faCeGAN, after Radford et al. 2016, arXiv:1511.06434.
 
-Image (or noise) and label each pass a first layer of their own and are then joined.
+Image (or noise) and label each have a first layer of their own, whose outputs are concatenated.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from t2f.errors import require
 from t2f.networks.diffaugment import DiffAugment
-from t2f.networks.interfaces import Alpha, Discriminator, Generator
+from t2f.networks.interfaces import Alpha, Discriminator, Generator, Head
 
 
 def initialize(module: nn.Module) -> None:
-    """Convolutions ~ N(0, 0.02) (section 4 of the paper), batch norm's scale ~ N(1, 0.02) (faCeGAN's train.py)."""
+    """Initialize convolutions ~ N(0, 0.02) (section 4 of the paper), batch norm's scale ~ N(1, 0.02) (faCeGAN)."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
@@ -26,11 +25,14 @@ def initialize(module: nn.Module) -> None:
 
 
 def doublings(resolution: int) -> int:
-    """How often 4 is doubled to reach a resolution."""
+    """Return how often 4 is doubled to reach a resolution.
+
+    Raises:
+        ValueError: The resolution is not 8, 16, 32, ...
+    """
     number = int(math.log2(max(resolution, 8) / 4))
-    require(
-        resolution == 4 * 2**number, f"The DCGAN draws 8, 16, 32, 64, ... pixels, not {resolution}: set resolution."
-    )
+    if resolution != 4 * 2**number:
+        raise ValueError(f"resolution is {resolution}: a DCGAN generates 8, 16, 32, 64, ... pixels.")
     return number
 
 
@@ -42,15 +44,24 @@ def first_layer(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class DCGANGenerator(Generator):
-    """condition (B, condition_dim), noise (B, noise_dim) -> image (B, 3, resolution, resolution) in [-1, 1].
+    """Generates images (B, 3, resolution, resolution) in [-1, 1].
 
-    At 64x64 five transposed convolutions, of 2 x `width`, width, width / 2 and width / 4 channels between.
+    Args:
+        condition_dim: Length of the condition.
+        noise_dim: Length of the noise.
+        width: Channels of each first layer. At 64x64 the layers have 2 * width, width, width / 2 and width / 4.
+        resolution: Side of an image: 8, 16, 32, ... pixels.
+
+    Raises:
+        ValueError: There is no noise, or the resolution is not supported.
     """
 
     grows = False
 
     def __init__(self, condition_dim: int, noise_dim: int, width: int, resolution: int) -> None:
         super().__init__()
+        if noise_dim < 1:
+            raise ValueError(f"noise_dim is {noise_dim}: it must be at least 1.")
         self.noise_dim = noise_dim
         self.max_resolution = resolution
         self.from_noise = first_layer(noise_dim, width)
@@ -72,45 +83,67 @@ class DCGANGenerator(Generator):
         return image
 
 
-class DCGANDiscriminator(Discriminator):
-    """image (B, 3, resolution, resolution) and embedding (B, embedding_dim) -> scores (B,): logits of being real.
+class DCGANHead(Head):
+    """All of the discriminator behind the first layer, which has joined image and text: `conditional_logits` alone.
 
-    At 64x64 five convolutions, of `width`, 2 x width, 4 x width and 8 x width channels between.
+    Args:
+        embedding_dim: Length of a text embedding.
+        width: As `DCGANDiscriminator`'s.
+        resolution: Side of an image, in pixels.
     """
 
-    def __init__(self, embedding_dim: int, width: int, resolution: int, augment: DiffAugment) -> None:
+    def __init__(self, embedding_dim: int, width: int, resolution: int) -> None:
         super().__init__()
-        self.augment = augment
-        self.from_image = nn.Conv2d(3, width // 2, 4, 2, 1)
         self.from_embedding = nn.Conv2d(embedding_dim, width // 2, 4, 2, 1)
         widths = [width * 2**number for number in range(doublings(resolution))]
         layers: list[nn.Module] = []
         for narrow, wide in itertools.pairwise(widths):
             layers += [nn.Conv2d(narrow, wide, 4, 2, 1), nn.BatchNorm2d(wide), nn.LeakyReLU(0.2, inplace=True)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4))
-        self.apply(initialize)
 
-    def picture(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
-        return F.avg_pool2d(images, images.shape[-1] // resolution)
-
-    def see(self, picture: Tensor, resolution: int, alpha: Alpha) -> Tensor:
-        image = self.augment(picture)
-        return F.leaky_relu(self.from_image(image.contiguous(memory_format=self.memory_format)), 0.2)
-
-    def judge(self, seen: Tensor, embedding: Tensor) -> Tensor:
-        told = F.leaky_relu(convolve_constant(self.from_embedding, embedding, seen.shape[-1]), 0.2)
-        score: Tensor = self.layers(torch.cat([seen, told.to(seen.dtype)], dim=1))
+    def conditional_logits(self, features: Tensor, text_embedding: Tensor) -> Tensor:
+        text = F.leaky_relu(convolve_constant(self.from_embedding, text_embedding, features.shape[-1]), 0.2)
+        score: Tensor = self.layers(torch.cat([features, text.to(features.dtype)], dim=1))
         return score.float().flatten()
 
 
-def convolve_constant(convolution: nn.Conv2d, values: Tensor, size: int) -> Tensor:
-    """A 4x4 convolution of stride 2 and padding 1 over maps that are constant: values (B, C) -> (B, C', size, size).
+class DCGANDiscriminator(Discriminator):
+    """Scores images (B, 3, resolution, resolution) with text embeddings (B, embedding_dim).
 
-    Its result has only nine different values, for the borders see the padding: they are taken on 6x6, and the middle
-    is repeated. With 40 labels at 64x64 that saves more than the image's own first layer costs.
+    Args:
+        embedding_dim: Length of a text embedding.
+        width: Channels behind the first layer, half of them the image's. At 64x64 the layers have width, 2 * width,
+            4 * width and 8 * width.
+        resolution: Side of an image: 8, 16, 32, ... pixels.
+        augment: Applied to every sample.
+
+    Raises:
+        ValueError: The resolution is not supported.
+    """
+
+    def __init__(self, embedding_dim: int, width: int, resolution: int, augment: DiffAugment) -> None:
+        super().__init__()
+        self.augment = augment
+        self.from_image = nn.Conv2d(3, width // 2, 4, 2, 1)
+        self.head = DCGANHead(embedding_dim, width, resolution)
+        self.apply(initialize)
+
+    def to_sample(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
+        return F.avg_pool2d(images, images.shape[-1] // resolution)
+
+    def extract(self, sample: Tensor, resolution: int, alpha: Alpha) -> Tensor:
+        image = self.augment(sample)
+        return F.leaky_relu(self.from_image(image.contiguous(memory_format=self.memory_format)), 0.2)
+
+
+def convolve_constant(convolution: nn.Conv2d, values: Tensor, size: int) -> Tensor:
+    """Apply a 4x4 convolution of stride 2 and padding 1 to constant maps: values (B, C) -> (B, C', size, size).
+
+    The result has only nine distinct values a channel, since only borders depend on the padding. They are computed on
+    6x6, and the middle is repeated. With 40 labels at 64x64 this saves more than the image's first layer costs.
     """
     nine = convolution(values[:, :, None, None].expand(-1, -1, 6, 6))
-    places = torch.ones(size, dtype=torch.int64, device=values.device)
-    places[0], places[-1] = 0, 2
-    result: Tensor = nine[:, :, places][:, :, :, places]
+    index = torch.ones(size, dtype=torch.int64, device=values.device)
+    index[0], index[-1] = 0, 2
+    result: Tensor = nine[:, :, index][:, :, :, index]
     return result

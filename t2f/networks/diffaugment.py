@@ -1,4 +1,4 @@
-"""Augmentation that a GAN can learn through, for small data sets (Zhao et al. 2020, arXiv:2006.10738)."""
+"""Differentiable augmentation for small data sets (Zhao et al. 2020, arXiv:2006.10738)."""
 
 from __future__ import annotations
 
@@ -8,34 +8,38 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from t2f.errors import require
-from t2f.networks.sharing import drawn
+from t2f.networks.distributed import sharded_rand
 
 
 class DiffAugment(nn.Module):
-    """Change images at random, real ones and drawn ones alike, in both steps.
+    """Augments real and fake images (B, 3, r, r) in both steps.
 
-    `policy` is a part of color, translation, cutout, with the paper's strengths; none of them: nothing changes. All
-    randomness is by image and in shares of the width, so several scales of the same images can be changed alike.
-    Nothing is translated at 4x4, where an eighth is no pixel.
-    (B, 3, r, r) -> the same shape, differentiable.
+    The random numbers belong to an image and are fractions of its width, so that several scales of one image get the
+    same augmentation. At 4x4 there is no translation, since an eighth of the width is less than a pixel.
+
+    Args:
+        policy: Any of `color`, `translation` and `cutout`, with the paper's strengths. Empty: no augmentation.
+
+    Raises:
+        ValueError: The policy has an unknown name.
     """
 
     def __init__(self, policy: Sequence[str]) -> None:
         super().__init__()
         unknown = set(policy) - {"color", "translation", "cutout"}
-        require(not unknown, f"DiffAugment's policy has {', '.join(unknown)}: choose among color, translation, cutout.")
+        if unknown:
+            raise ValueError(f"policy has {', '.join(unknown)}: choose among color, translation, cutout.")
         self.policy = tuple(policy)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.change(images, self.draw(len(images), images.device))
 
     def draw(self, count: int, device: torch.device) -> Tensor:
-        """Seven numbers in [0, 1) an image: (count, 7); no randomness is used up where nothing changes."""
-        return drawn(torch.rand, count, 7, device=device) if self.policy else torch.empty(count, 7, device=device)
+        """Draw seven numbers in [0, 1) an image: (count, 7). An empty policy draws none, and returns them unset."""
+        return sharded_rand(count, 7, device=device) if self.policy else torch.empty(count, 7, device=device)
 
     def change(self, images: Tensor, numbers: Tensor) -> Tensor:
-        """The images (B, 3, r, r), changed as `numbers` (B, 7) say."""
+        """Augment images (B, 3, r, r) by the numbers (B, 7) that `draw` returned."""
         dtype = images.dtype
         numbers = numbers[:, :, None, None, None]
         if "color" in self.policy:
@@ -47,9 +51,9 @@ class DiffAugment(nn.Module):
         size = images.shape[-1]
         places = torch.arange(size, device=images.device)
         if "translation" in self.policy:
-            most = round(size / 8)
-            down, right = ((numbers[:, axis].flatten() * (2 * most + 1)).long() - most for axis in (3, 4))
-            padded = F.pad(images, (1, 1, 1, 1))  # one border pixel of 0 stands for all that comes from outside
+            limit = round(size / 8)
+            down, right = ((numbers[:, axis].flatten() * (2 * limit + 1)).long() - limit for axis in (3, 4))
+            padded = F.pad(images, (1, 1, 1, 1))  # a border of one zero stands for all pixels outside
             rows = (places[None] - down[:, None] + 1).clamp(0, size + 1)
             columns = (places[None] - right[:, None] + 1).clamp(0, size + 1)
             batch = torch.arange(len(images), device=images.device)[:, None, None]

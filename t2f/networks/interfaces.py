@@ -1,82 +1,141 @@
-"""What every generator and every discriminator offers, so that one training step serves them all.
+"""The interface of generators and discriminators, so that one training step serves them all.
 
-A *picture* is what a generator draws and a discriminator sees: images (B, 3, r, r), about [-1, 1], or
-whatever else the two agree on, as long as its rows are the batch.
+A *sample* is what a generator produces and a discriminator takes: images (B, 3, r, r), about [-1, 1], or a flattened
+pyramid of images (B, P).
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 Alpha = float | Tensor
-"""How much the newest layers count: 1 where they are no longer new, else a number below 1, or a tensor () of it, as
-compiled code needs it, which would be made anew for each number."""
+"""Fade-in weight of the newest layers, in [0, 1]. Under torch.compile it is a 0-d tensor, so that a new value does not
+trigger recompilation."""
 
 
 class Generator(nn.Module):
-    """Condition and noise -> picture."""
+    """Maps a condition and noise to samples.
+
+    Attributes:
+        noise_dim: Length of the noise vector z.
+        max_resolution: Side of the largest image, in pixels.
+        grows: Whether it also generates at resolutions below `max_resolution`.
+        memory_format: Layout of feature maps.
+    """
 
     noise_dim: int
     max_resolution: int
     grows: bool
-    """Whether it can also draw at lower resolutions than its last."""
-
     memory_format: torch.memory_format = torch.channels_last
-    """How maps are laid out, within."""
 
     @abstractmethod
     def forward(self, condition: Tensor, noise: Tensor, resolution: int, alpha: Alpha) -> Tensor:
-        """(B, condition_dim), (B, noise_dim) -> picture; its newest layers count `alpha`."""
+        """Generate samples.
 
-    def image(self, picture: Tensor) -> Tensor:
-        """The final image (B, 3, r, r) of a picture."""
-        return picture
+        Args:
+            condition: float (B, condition_dim).
+            noise: float (B, noise_dim), standard normal.
+            resolution: Side of the largest image, in pixels.
+            alpha: Fade-in weight of the newest layers.
+        """
+
+    def to_image(self, sample: Tensor) -> Tensor:
+        """Return the image (B, 3, r, r) of the highest resolution in a sample."""
+        return sample
+
+
+class Head(nn.Module):
+    """Computes scores from features and text embeddings. A subclass implements the scores that it has.
+
+    Attributes:
+        outputs: Names of the scores that this head computes.
+    """
+
+    outputs: frozenset[str] = frozenset({"conditional_logits"})
+
+    @abstractmethod
+    def conditional_logits(self, features: Tensor, text_embedding: Tensor) -> Tensor:
+        """Score features (B, ...) with text embeddings (B, E): float32 (B,), high for real and matching."""
+
+    def unconditional_logits(self, features: Tensor) -> Tensor:
+        """Score features without text: float32 (B,), high for real."""
+        raise NotImplementedError
+
+    def similarity(self, features: Tensor, text_embedding: Tensor) -> Tensor:
+        """Compare all samples (rows) with all texts (columns) of the global batch: float32 (N, N), logits."""
+        raise NotImplementedError
+
+    def attribute_logits(self, features: Tensor, text_embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """Classify attributes, of the samples and of the texts: float32 (B, A) each."""
+        raise NotImplementedError
+
+
+@dataclass(eq=False)
+class DiscriminatorOutput:
+    """Features of a batch of samples, and the scores of a head, each computed when it is first read.
+
+    Attributes:
+        head: Head that computes the scores; `head.outputs` are those that can be read.
+        features: float (B, ...), of the samples alone.
+        text_embedding: float (B, E), of the texts to score the samples with.
+    """
+
+    head: Head
+    features: Tensor
+    text_embedding: Tensor
+
+    @cached_property
+    def conditional_logits(self) -> Tensor:
+        return self.head.conditional_logits(self.features, self.text_embedding)
+
+    @cached_property
+    def unconditional_logits(self) -> Tensor:
+        return self.head.unconditional_logits(self.features)
+
+    @cached_property
+    def similarity(self) -> Tensor:
+        return self.head.similarity(self.features, self.text_embedding)
+
+    @cached_property
+    def attribute_logits(self) -> tuple[Tensor, Tensor]:
+        return self.head.attribute_logits(self.features, self.text_embedding)
+
+    def with_text(self, text_embedding: Tensor) -> DiscriminatorOutput:
+        """Return the output of the same samples with other texts (B, E)."""
+        return replace(self, text_embedding=text_embedding)
 
 
 class Discriminator(nn.Module):
-    """Picture and embedding -> scores (B,), unbounded: high is real and matching.
+    """Maps samples and text embeddings to features and scores.
 
-    In two parts, so that a picture that is judged with several embeddings is seen only once.
+    Attributes:
+        head: Computes the scores.
+        memory_format: Layout of feature maps.
     """
 
-    has_unconditional_score: bool = False
-    """Whether it can judge a picture alone."""
-
-    compares: bool = False
-    """Whether it can compare all pictures of a batch with all its words."""
-
+    head: Head
     memory_format: torch.memory_format = torch.channels_last
-    """How maps are laid out, within."""
-
-    classes: int | None = None
-    """How many attributes it learns to tell, 0 where the data know none; None if it cannot."""
 
     @abstractmethod
-    def picture(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
-        """Real images (B, 3, R, R), R a multiple of the resolution, as pictures like the generator's of now."""
+    def to_sample(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
+        """Convert real images (B, 3, R, R), R a multiple of `resolution`, to samples like the generator's."""
 
     @abstractmethod
-    def see(self, picture: Tensor, resolution: int, alpha: Alpha) -> Tensor:
-        """The part that needs no words: picture -> features (B, ...)."""
+    def extract(self, sample: Tensor, resolution: int, alpha: Alpha) -> Tensor:
+        """Compute the features (B, ...) of samples, which do not depend on the text."""
 
-    @abstractmethod
-    def judge(self, seen: Tensor, embedding: Tensor) -> Tensor:
-        """The part that weighs features against an embedding (B, E): scores (B,)."""
+    def forward(self, sample: Tensor, text_embedding: Tensor, resolution: int, alpha: Alpha) -> DiscriminatorOutput:
+        """Compute the features of samples; their scores follow when they are read.
 
-    def judge_alone(self, seen: Tensor) -> Tensor:
-        """Whether a picture is real, whatever the words: scores (B,)."""
-        raise NotImplementedError
-
-    def compare(self, seen: Tensor, embedding: Tensor) -> Tensor:
-        """How well each picture fits each of the words (B, E), of all processes: (N, N), pictures in rows, logits."""
-        raise NotImplementedError
-
-    def classify(self, seen: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor]:
-        """Which attributes pictures show, and words (N, E) tell of: logits (B, classes) and (N, classes)."""
-        raise NotImplementedError
-
-    def forward(self, picture: Tensor, embedding: Tensor, resolution: int, alpha: Alpha) -> Tensor:
-        return self.judge(self.see(picture, resolution, alpha), embedding)
+        Args:
+            sample: float (B, ...), as `to_sample` or the generator returns them.
+            text_embedding: float (B, E).
+            resolution: Side of the largest image, in pixels.
+            alpha: Fade-in weight of the newest layers.
+        """
+        return DiscriminatorOutput(self.head, self.extract(sample, resolution, alpha), text_embedding)

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 
 class EqualizedConv2d(nn.Module):
-    """Convolution with equalised learning rate (section 4.1): w_hat = w * gain / sqrt(fan_in), w ~ N(0, 1).
+    """Convolution with equalized learning rate (section 4.1): w_hat = w * gain / sqrt(fan_in), w ~ N(0, 1).
 
-    (B, in_channels, H, W) -> (B, out_channels, H', W').
+    Maps (B, in_channels, H, W) to (B, out_channels, H', W').
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, padding: int = 0, gain: float = 2**0.5):
@@ -27,7 +27,7 @@ class EqualizedConv2d(nn.Module):
 
 
 class EqualizedLinear(nn.Module):
-    """Linear layer with equalised learning rate: (..., in_features) -> (..., out_features)."""
+    """Linear layer with equalized learning rate: (..., in_features) -> (..., out_features)."""
 
     def __init__(self, in_features: int, out_features: int, gain: float = 2**0.5):
         super().__init__()
@@ -36,22 +36,22 @@ class EqualizedLinear(nn.Module):
         self.scale = gain / math.sqrt(in_features)
 
     def forward(self, x: Tensor) -> Tensor:
-        # Scaling the input is the same, and less work: weights are many, and cast to bf16 once a step as they are.
+        # Scaling the input is equivalent and cheaper; the unscaled weight also stays in the autocast cache.
         return F.linear(x * self.scale, self.weight, self.bias)
 
 
 class PixelNorm(nn.Module):
-    """b = a / sqrt(mean over channels of a^2 + 1e-8) (section 4.2); any shape (B, C, ...)."""
+    """b = a / sqrt(mean over channels of a^2 + 1e-8) (section 4.2), for any shape (B, C, ...)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-8)
 
 
 class MinibatchStdDev(nn.Module):
-    """One more channel: the standard deviation over groups of the batch, averaged to one number (section 3).
+    """Appends a channel with the standard deviation over groups of the batch, averaged to one number (section 3).
 
-    (B, C, H, W) -> (B, C + 1, H, W). The groups are of at most `group_size` images, the largest that
-    divides the batch, as in the paper's own code: groups make the number mean the same at every batch size.
+    Maps (B, C, H, W) to (B, C + 1, H, W). As in the paper's code, the group size is the largest divisor of B up to
+    `group_size`, so that the number means the same at every batch size.
     """
 
     def __init__(self, group_size: int = 4) -> None:

@@ -1,12 +1,11 @@
-"""All scales at once: no growth, and gradients to every scale from the start.
+"""All scales at once, without growth: MSG-GAN (Karnewar & Wang 2020, arXiv:1903.06048) on ProGAN's blocks.
 
-MSG-GAN (Karnewar & Wang 2020, arXiv:1903.06048) on ProGAN's blocks: the generator gives an image at
-every scale, and one discriminator sees them together, each joined to the features that come down
-to its size. As in StackGAN++ (Zhang et al. 2018, arXiv:1710.10916) there is a conditional and an
-unconditional score.
+The generator outputs an image at every scale. The discriminator takes all of them and concatenates each with the
+features of its size. As in StackGAN++ (Zhang et al. 2018, arXiv:1710.10916) there is a conditional and an unconditional
+score.
 
-A picture is a pyramid: the images of all scales, 4x4 first, flattened to one row (B, P), so that
-losses and penalties need not know of scales.
+A sample is a pyramid: the images of all scales, 4x4 first, flattened to one row (B, P), so that losses and penalties do
+not depend on scales.
 """
 
 from __future__ import annotations
@@ -19,21 +18,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2f.networks.diffaugment import DiffAugment
+from t2f.networks.heads import MatchingHead
 from t2f.networks.interfaces import Alpha, Discriminator
 from t2f.networks.layers import EqualizedConv2d
-from t2f.networks.matching import MatchingHead
 from t2f.networks.progressive import DiscriminatorBlock, ProgressiveGenerator, resolution_of
 
 
 def flatten_pyramid(images: Sequence[Tensor]) -> Tensor:
-    """Images (B, 3, 4, 4), (B, 3, 8, 8), ... -> (B, P)."""
+    """Flatten images (B, 3, 4, 4), (B, 3, 8, 8), ... to a pyramid (B, P)."""
     return torch.cat([image.flatten(1) for image in images], dim=1)
 
 
 def unflatten_pyramid(
     pyramid: Tensor, scales: int, memory_format: torch.memory_format = torch.channels_last
 ) -> list[Tensor]:
-    """(B, P) -> images (B, 3, 4, 4), (B, 3, 8, 8), ..."""
+    """Split a pyramid (B, P) into images (B, 3, 4, 4), (B, 3, 8, 8), ..."""
     sizes = [resolution_of(scale + 1) for scale in range(scales)]
     parts = pyramid.split([3 * size**2 for size in sizes], dim=1)
     images = [part.unflatten(1, (3, size, size)) for part, size in zip(parts, sizes, strict=True)]
@@ -41,7 +40,7 @@ def unflatten_pyramid(
 
 
 class MultiScaleGenerator(ProgressiveGenerator):
-    """[condition, noise] (B, latent_dim) -> pyramid (B, P) of images of about [-1, 1]."""
+    """Generates pyramids (B, P) of images, about [-1, 1]; arguments as those of `ProgressiveGenerator`."""
 
     grows = False
 
@@ -53,15 +52,15 @@ class MultiScaleGenerator(ProgressiveGenerator):
             images.append(to_rgb(x))
         return flatten_pyramid(images)
 
-    def image(self, picture: Tensor) -> Tensor:
-        return unflatten_pyramid(picture, len(self.to_rgb), self.memory_format)[-1]
+    def to_image(self, sample: Tensor) -> Tensor:
+        return unflatten_pyramid(sample, len(self.to_rgb), self.memory_format)[-1]
 
 
 class MultiScaleDiscriminator(Discriminator):
-    """pyramid (B, P) and embedding (B, embedding_dim) -> scores (B,); its end is a `MatchingHead`.
+    """Scores pyramids (B, P) with text embeddings (B, embedding_dim); arguments as `ProgressiveDiscriminator`'s.
 
-    The images of the lower scales join the features by concatenation (the paper's phi_simple). Unlike the paper's, a
-    1x1 convolution takes in the smallest, and the deviation over the minibatch is taken once, at the end.
+    Images of lower scales are concatenated with the features (the paper's phi_simple). Unlike in the paper, a 1x1
+    convolution joins the smallest, and the minibatch standard deviation is computed once, in the head.
     """
 
     def __init__(
@@ -75,9 +74,6 @@ class MultiScaleDiscriminator(Discriminator):
         augment: DiffAugment,
     ) -> None:
         super().__init__()
-        self.has_unconditional_score = unconditional
-        self.compares = project
-        self.classes = classes if project else None
         self.augment = augment
         self.scales = len(channels)
         self.from_rgb = EqualizedConv2d(3, channels[-1], 1)
@@ -88,28 +84,17 @@ class MultiScaleDiscriminator(Discriminator):
         self.join = EqualizedConv2d(channels[0] + 3 * (self.scales > 1), channels[0], 1)
         self.head = MatchingHead(channels[0], embedding_dim, text_dim, project, unconditional, classes)
 
-    def picture(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
+    def to_sample(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
         size = images.shape[-1]
         return flatten_pyramid([F.avg_pool2d(images, size // resolution_of(n + 1)) for n in range(self.scales)])
 
-    def see(self, picture: Tensor, resolution: int, alpha: Alpha) -> Tensor:
-        numbers = self.augment.draw(len(picture), picture.device)
-        images = unflatten_pyramid(picture, self.scales, self.memory_format)
+    def extract(self, sample: Tensor, resolution: int, alpha: Alpha) -> Tensor:
+        numbers = self.augment.draw(len(sample), sample.device)
+        images = unflatten_pyramid(sample, self.scales, self.memory_format)
         *images, largest = (self.augment.change(image, numbers) for image in images)
         x = F.leaky_relu(self.from_rgb(largest), 0.2)
         for block, image in zip(self.blocks, reversed(images), strict=True):
             x = block(x)
             x = torch.cat([x, image.to(x.dtype)], dim=1)
-        return self.head.see(F.leaky_relu(self.join(x), 0.2))
-
-    def judge(self, seen: Tensor, embedding: Tensor) -> Tensor:
-        return self.head.judge(seen, embedding)
-
-    def judge_alone(self, seen: Tensor) -> Tensor:
-        return self.head.judge_alone(seen)
-
-    def compare(self, seen: Tensor, embedding: Tensor) -> Tensor:
-        return self.head.compare(seen, embedding)
-
-    def classify(self, seen: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor]:
-        return self.head.classify(seen, embedding)
+        features: Tensor = self.head(F.leaky_relu(self.join(x), 0.2))
+        return features

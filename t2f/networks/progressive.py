@@ -1,7 +1,7 @@
-"""ProGAN's generator and a text-conditional, matching-aware discriminator that grow together.
+"""ProGAN's generator and a text-conditional discriminator that grow together (Karras et al. 2018, arXiv:1710.10196).
 
-All depths are built at once, so that optimiser state and checkpoints keep one shape; the resolution
-and alpha of each call say which layers take part.
+All depths are built at once, so that optimizer states and checkpoints keep one shape. The resolution and alpha of a
+call select the layers.
 """
 
 from __future__ import annotations
@@ -14,25 +14,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2f.networks.diffaugment import DiffAugment
+from t2f.networks.heads import MatchingHead
 from t2f.networks.interfaces import Alpha, Discriminator, Generator
 from t2f.networks.layers import EqualizedConv2d, EqualizedLinear, PixelNorm
-from t2f.networks.matching import MatchingHead
 
 
 def fade(old: Tensor, new: Tensor, alpha: Alpha) -> Tensor:
     """Blend the newest layers in (figure 2 of the paper): (1 - alpha) * old + alpha * new.
 
-    The result has the wider of the two types. Autocast decides which layers give float32: on CUDA, for one, those that
-    end with an interpolation.
+    Returns:
+        The blend, in the wider of the two dtypes. Under autocast on CUDA, layers that end with an interpolation give
+        float32, others half precision.
     """
     if isinstance(alpha, Tensor):
-        return old + alpha * (new - old)  # lerp's weight would have to be on the same device
-    dtype = torch.promote_types(old.dtype, new.dtype)  # lerp does not promote
+        return old + alpha * (new - old)  # torch.lerp needs the weight on the same device
+    dtype = torch.promote_types(old.dtype, new.dtype)  # torch.lerp does not promote
     return torch.lerp(old.to(dtype), new.to(dtype), alpha)
 
 
 def upsample(x: Tensor) -> Tensor:
-    """Double height and width by nearest neighbours."""
+    """Double height and width by nearest neighbors."""
     return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
@@ -41,9 +42,15 @@ def is_fading(alpha: Alpha) -> bool:
 
 
 def faded_reals(images: Tensor, resolution: int, alpha: float) -> Tensor:
-    """Real images as the networks see them now: pooled to `resolution`, blended like the generator's.
+    """Downsample real images, and blend them as the generator blends its own during a fade.
 
-    (B, 3, R, R) -> (B, 3, resolution, resolution); R is `resolution` or a multiple of it.
+    Args:
+        images: float (B, 3, R, R), R a multiple of `resolution`.
+        resolution: Side of the result, in pixels.
+        alpha: Fade-in weight, in [0, 1].
+
+    Returns:
+        float (B, 3, resolution, resolution).
     """
     now = F.avg_pool2d(images, images.shape[-1] // resolution)
     if alpha >= 1:
@@ -52,7 +59,7 @@ def faded_reals(images: Tensor, resolution: int, alpha: float) -> Tensor:
 
 
 class GeneratorStart(nn.Module):
-    """latent (B, latent_dim) -> features (B, channels, 4, 4)."""
+    """The 4x4 block: latent (B, latent_dim) -> features (B, channels, 4, 4)."""
 
     def __init__(self, latent_dim: int, channels: int) -> None:
         super().__init__()
@@ -63,7 +70,7 @@ class GeneratorStart(nn.Module):
 
     def forward(self, latent: Tensor, memory_format: torch.memory_format) -> Tensor:
         x = self.first(self.norm(latent)).unflatten(1, (-1, 4, 4))
-        x = x.contiguous(memory_format=memory_format)  # which what follows keeps; the latent has none
+        x = x.contiguous(memory_format=memory_format)  # later layers keep this layout
         x = self.norm(F.leaky_relu(x, 0.2))
         return self.norm(F.leaky_relu(self.second(x), 0.2))
 
@@ -83,15 +90,23 @@ class GeneratorBlock(nn.Module):
 
 
 class ProgressiveGenerator(Generator):
-    """[condition, noise] (B, latent_dim), resolution, alpha -> image (B, 3, resolution, resolution), about [-1, 1].
+    """Generates images (B, 3, resolution, resolution), about [-1, 1], from the latent [condition, noise].
 
-    `channels` are those at 4x4, 8x8, ...: their number sets the final resolution.
+    Args:
+        condition_dim: Length of the condition.
+        latent_dim: Length of condition and noise together.
+        channels: Channels at 4x4, 8x8, ...; their number sets the final resolution.
+
+    Raises:
+        ValueError: `latent_dim` leaves no noise.
     """
 
     grows = True
 
     def __init__(self, condition_dim: int, latent_dim: int, channels: Sequence[int]) -> None:
         super().__init__()
+        if latent_dim <= condition_dim:
+            raise ValueError(f"latent_dim is {latent_dim}: it must be above the condition's {condition_dim}.")
         self.noise_dim = latent_dim - condition_dim
         self.max_resolution = resolution_of(len(channels))
         self.start = GeneratorStart(latent_dim, channels[0])
@@ -123,9 +138,12 @@ class DiscriminatorBlock(nn.Module):
 
 
 class ProgressiveDiscriminator(Discriminator):
-    """image (B, 3, r, r) and embedding (B, embedding_dim) -> scores (B,); its end is a `MatchingHead`.
+    """Scores images (B, 3, r, r) with text embeddings (B, embedding_dim).
 
-    `augment` changes at random every picture that it sees.
+    Args:
+        channels: Channels at 4x4, 8x8, ..., as the generator's.
+        augment: Applied to every sample.
+        embedding_dim, text_dim, project, unconditional, classes: See `MatchingHead`.
     """
 
     def __init__(
@@ -139,20 +157,17 @@ class ProgressiveDiscriminator(Discriminator):
         augment: DiffAugment,
     ) -> None:
         super().__init__()
-        self.has_unconditional_score = unconditional
-        self.compares = project
-        self.classes = classes if project else None
         self.augment = augment
         self.from_rgb = nn.ModuleList(EqualizedConv2d(3, each, 1) for each in channels)
         self.blocks = nn.ModuleList(DiscriminatorBlock(b, a) for a, b in itertools.pairwise(channels))
         self.head = MatchingHead(channels[0], embedding_dim, text_dim, project, unconditional, classes)
 
-    def picture(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
+    def to_sample(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
         return faded_reals(images, resolution, alpha)
 
-    def see(self, picture: Tensor, resolution: int, alpha: Alpha) -> Tensor:
+    def extract(self, sample: Tensor, resolution: int, alpha: Alpha) -> Tensor:
         depth = depth_of(resolution)
-        image = self.augment(picture).contiguous(memory_format=self.memory_format)
+        image = self.augment(sample).contiguous(memory_format=self.memory_format)
         x = F.leaky_relu(self.from_rgb[depth](image), 0.2)
         if depth > 0:
             x = self.blocks[depth - 1](x)
@@ -160,26 +175,15 @@ class ProgressiveDiscriminator(Discriminator):
                 x = fade(F.leaky_relu(self.from_rgb[depth - 1](F.avg_pool2d(image, 2)), 0.2), x, alpha)
             for index in range(depth - 2, -1, -1):
                 x = self.blocks[index](x)
-        return self.head.see(x)
-
-    def judge(self, seen: Tensor, embedding: Tensor) -> Tensor:
-        return self.head.judge(seen, embedding)
-
-    def judge_alone(self, seen: Tensor) -> Tensor:
-        return self.head.judge_alone(seen)
-
-    def compare(self, seen: Tensor, embedding: Tensor) -> Tensor:
-        return self.head.compare(seen, embedding)
-
-    def classify(self, seen: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor]:
-        return self.head.classify(seen, embedding)
+        features: Tensor = self.head(x)
+        return features
 
 
 def depth_of(resolution: int) -> int:
-    """4 -> 0, 8 -> 1, 16 -> 2, ..."""
+    """Return the number of blocks of a resolution: 4 -> 0, 8 -> 1, 16 -> 2, ..."""
     return resolution.bit_length() - 3
 
 
 def resolution_of(stages: int) -> int:
-    """1 -> 4, 2 -> 8, 3 -> 16, ...: the resolution that this many stages reach."""
+    """Return the resolution that this many stages reach: 1 -> 4, 2 -> 8, 3 -> 16, ..."""
     return 4 * 2 ** (stages - 1)

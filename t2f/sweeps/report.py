@@ -121,10 +121,10 @@ def show(rows: list[dict[str, Any]], settings: Sequence[str], figures: Sequence[
 def short_names(keys: Sequence[str]) -> dict[str, str]:
     """Each dotted key's shortest end that no other of them has.
 
-    >>> short_names(["model.generator_optimizer.lr", "model.discriminator_optimizer.lr", "seed"])["seed"]
+    >>> short_names(["model.optimizers.generator.lr", "model.optimizers.discriminator.lr", "seed"])["seed"]
     'seed'
-    >>> list(short_names(["model.a.lr", "model.b.lr", "model.kl_weight"]).values())
-    ['a.lr', 'b.lr', 'kl_weight']
+    >>> list(short_names(["model.a.lr", "model.b.lr", "model.objectives.kl.weight"]).values())
+    ['a.lr', 'b.lr', 'weight']
     """
     ends = {key: [".".join(key.split(".")[start:]) for start in range(key.count("."), -1, -1)] for key in keys}
     taken = Counter(end for each in ends.values() for end in each)

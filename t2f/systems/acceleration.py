@@ -1,9 +1,8 @@
-"""Ways to run the same networks faster on a device: memory format, compiled code, CUDA graphs."""
+"""Memory format, compilation and CUDA graphs of the networks. None of them changes a result but by rounding."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -13,47 +12,47 @@ from t2f.errors import require
 from t2f.networks.interfaces import Discriminator, Generator
 
 AUTO = "auto"
-MOST_VERSIONS = 128
-"""Of compiled code, of one function: one a stage, fading or not, with weights that learn or that do not, and so on."""
+MAX_VERSIONS = 128
+"""Compiled versions of one function: one for each stage, fading or not, with weights that learn or not, and so on."""
 Choice = bool | str
 """True, False or AUTO."""
 
 
 class Acceleration:
-    """None of these changes a result but by rounding.
+    """How the networks run on a device.
 
-    `channels_last`: whether convolutions are given their maps with the channels innermost. AUTO: on CPUs, where larger
-    pictures train faster by it (`experiments/speed`), and on GPUs whose tensor cores the precision of `auto` uses, for
-    these read maps so; not on Apple's.
+    Args:
+        channels_last: Whether feature maps have their channels innermost. AUTO: on CPUs, where larger images train
+            faster by it (`experiments/speed`), and on GPUs from Ampere on, whose tensor cores read maps so.
+        compile: Whether to compile generator and discriminator with `torch.compile`, which takes long at first and at
+            each growth. AUTO: no. It did not pay on a CPU, and was not measured on GPUs.
+        graphs: Whether to record passes as CUDA graphs, which pays if a pass is short. AUTO: no; not tried on a GPU.
 
-    `compile`: whether generator and discriminator go through `torch.compile`, which takes long at first, and again at
-    each growth. AUTO: no. On a CPU it was measured not to pay; on GPUs it was not measured.
-
-    `graphs`: whether a pass through a network is recorded once and replayed as a CUDA graph, which pays where a pass is
-    small. AUTO: no; it has not been tried on a GPU. Needs CUDA.
+    Raises:
+        ValueError: An argument is not true, false or auto.
     """
 
-    def __init__(self, channels_last: Choice, compile: Choice, graphs: Choice) -> None:
+    def __init__(self, channels_last: Choice = AUTO, compile: Choice = AUTO, graphs: Choice = AUTO) -> None:
         for name, choice in (("channels_last", channels_last), ("compile", compile), ("graphs", graphs)):
-            require(
-                isinstance(choice, bool) or choice == AUTO, f"{name} is {choice}: it must be true, false or {AUTO}."
-            )
+            if not (isinstance(choice, bool) or choice == AUTO):
+                raise ValueError(f"{name} is {choice}: it must be true, false or {AUTO}.")
         self.channels_last = channels_last
         self.compile = compile is True
         self.graphs = graphs is True
 
     def memory_format(self, device: torch.device) -> torch.memory_format:
-        chosen = suits_channels_last(device) if self.channels_last == AUTO else self.channels_last
+        chosen = prefers_channels_last(device) if self.channels_last == AUTO else self.channels_last
         return torch.channels_last if chosen else torch.contiguous_format
 
     def apply(
         self, generator: Generator, average: Generator, discriminator: Discriminator, device: torch.device
     ) -> None:
-        """Let these run so from now on; their weights, and the names of these, stay as they are.
+        """Set up the networks for a device; weights and their names stay.
 
-        The averaged generator is not compiled, since it draws little.
+        The averaged generator is not compiled, since it generates little.
 
-        Raises `UserError` where the device cannot.
+        Raises:
+            UserError: The device does not support the settings.
         """
         require(
             not self.graphs or device.type == "cuda",
@@ -63,28 +62,28 @@ class Acceleration:
             network.memory_format = self.memory_format(device)
         if not (self.compile or self.graphs):
             return
-        torch._dynamo.config.recompile_limit = MOST_VERSIONS
-        torch._inductor.config.fallback_random = True  # compiled code draws the numbers that eager code draws
+        torch._dynamo.config.recompile_limit = MAX_VERSIONS
+        torch._inductor.config.fallback_random = True  # the random numbers of eager code
         options: dict[str, Any] = {}
         if self.graphs:
             options = {"mode": "reduce-overhead"} if self.compile else {"backend": "cudagraphs"}
-        for network, name in ((generator, "forward"), (discriminator, "see"), (discriminator, "judge")):
-            own = getattr(type(network), name).__get__(network)  # not what a fit before this one has compiled
+        for module, name in (
+            (generator, "forward"),
+            (discriminator, "extract"),
+            (discriminator.head, "conditional_logits"),
+        ):
+            own = getattr(type(module), name).__get__(module)  # an earlier fit may have replaced it
             compiled = torch.compile(own, **options)
-            setattr(network, name, compiled if name == "judge" else alpha_as_tensor(compiled))
+            setattr(module, name, compiled if module is discriminator.head else alpha_as_tensor(compiled))
 
     def begin_step(self) -> None:
-        """To be called before each step: what graphs gave in the last one may be written over."""
+        """Mark the begin of a step, after which graphs may overwrite the outputs of the last one."""
         if self.graphs:
             torch.compiler.cudagraph_mark_step_begin()
 
-    def eager(self) -> AbstractContextManager[object]:
-        """For gradients of gradients, which compiled code cannot give."""
-        return torch.compiler.set_stance("force_eager") if self.compile or self.graphs else nullcontext()
-
 
 def alpha_as_tensor(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A function whose last argument is alpha, given a tensor where that changes from step to step."""
+    """Wrap a function whose last argument is alpha, to pass a 0-d tensor in a fade, which needs no recompilation."""
 
     def call(*arguments: Any) -> Tensor:
         *others, alpha = arguments
@@ -93,8 +92,8 @@ def alpha_as_tensor(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return call
 
 
-def suits_channels_last(device: torch.device) -> bool:
-    """Whether convolutions are known to be faster with the channels innermost."""
+def prefers_channels_last(device: torch.device) -> bool:
+    """Return whether convolutions are known to be faster with the channels innermost."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     return device.type == "cpu"

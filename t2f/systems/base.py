@@ -1,4 +1,4 @@
-"""What all our GANs share: the clock, manual optimisation, the running averages, the checkpoint."""
+"""The base of all GANs: the clock, manual optimization, running averages of metrics, and the checkpoint."""
 
 from __future__ import annotations
 
@@ -15,58 +15,80 @@ from torch import Tensor, nn
 from t2f.batches.batch import Batch
 from t2f.checkpoint import CHECKPOINT_KEY
 from t2f.errors import UserError
-from t2f.growth import Position
-from t2f.systems.learning_rate import LearningRateSchedule
+from t2f.growth import ScheduleState
+from t2f.systems.optimizers import Optimizers
 
 
 class GANSystem(pl.LightningModule):
     """A GAN on the clock of images seen: real images shown to the discriminator, summed over processes.
 
-    `position` is set before each step by the growth callback. All randomness of a step follows from (seed, images
-    seen, place in the batch), so a run that resumes needs no random state, nor does the number of processes matter.
+    All randomness of a step follows from (seed, images seen, place in the batch). A run that resumes needs no random
+    state, and the number of processes does not matter.
+
+    Args:
+        seed: Seed of all random numbers of training.
+        metadata: What a checkpoint needs to generate elsewhere (config and conditioner), as plain values.
+
+    Attributes:
+        position: State of the growth schedule; the growth callback sets it before each step.
+        noise_dim: Length of the noise vector.
+        max_resolution: Side of the largest image, in pixels.
+        grows: Whether the networks also generate at lower resolutions.
+        min_labeled: Labeled images that each process needs in a batch.
+        uses_unlabeled: Whether unlabeled images can be used.
     """
 
-    position: Position
+    position: ScheduleState
     noise_dim: int
     max_resolution: int
     grows: bool
-    least_labelled: int
-    """How many faces of a batch must be labelled, in each process."""
-    learns_unlabelled: bool
-    """Whether faces of which nothing is known can be learnt from."""
+    min_labeled: int
+    uses_unlabeled: bool
+    make_optimizers: Optimizers
 
-    def __init__(self, seed: int, card: dict[str, Any], lr_schedule: LearningRateSchedule) -> None:
-        """`card`: what a checkpoint must tell to draw faces elsewhere; plain values only."""
+    def __init__(self, seed: int, metadata: dict[str, Any]) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.seed = seed
-        self.card = card
-        self.lr_schedule = lr_schedule
+        self.metadata = metadata
         self.images_seen = 0
         self._sums: dict[str, Tensor] = {}
         self._counts: Counter[str] = Counter()
 
     @abstractmethod
     def train_on(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """One alternating step; what to report of it, scalars.
+        """Take one step of each network.
 
-        `step` is the number of batches of this size in the images seen: it tells when lazy things are due.
+        Args:
+            batch: The rows of this process.
+            step: Number of batches of this size in the images seen; lazy terms depend on it.
+
+        Returns:
+            Scalars to log.
         """
 
     @torch.no_grad()
     @abstractmethod
     def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
-        """Conditions (B, ...), noise (B, noise_dim) -> images (B, 3, r, r) of the averaged generator as it stands."""
+        """Generate images with the averaged networks at the current resolution.
+
+        Args:
+            conditions: (B, ...), token ids or vectors.
+            noise: float (B, noise_dim), standard normal.
+
+        Returns:
+            float32 (B, 3, r, r), about [-1, 1].
+        """
 
     @torch.no_grad()
     @abstractmethod
     def score(self, conditions: Tensor, images: Tensor) -> Tensor:
-        """Conditions (B, ...), uint8 images (B, 3, R, R) -> how real and fitting the discriminator finds them: (B,)."""
+        """Return the discriminator's conditional logits (B,) of conditions (B, ...) and uint8 images (B, 3, R, R)."""
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         seed_for_step(step_seed(self.seed, self.images_seen), self.device)
-        self.set_learning_rates()
-        with casting_once(self.device.type):
+        self.make_optimizers.set_learning_rates(self.both_optimizers(), self.position)
+        with cached_autocast(self.device.type):
             report = self.train_on(batch, self.images_seen // self.position.batch_size)
         for name, value in report.items():
             self._sums[name] = self._sums.get(name, 0) + value.detach().float()
@@ -74,42 +96,35 @@ class GANSystem(pl.LightningModule):
         self.images_seen += len(batch["images"]) * self.trainer.world_size
 
     def both_optimizers(self) -> list[LightningOptimizer]:
-        """The generator's and the discriminator's, as `configure_optimizers` gave them."""
+        """Return the generator's and the discriminator's optimizer."""
         optimizers = self.optimizers()
         assert isinstance(optimizers, list)
         return optimizers
 
-    def set_learning_rates(self) -> None:
-        """Set each optimiser's learning rate to its configured one times the schedule's factor."""
-        factor = self.lr_schedule(self.position)
-        for optimizer in self.both_optimizers():
-            for group in optimizer.param_groups:
-                group["lr"] = optimizer.defaults["lr"] * factor
-
     def on_train_start(self) -> None:
-        # Those of a checkpoint are on the CPU.
+        # The sums of a checkpoint are on the CPU.
         self._sums = {name: value.to(self.device) for name, value in self._sums.items()}
 
     def on_train_end(self) -> None:
         self.share_buffers()
 
     def share_buffers(self) -> None:
-        """Make batch norm's statistics, each process's own after a step, those of the first process."""
+        """Copy batch norm's statistics, which differ between processes, from the first process to all."""
         if self.trainer.world_size > 1:
             for buffer in self.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
     def share_sums(self) -> None:
-        """Make what the processes have summed up the mean of all."""
+        """Replace the sums of each process by their mean over processes."""
         if self._sums and self.trainer.world_size > 1:
             mean = self.trainer.strategy.reduce(torch.stack(list(self._sums.values())), reduce_op="mean")
             assert isinstance(mean, Tensor)
             self._sums = dict(zip(self._sums, mean, strict=True))
 
     def read_averages(self) -> dict[str, float]:
-        """The averages of what `train_on` reported since the last reading, in all processes.
+        """Return the averages of the metrics of `train_on` since the last call, over processes and steps.
 
-        Each is over the steps that reported it. To be called in all processes at once.
+        Each is averaged over the steps that report it. All processes must call this at the same step.
         """
         self.share_sums()
         averages = {name: float(value) / self._counts[name] for name, value in self._sums.items()}
@@ -118,7 +133,7 @@ class GANSystem(pl.LightningModule):
         return averages
 
     def gradient_norms(self) -> dict[str, float]:
-        """The Euclidean norm of all gradients that each network's optimiser has, as the last step left them."""
+        """Return the Euclidean norm of each optimizer's gradients after the last step."""
         norms = {}
         for name, optimizer in zip(("generator", "discriminator"), self.both_optimizers(), strict=True):
             parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
@@ -127,20 +142,24 @@ class GANSystem(pl.LightningModule):
         return norms
 
     def assert_finite(self) -> None:
-        """Raise `UserError`, in all processes, when a loss since the last reading or a weight is not finite."""
+        """Check the losses since the last reading, and all weights.
+
+        Raises:
+            UserError: In all processes, if one of them is not finite in any process.
+        """
         values = [*self._sums.values(), *torch._foreach_norm(list(self.parameters()))]
         finite = bool(torch.stack([value.reshape(()) for value in values]).isfinite().all())
         if not self.trainer.strategy.reduce_boolean_decision(finite, all=True):
             raise UserError(
                 f"Training diverged: a loss or a weight is not finite after {self.images_seen:,} images. Start again "
-                "with a lower learning rate (model.generator_optimizer.lr, model.discriminator_optimizer.lr) or a "
-                "stronger gradient penalty, or with these go on from a checkpoint written before (ckpt_path=...)."
+                "with a lower learning rate (model.optimizers.generator.lr, model.optimizers.discriminator.lr) or a "
+                "stronger gradient penalty, or with these resume from an earlier checkpoint (ckpt_path=...)."
             )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.share_sums()
         checkpoint[CHECKPOINT_KEY] = {
-            **self.card,
+            **self.metadata,
             "images_seen": self.images_seen,
             "resolution": self.position.resolution,
             "alpha": self.position.alpha,
@@ -149,7 +168,7 @@ class GANSystem(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         saved = checkpoint[CHECKPOINT_KEY]
-        if saved.get("conditioner") != self.card["conditioner"]:
+        if saved.get("conditioner") != self.metadata["conditioner"]:
             raise UserError(
                 "The checkpoint was trained on other captions or labels than this run's, or by another version of t2f, "
                 "which makes or reads captions otherwise: resume with the data, text and conditioning settings it had, "
@@ -164,36 +183,27 @@ class GANSystem(pl.LightningModule):
                 "resume with the model settings it had."
             )
         self.images_seen = saved["images_seen"]
-        not_yet_logged = saved.get("not_yet_logged", {})  # what older checkpoints lack
-        self._sums = {name: value for name, (value, _) in not_yet_logged.items()}
-        self._counts = Counter({name: count for name, (_, count) in not_yet_logged.items()})
+        self._sums = {name: value for name, (value, _) in saved["not_yet_logged"].items()}
+        self._counts = Counter({name: count for name, (_, count) in saved["not_yet_logged"].items()})
 
 
 def step_seed(seed: int, images_seen: int) -> int:
-    """A 64-bit seed for one step; a stream of its own for each."""
+    """Return the 64-bit seed of one step."""
     return int.from_bytes(hashlib.blake2b(f"{seed} {images_seen}".encode(), digest_size=8).digest(), "big")
 
 
 def seed_for_step(seed: int, device: torch.device) -> None:
-    """What torch.manual_seed does for this device; for absent ones it notes the stack, a millisecond each time."""
+    """Seed the CPU and this device. torch.manual_seed takes a millisecond for devices that are absent."""
     torch.default_generator.manual_seed(seed)
     if device.type != "cpu":
         torch.get_device_module(device).manual_seed(seed)
 
 
-def casting_once(device: str) -> torch.autocast:
-    """The precision of the run, in which what learns is cast once for all passes of a step; Lightning casts for each.
+def cached_autocast(device: str) -> torch.autocast:
+    """Return the autocast of the run, which keeps its weight cache for a whole step; Lightning's drops it.
 
-    A network that learns in the midst of a step must be frozen when it is passed again, as the discriminator is: what
-    is frozen is not kept.
+    A network whose weights change within a step must be frozen before its next pass, as the discriminator is, since
+    frozen weights are not cached.
     """
     dtype = torch.get_autocast_dtype(device)
     return torch.autocast(device, dtype, enabled=torch.is_autocast_enabled(device), cache_enabled=True)
-
-
-@torch.no_grad()
-def update_average(average: nn.Module, model: nn.Module, beta: float) -> None:
-    """average <- beta * average + (1 - beta) * model, in place, for every parameter and batch norm's statistics."""
-    pairs = zip(average.state_dict().values(), model.state_dict().values(), strict=True)
-    followers, leaders = zip(*((a, b) for a, b in pairs if a.is_floating_point()), strict=True)
-    torch._foreach_lerp_(followers, leaders, 1 - beta)

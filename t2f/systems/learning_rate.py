@@ -1,38 +1,50 @@
-"""How learning rates change through a run: functions of where training stands."""
+"""Learning-rate schedules: functions of the state of the growth schedule."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from t2f.errors import require
-from t2f.growth import Position
+from t2f.growth import ScheduleState
 
 
 class LearningRateSchedule(ABC):
-    """Position -> what the configured learning rates are multiplied with."""
+    """Maps the state of the schedule to a factor of the configured learning rates."""
 
     @abstractmethod
-    def __call__(self, position: Position) -> float: ...
+    def __call__(self, state: ScheduleState) -> float: ...
 
 
 class LinearDecay(LearningRateSchedule):
-    """1 up to the share `start` of the run, then linearly down to 0 at its end; `start` 1: no decay."""
+    """1 until the fraction `start` of the run, then linear decay to 0 at its end.
 
-    def __init__(self, start: float) -> None:
-        require(0 <= start <= 1, f"lr_schedule.start is {start}: it is a share of the run between 0 and 1.")
+    Args:
+        start: Fraction of the run, in [0, 1]; 1: no decay.
+
+    Raises:
+        ValueError: `start` is out of range.
+    """
+
+    def __init__(self, start: float = 1.0) -> None:
+        if not 0 <= start <= 1:
+            raise ValueError(f"start is {start}: it is a fraction of the run between 0 and 1.")
         self.start = start
 
-    def __call__(self, position: Position) -> float:
-        return min(1.0, (1 - position.progress) / (1 - self.start)) if self.start < 1 else 1.0
+    def __call__(self, state: ScheduleState) -> float:
+        return min(1.0, (1 - state.progress) / (1 - self.start)) if self.start < 1 else 1.0
 
 
 class StepDecay(LearningRateSchedule):
-    """Multiplied by `factor` once each of these numbers of `images` has been seen."""
+    """Multiplies by `factor` at each of these numbers of images seen.
 
-    def __init__(self, images: Sequence[int], factor: float) -> None:
+    Args:
+        images: Images seen at each decay.
+        factor: Factor of each decay.
+    """
+
+    def __init__(self, images: Sequence[int], factor: float = 0.1) -> None:
         self.images = list(images)
         self.factor = factor
 
-    def __call__(self, position: Position) -> float:
-        return self.factor ** sum(position.images_seen >= images for images in self.images)
+    def __call__(self, state: ScheduleState) -> float:
+        return self.factor ** sum(state.images_seen >= images for images in self.images)

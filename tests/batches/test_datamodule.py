@@ -48,7 +48,7 @@ def set_up(
         world_size=world_size,
         global_rank=rank,
         strategy=SimpleNamespace(root_device=torch.device(device)),
-        lightning_module=SimpleNamespace(images_seen=images_seen, least_labelled=1, learns_unlabelled=True),
+        lightning_module=SimpleNamespace(images_seen=images_seen, min_labeled=1, uses_unlabeled=True),
     )
     data.trainer = trainer
     data.setup("fit")
@@ -59,7 +59,7 @@ def test_words_stay_with_their_picture_through_the_loader(words: Words) -> None:
     batches = list(set_up(words).train_dataloader())
     assert [len(batch["images"]) for batch in batches] == [4, 4, 2, 2, 2, 2]
     for batch in batches:
-        assert batch["labelled"] == len(batch["images"])
+        assert batch["labeled"].all()
         for image, tokens in zip(batch["images"], batch["conditions"], strict=True):
             own = words(CAPTIONS[int(image[0, 0, 0]) // 10])
             assert (own == tokens).all(dim=1).any()
@@ -88,9 +88,9 @@ def test_two_processes_share_each_batch(words: Words) -> None:
 def test_the_loader_gives_every_labelled_picture_its_own_words(words: Words) -> None:
     faces = make_faces(captions=PARTLY)
     batches = list(set_up(words, faces=faces).train_dataloader())
-    assert [batch["labelled"] for batch in batches] == [2, 2, 1, 1, 1, 1]
+    assert [int(batch["labeled"].sum()) for batch in batches] == [2, 2, 1, 1, 1, 1]
     for batch in batches:
-        for image, tokens in list(zip(batch["images"], batch["conditions"], strict=True))[: batch["labelled"]]:
+        for image, tokens in list(zip(batch["images"], batch["conditions"], strict=True))[: batch["labeled"].sum()]:
             assert (words(PARTLY[int(image[0, 0, 0]) // 10]) == tokens).all(dim=1).any()
 
 
@@ -117,7 +117,7 @@ def test_unlabelled_faces_are_refused_where_nothing_learns_from_them(words: Word
     partly = Faces(make_faces().images, [*CAPTIONS[:3], []], make_faces().attributes, ["Smiling"])
     data = set_up(words, faces=partly)
     assert data.trainer is not None
-    data.trainer.lightning_module.learns_unlabelled = False
+    data.trainer.lightning_module.uses_unlabeled = False
     with pytest.raises(UserError, match=r"^1 of the 4 faces have no description.* labelled_share=1, or "):
         data.train_dataloader()
     data.labelled_share = 1.0
@@ -129,7 +129,7 @@ def test_batches_with_too_few_labelled_faces_are_refused_before_the_first_step(w
     partly = Faces(make_faces().images, [*CAPTIONS[:3], []], make_faces().attributes, ["Smiling"])
     data = set_up(words, faces=partly)
     assert data.trainer is not None
-    data.trainer.lightning_module.least_labelled = 2
+    data.trainer.lightning_module.min_labeled = 2
     with pytest.raises(UserError, match=r"A batch of 2 .* only 1 described face\(s\) a process, but 2 are needed"):
         data.train_dataloader()
 
@@ -144,7 +144,7 @@ def test_batches_are_the_same_from_faces_kept_and_faces_made_ahead(words: Words)
     )
     for batch, *others in zip(mapped, kept, ahead, strict=True):
         for other in others:
-            assert batch["labelled"] == other["labelled"]
+            assert torch.equal(batch["labeled"], other["labeled"])
             for name in ("images", "conditions", "attributes"):
                 assert torch.equal(batch[name], other[name])  # type: ignore[literal-required]  # three of its keys
 

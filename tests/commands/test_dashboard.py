@@ -31,12 +31,12 @@ def test_every_panel_is_laid_out_and_shows_what_a_run_logs(tiny: Callable[..., D
         logged = next(csv.reader(file))
     made = workspace("us", "t2f")
     sections = {section.name: section.panels for section in made.sections}
-    assert [len(panels) for panels in sections.values()] == [3, 3, 8, 2, 2, 3]
+    assert [len(panels) for panels in sections.values()] == [3, 3, 7, 2, 2, 3]
     lines = [panel for panels in sections.values() for panel in panels if type(panel).__name__ == "LinePlot"]
     assert {line.x for line in lines} == {"images_seen"}
     shown = {metric for line in lines for metric in line.y}
     assert shown <= {*logged}
-    by_pattern = ("evaluation/", "penalty/")
+    by_pattern = ("evaluation/", "discriminator/", "generator/")
     assert {name for name in logged if not name.startswith(by_pattern)} - shown == {"images_seen"}
     assert {*sections["Do the faces follow the words?"][0].metrics} <= {*logged}
 
@@ -46,8 +46,8 @@ def test_every_panel_is_laid_out_and_shows_what_a_run_logs(tiny: Callable[..., D
         "samples/sheet",
         "samples/growth",
         "samples/faces",
-        "score/wrong_words",
-        "config:model.value.ema_half_life",
+        "score/mismatched",
+        "config:model.value.ema.half_life",
     ):
         assert word in sent
     assert json.loads(sent)["section"]["panelBankConfig"]["sections"]
@@ -73,6 +73,6 @@ def test_the_sweep_file_of_wandb_gives_overrides_that_compose() -> None:
     for overrides in bounds.values():
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             cfg = compose("train", overrides=[*fixed, *overrides])
-        assert cfg.loss.adversarial._target_ == "t2f.losses.Wasserstein"
+        assert cfg.loss.adversarial._target_ == "t2f.objectives.Wasserstein"
         assert "wandb" in cfg.logger
-    assert bounds["max"][1] == "model.generator_optimizer.lr=0.01"
+    assert bounds["max"][1] == "model.optimizers.generator.lr=0.01"

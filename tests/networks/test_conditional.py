@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from t2f.networks.conditional import ConditionalGenerator
-from t2f.networks.conditioning import AsGiven, ConditioningAugmentation
+from t2f.networks.conditioning import ConditioningAugmentation
 from t2f.networks.interfaces import Generator
 from t2f.networks.multiscale import MultiScaleGenerator
 from t2f.networks.progressive import ProgressiveGenerator
@@ -45,7 +45,7 @@ def test_the_first_of_the_noise_moves_the_condition_and_the_rest_is_z(
         networks.conditioning.project.weight.zero_()
         networks.conditioning.project.bias.copy_(torch.tensor([*mean, *(2 * math.log(each) for each in deviation)]))
     condition = torch.tensor(mean) + torch.tensor(deviation) * noise[:, :CONDITION]
-    image, moments = networks.draw(torch.randn(3, WORDS), noise, 8, 0.3)
+    image, moments = networks.generate(torch.randn(3, WORDS), noise, 8, 0.3)
     torch.testing.assert_close(image, networks.generator(condition, noise[:, CONDITION:], 8, 0.3))
     assert moments is not None
     told_mean, told_log_variance = moments
@@ -57,7 +57,7 @@ def test_forward_draws_the_words(networks: ConditionalGenerator, noise: Tensor) 
     tokens = torch.tensor([[1, 2], [3, 4], [5, 6]])
     image = networks(tokens, noise, 8, 0.7)
     assert image.shape == (3, 3, 8, 8)
-    assert torch.equal(image, networks.draw(networks.encoder(tokens), noise, 8, 0.7)[0])
+    assert torch.equal(image, networks.generate(networks.encoder(tokens), noise, 8, 0.7)[0])
 
 
 def test_without_an_alpha_the_newest_layers_count_fully(networks: ConditionalGenerator, noise: Tensor) -> None:
@@ -87,10 +87,10 @@ def test_the_image_teaches_exactly_the_words_it_was_drawn_from(networks: Conditi
 
 def test_without_augmentation_the_embedding_itself_is_the_condition(noise: Tensor) -> None:
     generator = ProgressiveGenerator(WORDS, LATENT, (8, 6))
-    networks = ConditionalGenerator(AsGiven(), None, generator)
+    networks = ConditionalGenerator(nn.Identity(), None, generator)
     embedding = torch.randn(3, WORDS)
     assert networks.noise_dim == LATENT - WORDS
-    picture, moments = networks.draw(embedding, noise[:, : networks.noise_dim], 8, 1.0)
+    picture, moments = networks.generate(embedding, noise[:, : networks.noise_dim], 8, 1.0)
     assert moments is None
     assert torch.equal(picture, generator(embedding, noise[:, : networks.noise_dim], 8, 1.0))
     assert torch.equal(networks(embedding, noise[:, : networks.noise_dim], 8), picture)
@@ -114,15 +114,15 @@ class Half(Generator):
 
 
 def test_pictures_are_float32_whatever_the_generator_draws() -> None:
-    networks = ConditionalGenerator(AsGiven(), None, Half())
-    assert networks.draw(torch.zeros(2, 1), torch.zeros(2, 1), 4, 1.0)[0].dtype == torch.float32
+    networks = ConditionalGenerator(nn.Identity(), None, Half())
+    assert networks.generate(torch.zeros(2, 1), torch.zeros(2, 1), 4, 1.0)[0].dtype == torch.float32
 
 
 def test_forward_gives_the_last_image_of_a_picture_of_many() -> None:
     torch.manual_seed(0)
     generator = MultiScaleGenerator(WORDS, LATENT, (8, 6))
-    networks = ConditionalGenerator(AsGiven(), None, generator)
+    networks = ConditionalGenerator(nn.Identity(), None, generator)
     embedding, noise = torch.randn(3, WORDS), torch.randn(3, LATENT - WORDS)
-    picture = networks.draw(embedding, noise, 8, 1.0)[0]
+    picture = networks.generate(embedding, noise, 8, 1.0)[0]
     assert picture.shape == (3, 3 * (16 + 64))
     assert torch.equal(networks(embedding, noise, 8), picture[:, 48:].reshape(3, 3, 8, 8))

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from t2f.errors import UserError
 from t2f.networks.dcgan import DCGANDiscriminator, DCGANGenerator, convolve_constant
 from t2f.networks.diffaugment import DiffAugment
 
@@ -135,7 +134,8 @@ def test_the_discriminator_scores_as_the_published_layers_do(discriminator: DCGA
     expected = published.train(training)(image, label)
     assert expected.shape == (3,)
     assert expected.std() > 1e-4
-    torch.testing.assert_close(discriminator.train(training)(image, label, 64, 1.0), expected, rtol=0, atol=1e-5)
+    found = discriminator.train(training)(image, label, 64, 1.0).conditional_logits
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(("labels", "size"), [(2, 32), (40, 32), (5, 4), (5, 8)])
@@ -185,16 +185,16 @@ def test_other_resolutions_have_a_layer_more_or_less_for_each_doubling(resolutio
     label = torch.randn(2, 3)
     image = generator(label, torch.randn(2, 5), resolution, 1.0)
     assert image.shape == (2, 3, resolution, resolution)
-    assert discriminator(image, label, resolution, 1.0).shape == (2,)
+    assert discriminator(image, label, resolution, 1.0).conditional_logits.shape == (2,)
     assert sum(isinstance(part, nn.ConvTranspose2d) for part in generator.layers) == layers
-    assert sum(isinstance(part, nn.Conv2d) for part in discriminator.layers) == layers
+    assert sum(isinstance(part, nn.Conv2d) for part in discriminator.head.layers) == layers
 
 
 @pytest.mark.parametrize("resolution", [4, 48, 63, 0])
 def test_what_is_no_doubling_of_four_pixels_is_refused(resolution: int) -> None:
-    with pytest.raises(UserError, match=rf"draws 8, 16, 32, 64, \.\.\. pixels, not {resolution}: set resolution"):
+    with pytest.raises(ValueError, match=rf"resolution is {resolution}: a DCGAN generates 8, 16, 32, 64"):
         DCGANGenerator(3, 5, width=16, resolution=resolution)
-    with pytest.raises(UserError, match=f"not {resolution}"):
+    with pytest.raises(ValueError, match=f"resolution is {resolution}"):
         DCGANDiscriminator(3, width=4, resolution=resolution, augment=DiffAugment([]))
 
 
@@ -202,8 +202,8 @@ def test_real_pictures_are_pooled_to_its_resolution() -> None:
     discriminator = DCGANDiscriminator(3, width=4, resolution=8, augment=DiffAugment([]))
     images = torch.randn(2, 3, 32, 32)
     expected = images.reshape(2, 3, 8, 4, 8, 4).mean(dim=(3, 5))
-    torch.testing.assert_close(discriminator.picture(images, 8, 1.0), expected)
-    assert torch.equal(discriminator.picture(images[:, :, :8, :8], 8, 1.0), images[:, :, :8, :8])
+    torch.testing.assert_close(discriminator.to_sample(images, 8, 1.0), expected)
+    assert torch.equal(discriminator.to_sample(images[:, :, :8, :8], 8, 1.0), images[:, :, :8, :8])
 
 
 def test_label_and_noise_change_the_face_and_the_label_changes_the_score() -> None:
@@ -214,7 +214,8 @@ def test_label_and_noise_change_the_face_and_the_label_changes_the_score() -> No
     image = generator(label, noise, 8, 1.0)
     assert (image - generator(-label, noise, 8, 1.0)).abs().max() > 1e-4
     assert (image - generator(label, -noise, 8, 1.0)).abs().max() > 1e-4
-    assert (discriminator(image, label, 8, 1.0) - discriminator(image, -label, 8, 1.0)).abs().min() > 1e-6
+    scores = [discriminator(image, each, 8, 1.0).conditional_logits for each in (label, -label)]
+    assert (scores[0] - scores[1]).abs().min() > 1e-6
 
 
 def test_its_pictures_are_seen_augmented() -> None:
@@ -225,5 +226,5 @@ def test_its_pictures_are_seen_augmented() -> None:
     changed = discriminator.augment(images)
     expected = act(discriminator.from_image(changed))
     torch.manual_seed(1)
-    torch.testing.assert_close(discriminator.see(images, 8, 1.0), expected)
+    torch.testing.assert_close(discriminator.extract(images, 8, 1.0), expected)
     assert not torch.equal(changed, images)

@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from t2f.errors import UserError
 from t2f.networks.diffaugment import DiffAugment
 
 ALL = ["color", "translation", "cutout"]
@@ -218,7 +217,7 @@ def test_pictures_keep_their_kind(dtype: torch.dtype) -> None:
 
 
 def test_an_unknown_part_is_refused() -> None:
-    with pytest.raises(UserError, match=r"policy has colour: choose among color, translation, cutout"):
+    with pytest.raises(ValueError, match=r"policy has colour: choose among color, translation, cutout"):
         DiffAugment(["colour", "cutout"])
 
 

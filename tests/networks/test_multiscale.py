@@ -41,8 +41,8 @@ def drawn(generator: MultiScaleGenerator, resolution: int = 16) -> Tensor:
 
 
 def scores(discriminator: MultiScaleDiscriminator, picture: Tensor) -> tuple[Tensor, Tensor]:
-    seen = discriminator.see(picture, 16, 1.0)
-    return discriminator.judge(seen, words(len(picture))), discriminator.judge_alone(seen)
+    output = discriminator(picture, words(len(picture)), 16, 1.0)
+    return output.conditional_logits, output.unconditional_logits
 
 
 def test_a_pyramid_survives_the_round_trip() -> None:
@@ -60,7 +60,7 @@ def test_a_pyramid_in_another_memory_format_is_the_same() -> None:
 
 def test_the_pyramid_of_a_real_picture_is_its_average_at_every_scale() -> None:
     images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    found = unflatten_pyramid(make_discriminator().picture(images, 16, 1.0), 3)
+    found = unflatten_pyramid(make_discriminator().to_sample(images, 16, 1.0), 3)
     for size, image in zip(SIZES, found, strict=True):
         block = 32 // size
         torch.testing.assert_close(image, images.reshape(4, 3, size, block, size, block).mean(dim=(3, 5)))
@@ -68,7 +68,7 @@ def test_the_pyramid_of_a_real_picture_is_its_average_at_every_scale() -> None:
 
 def test_the_largest_scale_of_a_picture_of_its_own_size_is_the_picture() -> None:
     image = pyramid()[2]
-    assert torch.equal(unflatten_pyramid(make_discriminator().picture(image, 16, 1.0), 3)[2], image)
+    assert torch.equal(unflatten_pyramid(make_discriminator().to_sample(image, 16, 1.0), 3)[2], image)
 
 
 def test_the_generator_draws_all_scales_and_its_image_is_the_last() -> None:
@@ -76,7 +76,7 @@ def test_the_generator_draws_all_scales_and_its_image_is_the_last() -> None:
     picture = drawn(generator)
     images = unflatten_pyramid(picture, 3)
     assert [tuple(image.shape) for image in images] == [(4, 3, 4, 4), (4, 3, 8, 8), (4, 3, 16, 16)]
-    assert torch.equal(generator.image(picture), images[-1])
+    assert torch.equal(generator.to_image(picture), images[-1])
     assert (generator.max_resolution, generator.noise_dim, generator.grows) == (16, LATENT - CONDITION, False)
 
 
@@ -134,7 +134,7 @@ def test_both_scores_depend_on_each_scale(scale: int) -> None:
 def test_every_layer_of_the_discriminator_learns() -> None:
     discriminator = make_discriminator()
     conditional, alone = scores(discriminator, flatten_pyramid(pyramid()))
-    of_pictures, of_words = discriminator.classify(discriminator.see(flatten_pyramid(pyramid()), 16, 1.0), words())
+    of_pictures, of_words = discriminator(flatten_pyramid(pyramid()), words(), 16, 1.0).attribute_logits
     (conditional + alone + (of_pictures + of_words).sum(1)).sum().backward()
     # A bias before the spread of the batch has a gradient too, so none may be without.
     assert [name for name, parameter in discriminator.named_parameters() if parameter.grad is None] == []
@@ -147,16 +147,17 @@ def test_seeing_joins_each_image_to_the_features_of_its_size() -> None:
     x = F.leaky_relu(discriminator.from_rgb(large), 0.2)
     x = torch.cat([discriminator.blocks[0](x), middle], dim=1)
     x = torch.cat([discriminator.blocks[1](x), small], dim=1)
-    expected = discriminator.head.see(F.leaky_relu(discriminator.join(x), 0.2))
-    torch.testing.assert_close(discriminator.see(flatten_pyramid(pyramid()), 16, 1.0), expected)
+    expected = discriminator.head(F.leaky_relu(discriminator.join(x), 0.2))
+    torch.testing.assert_close(discriminator.extract(flatten_pyramid(pyramid()), 16, 1.0), expected)
     assert expected.shape == (4, CHANNELS[0], 4, 4)
 
 
 def test_words_change_the_score_with_words_only() -> None:
     discriminator = make_discriminator()
-    seen = discriminator.see(flatten_pyramid(pyramid()), 16, 1.0)
-    assert (discriminator.judge(seen, words()) - discriminator.judge(seen, words().roll(1, 0))).abs().min() > 1e-3
-    assert discriminator.judge_alone(seen).shape == (4,)
+    output = discriminator(flatten_pyramid(pyramid()), words(), 16, 1.0)
+    other = output.with_text(words().roll(1, 0))
+    assert (output.conditional_logits - other.conditional_logits).abs().min() > 1e-3
+    assert output.unconditional_logits.shape == (4,)
 
 
 def test_a_pyramid_of_one_scale() -> None:
@@ -164,9 +165,9 @@ def test_a_pyramid_of_one_scale() -> None:
     picture = drawn(generator, 4)
     assert picture.shape == (4, 48)
     assert generator.max_resolution == 4
-    assert torch.equal(generator.image(picture), picture.reshape(4, 3, 4, 4))
+    assert torch.equal(generator.to_image(picture), picture.reshape(4, 3, 4, 4))
     images = torch.randn(4, 3, 8, 8)
-    torch.testing.assert_close(discriminator.picture(images, 4, 1.0), F.avg_pool2d(images, 2).flatten(1))
+    torch.testing.assert_close(discriminator.to_sample(images, 4, 1.0), F.avg_pool2d(images, 2).flatten(1))
     conditional, alone = scores(discriminator, picture)
     assert conditional.shape == alone.shape == (4,)
     (conditional + alone).sum().backward()
@@ -176,9 +177,9 @@ def test_a_pyramid_of_one_scale() -> None:
 def test_all_scales_of_a_picture_are_augmented_by_the_same_numbers() -> None:
     discriminator, plain = make_discriminator(policy=("color", "cutout")), make_discriminator()
     torch.manual_seed(5)
-    seen = discriminator.see(flatten_pyramid(pyramid()), 16, 1.0)
+    seen = discriminator.extract(flatten_pyramid(pyramid()), 16, 1.0)
     torch.manual_seed(5)
     numbers = discriminator.augment.draw(4, torch.device("cpu"))
     changed = [discriminator.augment.change(image, numbers) for image in pyramid()]
-    torch.testing.assert_close(seen, plain.see(flatten_pyramid(changed), 16, 1.0))
-    assert not torch.allclose(seen, plain.see(flatten_pyramid(pyramid()), 16, 1.0))
+    torch.testing.assert_close(seen, plain.extract(flatten_pyramid(changed), 16, 1.0))
+    assert not torch.allclose(seen, plain.extract(flatten_pyramid(pyramid()), 16, 1.0))

@@ -151,7 +151,8 @@ def test_nothing_fades_at_four_pixels(
     generator: ProgressiveGenerator, discriminator: ProgressiveDiscriminator, latent: Tensor, alpha: float
 ) -> None:
     assert torch.equal(drawn(generator, latent, 4, alpha), drawn(generator, latent, 4, 1.0))
-    assert torch.equal(discriminator(images(4), words(), 4, alpha), discriminator(images(4), words(), 4, 1.0))
+    scores = [discriminator(images(4), words(), 4, each).conditional_logits for each in (alpha, 1.0)]
+    assert torch.equal(*scores)
 
 
 def test_the_length_of_the_latent_does_not_matter(generator: ProgressiveGenerator, latent: Tensor) -> None:
@@ -190,7 +191,7 @@ def test_only_the_generators_layers_of_now_learn(
 def test_only_the_discriminators_layers_of_now_learn(
     discriminator: ProgressiveDiscriminator, resolution: int, alpha: float, expected: set[str]
 ) -> None:
-    discriminator(images(resolution), words(), resolution, alpha).sum().backward()
+    discriminator(images(resolution), words(), resolution, alpha).conditional_logits.sum().backward()
     always = {"conv", "compress", "join", "dense", "score", "features", "projection"}
     assert trained(discriminator) == expected | {f"head.{part}" for part in always}
 
@@ -198,7 +199,7 @@ def test_only_the_discriminators_layers_of_now_learn(
 def test_all_depths_are_built_at_once(generator: ProgressiveGenerator, discriminator: ProgressiveDiscriminator) -> None:
     before = set(generator.state_dict()), set(discriminator.state_dict())
     drawn(generator, torch.randn(2, LATENT), 16, 0.5)
-    discriminator(images(16), words(), 16, 0.5)
+    assert discriminator(images(16), words(), 16, 0.5).conditional_logits.shape == (4,)
     assert (set(generator.state_dict()), set(discriminator.state_dict())) == before
     assert len(generator.to_rgb) == len(discriminator.from_rgb) == 4
     assert len(generator.blocks) == len(discriminator.blocks) == 3
@@ -210,7 +211,7 @@ def test_features_at_8_pixels_are_those_of_the_papers_table_2(discriminator: Pro
     x = halved(act(conv(block.conv2, act(conv(block.conv1, x)))))
     spread = (x.var(dim=0, unbiased=False) + 1e-8).sqrt().mean()
     x = torch.cat([x, spread.expand(4, 1, 4, 4)], dim=1)
-    torch.testing.assert_close(discriminator.see(images(8), 8, 1.0), act(conv(discriminator.head.conv, x)))
+    torch.testing.assert_close(discriminator.extract(images(8), 8, 1.0), act(conv(discriminator.head.conv, x)))
 
 
 @pytest.mark.parametrize("resolution", [8, 16, 32])
@@ -218,30 +219,31 @@ def test_discriminator_starts_its_fade_exactly_at_the_last_stage(
     discriminator: ProgressiveDiscriminator, resolution: int
 ) -> None:
     shrunk = F.avg_pool2d(images(resolution), 2)
-    last_stage = discriminator(shrunk, words(), resolution // 2, 1.0)
-    assert torch.equal(discriminator(images(resolution), words(), resolution, 0.0), last_stage)
+    last_stage = discriminator(shrunk, words(), resolution // 2, 1.0).conditional_logits
+    assert torch.equal(discriminator(images(resolution), words(), resolution, 0.0).conditional_logits, last_stage)
 
 
 def test_discriminator_half_faded_sees_the_mean_of_both_ends(discriminator: ProgressiveDiscriminator) -> None:
     faded: list[Tensor] = []
     discriminator.head.spread.register_forward_pre_hook(lambda _, inputs: faded.append(inputs[0]))
     for alpha in (0.0, 0.5, 1.0):
-        discriminator.see(images(8), 8, alpha)
+        discriminator.extract(images(8), 8, alpha)
     start, half, end = faded
     assert (start - end).abs().max() > 0.1
     torch.testing.assert_close(half, (start + end) / 2)
 
 
 def test_discriminator_ends_its_fade_without_a_jump(discriminator: ProgressiveDiscriminator) -> None:
-    almost, end = (discriminator(images(16), words(), 16, alpha) for alpha in (1 - 1e-6, 1.0))
+    almost, end = (discriminator(images(16), words(), 16, alpha).conditional_logits for alpha in (1 - 1e-6, 1.0))
     torch.testing.assert_close(almost, end, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("alpha", [0.4, 1.0])
 def test_seeing_then_judging_is_scoring(discriminator: ProgressiveDiscriminator, alpha: float) -> None:
-    score = discriminator(images(16), words(), 16, alpha)
+    score = discriminator(images(16), words(), 16, alpha).conditional_logits
     assert score.shape == (4,)
-    assert torch.equal(discriminator.judge(discriminator.see(images(16), 16, alpha), words()), score)
+    features = discriminator.extract(images(16), 16, alpha)
+    assert torch.equal(discriminator.head.conditional_logits(features, words()), score)
 
 
 def test_reals_at_full_weight_are_only_pooled() -> None:
@@ -274,7 +276,7 @@ def test_as_many_channels_as_stages_reach_this_resolution(stages: int, resolutio
 
 
 def test_pictures_of_real_faces_are_faded_like_the_generators(discriminator: ProgressiveDiscriminator) -> None:
-    assert torch.equal(discriminator.picture(images(16), 8, 0.3), faded_reals(images(16), 8, 0.3))
+    assert torch.equal(discriminator.to_sample(images(16), 8, 0.3), faded_reals(images(16), 8, 0.3))
 
 
 def test_every_picture_is_seen_augmented() -> None:
@@ -283,15 +285,16 @@ def test_every_picture_is_seen_augmented() -> None:
     augmented = ProgressiveDiscriminator(CHANNELS, WORDS, TEXT, True, True, 2, DiffAugment(["color", "cutout"]))
     augmented.load_state_dict(plain.state_dict())
     torch.manual_seed(2)
-    seen = augmented.see(images(8), 8, 1.0)
+    seen = augmented.extract(images(8), 8, 1.0)
     torch.manual_seed(2)
-    assert torch.equal(seen, plain.see(augmented.augment(images(8)), 8, 1.0))
-    assert not torch.equal(seen, plain.see(images(8), 8, 1.0))
+    assert torch.equal(seen, plain.extract(augmented.augment(images(8)), 8, 1.0))
+    assert not torch.equal(seen, plain.extract(images(8), 8, 1.0))
 
 
 def test_judging_alone_is_left_to_the_head() -> None:
     torch.manual_seed(1)
     discriminator = ProgressiveDiscriminator(CHANNELS, WORDS, TEXT, True, True, 2, DiffAugment([]))
-    assert discriminator.has_unconditional_score
-    seen = discriminator.see(images(8), 8, 1.0)
-    assert torch.equal(discriminator.judge_alone(seen), discriminator.head.judge_alone(seen))
+    assert "unconditional_logits" in discriminator.head.outputs
+    seen = discriminator.extract(images(8), 8, 1.0)
+    output = discriminator(images(8), words(), 8, 1.0)
+    assert torch.equal(output.unconditional_logits, discriminator.head.unconditional_logits(seen))

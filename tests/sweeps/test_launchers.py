@@ -102,7 +102,7 @@ def test_two_workers_on_one_search_share_its_study(tmp_path: Path) -> None:
     assert [trial.state.name for trial in trials] == ["COMPLETE"] * 2
     jobs = jobs_in(tmp_path / "search-sweep")
     assert len({str(Path(place).parent) for place in jobs}) == 2  # a folder for each worker
-    tried = {f"model.ema_half_life={trial.params['model.ema_half_life']}" for trial in trials}
+    tried = {f"model.ema.half_life={trial.params['model.ema.half_life']}" for trial in trials}
     assert len(tried) == 2
     assert tried <= {override for job in jobs.values() for override in job.overrides}
 

@@ -103,8 +103,8 @@ def test_a_search_keeps_its_study_and_outlives_failed_trials(tmp_path: Path) -> 
     assert "objective=beauty is none of this run's figures" in [*jobs.values()][2].error
     for trial, job in zip(trials, jobs.values(), strict=True):
         assert trial.value in (job.figures["attribute_accuracy"], None)
-        assert 0.0005 <= trial.params["model.generator_optimizer.lr"] <= 0.01
-        assert f"model.ema_half_life={trial.params['model.ema_half_life']}" in job.overrides
+        assert 0.0005 <= trial.params["model.optimizers.generator.lr"] <= 0.01
+        assert f"model.ema.half_life={trial.params['model.ema.half_life']}" in job.overrides
 
 
 def test_a_search_for_what_nobody_measures_is_refused_before_it_starts() -> None:

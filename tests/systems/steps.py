@@ -1,5 +1,6 @@
 """Small systems, batches for them, and a step's gradients by hand. Plain gradient descent makes a step a gradient."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -9,50 +10,77 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from t2f.batches.batch import Batch
-from t2f.growth import Position
-from t2f.losses import Logistic
+from t2f.growth import ScheduleState
 from t2f.networks.conditional import ConditionalGenerator
-from t2f.networks.conditioning import AsGiven, ConditioningAugmentation
+from t2f.networks.conditioning import ConditioningAugmentation
 from t2f.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from t2f.networks.diffaugment import DiffAugment
 from t2f.networks.interfaces import Discriminator
 from t2f.networks.progressive import ProgressiveDiscriminator, ProgressiveGenerator
-from t2f.systems.acceleration import AUTO, Acceleration
+from t2f.objectives import (
+    AttributeClassification,
+    Conditional,
+    ConditioningKL,
+    Contrastive,
+    GANLoss,
+    Mismatched,
+    NonSaturating,
+    Objective,
+    Unconditional,
+)
+from t2f.systems.acceleration import Acceleration
 from t2f.systems.base import step_seed
 from t2f.systems.conditional import ConditionalGAN
-from t2f.systems.learning_rate import LinearDecay
+from t2f.systems.ema import EMA
+from t2f.systems.learning_rate import LearningRateSchedule, LinearDecay
+from t2f.systems.optimizers import Optimizers
 
 WORDS, CONDITION, LATENT, FACES, ATTRIBUTES = 5, 3, 8, 6, 2
-HERE = Position(stage=0, resolution=8, alpha=1.0, batch_size=FACES, progress=0.0, images_seen=0)
+HERE = ScheduleState(stage=0, resolution=8, alpha=1.0, batch_size=FACES, progress=0.0, images_seen=0)
+
+
+def objectives_of(
+    discriminator: Discriminator,
+    loss: GANLoss,
+    mismatched: float = 0.5,
+    contrastive: float = 0.0,
+    attributes: float = 0.0,
+    kl: float = 0.25,
+) -> dict[str, Objective]:
+    """The objectives of conf/model/t2f.yaml, with these weights."""
+    return {
+        "conditional": Conditional(loss),
+        "mismatched": Mismatched(loss, mismatched),
+        "unconditional": Unconditional(loss, "unconditional_logits" in discriminator.head.outputs),
+        "contrastive": Contrastive(contrastive),
+        "attributes": AttributeClassification(attributes),
+        "kl": ConditioningKL(kl),
+    }
 
 
 def system_of(
-    networks: ConditionalGenerator, discriminator: Discriminator, rates: tuple[float, float] = (1.0, 1.0), **more: Any
+    networks: ConditionalGenerator,
+    discriminator: Discriminator,
+    rates: tuple[float, float] = (1.0, 1.0),
+    loss: GANLoss | None = None,
+    weights: Mapping[str, float] | None = None,
+    penalties: Mapping[str, Objective] | None = None,
+    lr_schedule: LearningRateSchedule | None = None,
+    ema: EMA | None = None,
+    acceleration: Acceleration | None = None,
+    **more: Any,
 ) -> ConditionalGAN:
-    """`rates`: the generator's and the discriminator's."""
-    settings: dict[str, Any] = {
-        "loss": Logistic(wrong_weight=0.5),
-        "penalties": [],
-        "lr_schedule": LinearDecay(1.0),
-        "acceleration": Acceleration(AUTO, AUTO, AUTO),
-        "encoder_learns_from": "discriminator",
-        "matching_aware": True,
-        "kl_weight": 0.25,
-        "contrastive_weight": 0.0,
-        "classifier_weight": 0.0,
-        "n_critic": 1,
-        "ema_half_life": 0,
-        "ema_ramp": 1e9,
-    }
-    generator_optimizer, discriminator_optimizer = (partial(torch.optim.SGD, lr=rate) for rate in rates)
+    """`rates`: the generator's and the discriminator's. `weights`: those of `objectives_of`."""
+    generator, judge = (partial(torch.optim.SGD, lr=rate) for rate in rates)
     system = ConditionalGAN(
         networks=networks,
         discriminator=discriminator,
-        generator_optimizer=generator_optimizer,
-        discriminator_optimizer=discriminator_optimizer,
-        seed=0,
-        card={},
-        **settings | more,
+        objectives=objectives_of(discriminator, loss or NonSaturating(), **weights or {}),
+        penalties=penalties or {},
+        optimizers=Optimizers(generator, judge, lr_schedule or LinearDecay(1.0)),
+        ema=ema or EMA(half_life=0, ramp=1e9),
+        acceleration=acceleration or Acceleration(),
+        **more,
     )
     system.position = HERE
     return system
@@ -64,7 +92,7 @@ def growing(
     """T2F's networks, small; conditions are embeddings."""
     torch.manual_seed(0)
     generator = ProgressiveGenerator(CONDITION, LATENT, (8, 6))
-    networks = ConditionalGenerator(encoder or AsGiven(), ConditioningAugmentation(WORDS, CONDITION), generator)
+    networks = ConditionalGenerator(encoder or nn.Identity(), ConditioningAugmentation(WORDS, CONDITION), generator)
     discriminator = ProgressiveDiscriminator((8, 6), WORDS, 3, True, unconditional, classes, DiffAugment([]))
     return system_of(networks, discriminator, **more)
 
@@ -73,16 +101,16 @@ def dcgan(**more: Any) -> ConditionalGAN:
     torch.manual_seed(0)
     generator = DCGANGenerator(WORDS, 4, width=8, resolution=8)
     discriminator = DCGANDiscriminator(WORDS, width=8, resolution=8, augment=DiffAugment([]))
-    return system_of(ConditionalGenerator(AsGiven(), None, generator), discriminator, **more)
+    return system_of(ConditionalGenerator(nn.Identity(), None, generator), discriminator, **more)
 
 
-def make_batch(labelled: int = FACES) -> Batch:
+def make_batch(labeled: int = FACES) -> Batch:
     generator = torch.Generator().manual_seed(1)
     return {
         "images": torch.randint(0, 256, (FACES, 3, 8, 8), dtype=torch.uint8, generator=generator),
         "conditions": torch.randn(FACES, WORDS, generator=generator),
         "attributes": torch.tensor([[1, 0], [0, -1], [-1, 1], [1, 1], [0, 0], [-1, -1]], dtype=torch.int8),
-        "labelled": labelled,
+        "labeled": torch.arange(FACES) < labeled,
     }
 
 
@@ -108,7 +136,7 @@ def drawing(system: ConditionalGAN, batch: Batch) -> tuple[Tensor, Tensor, Tenso
     """What the first step of a run draws: pictures, mu and log sigma^2."""
     torch.manual_seed(step_seed(0, 0))
     noise = torch.randn(FACES, system.noise_dim)
-    fake, moments = system.networks.draw(batch["conditions"], noise, 8, 1.0)
+    fake, moments = system.networks.generate(batch["conditions"], noise, 8, 1.0)
     assert moments is not None
     return fake, *moments
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from t2f.batches.batch import Batch
 from t2f.networks.conditional import ConditionalGenerator
-from t2f.networks.conditioning import AsGiven, ConditioningAugmentation
+from t2f.networks.conditioning import ConditioningAugmentation
 from t2f.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from t2f.networks.diffaugment import DiffAugment
 from t2f.networks.multiscale import MultiScaleDiscriminator, MultiScaleGenerator
@@ -44,18 +44,19 @@ def growing_or_joint(
     torch.manual_seed(0)
     conditioning = ConditioningAugmentation(WORDS, CONDITION) if augmented else None
     draws = generator(CONDITION if augmented else WORDS, LATENT, CHANNELS)
-    networks = ConditionalGenerator(encoder or AsGiven(), conditioning, draws)
+    networks = ConditionalGenerator(encoder or nn.Identity(), conditioning, draws)
     classes = ATTRIBUTES if project else 0
     judges = discriminator(CHANNELS, WORDS, 3, project, unconditional, classes, DiffAugment(policy))
-    words = {"contrastive_weight": 1.0, "classifier_weight": 0.1} if project else {}
-    return system_of(networks, judges, rates=(0.01, 0.01), **words | more)
+    words = {"contrastive": 1.0, "attributes": 0.1} if project else {}
+    weights = words | more.pop("weights", {})
+    return system_of(networks, judges, rates=(0.01, 0.01), weights=weights, **more)
 
 
 def dcgan(encoder: nn.Module | None = None, policy: Sequence[str] = (), **more: Any) -> ConditionalGAN:
     torch.manual_seed(0)
     draws = DCGANGenerator(WORDS, 4, width=8, resolution=8)
     judges = DCGANDiscriminator(WORDS, width=8, resolution=8, augment=DiffAugment(policy))
-    return system_of(ConditionalGenerator(encoder or AsGiven(), None, draws), judges, rates=(0.01, 0.01), **more)
+    return system_of(ConditionalGenerator(encoder or nn.Identity(), None, draws), judges, rates=(0.01, 0.01), **more)
 
 
 growing = partial(growing_or_joint, ProgressiveGenerator, ProgressiveDiscriminator)
@@ -65,7 +66,8 @@ multiscale = partial(growing_or_joint, MultiScaleGenerator, MultiScaleDiscrimina
 def loss_of(name: str) -> dict[str, Any]:
     """What conf/loss has under a name, every penalty at each step."""
     config = instantiate(OmegaConf.load(ROOT / f"conf/loss/{name}.yaml"))
-    return {"loss": config.adversarial, "penalties": list(config.penalties)}
+    penalties = {key: type(term)(term.weight) for key, term in config.penalties.items()}
+    return {"loss": config.adversarial, "penalties": penalties}
 
 
 def sentences() -> Batch:
@@ -109,7 +111,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "neither_projection_nor_alone": {"project": False, "unconditional": False},
     "alone_without_projection": {"project": False},
     "no_conditioning_augmentation": {"augmented": False},
-    "no_wrong_words": {"matching_aware": False},
+    "no_mismatched_text": {"weights": {"mismatched": 0.0}},
     "color": {"policy": ["color"]},
     "diffaugment": {"policy": ["color", "translation", "cutout"]},
 }

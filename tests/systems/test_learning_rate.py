@@ -2,13 +2,12 @@ import math
 
 import pytest
 
-from t2f.errors import UserError
-from t2f.growth import GrowthSchedule, Position
+from t2f.growth import GrowthSchedule, ScheduleState
 from t2f.systems.learning_rate import LinearDecay, StepDecay
 
 
-def at(progress: float = 0.0, images_seen: int = 0) -> Position:
-    return Position(stage=0, resolution=8, alpha=1.0, batch_size=4, progress=progress, images_seen=images_seen)
+def at(progress: float = 0.0, images_seen: int = 0) -> ScheduleState:
+    return ScheduleState(stage=0, resolution=8, alpha=1.0, batch_size=4, progress=progress, images_seen=images_seen)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +24,7 @@ def test_linear_decay_may_start_at_once_or_never() -> None:
 
 @pytest.mark.parametrize("start", [-0.1, 1.1, math.nan])
 def test_a_start_outside_the_run_is_refused(start: float) -> None:
-    with pytest.raises(UserError, match=r"lr_schedule\.start is .* share of the run between 0 and 1"):
+    with pytest.raises(ValueError, match=r"start is .* fraction of the run between 0 and 1"):
         LinearDecay(start)
 
 

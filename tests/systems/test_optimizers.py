@@ -27,7 +27,7 @@ CHANGED = {
     "fused": False,
     "foreach": True,
 }
-BOTH = ("generator_optimizer", "discriminator_optimizer")
+BOTH = ("generator", "discriminator")
 
 
 def weights() -> list[nn.Parameter]:
@@ -106,10 +106,10 @@ def test_an_optimizer_that_has_made_no_step_is_taken_over_by_any() -> None:
         (
             partial(Adam),
             partial(SGD, lr=1),
-            r"keeps exp_avg, exp_avg_sq, step of each weight, but that of o keeps nothing",
+            r"keeps exp_avg, exp_avg_sq, step of each weight, this run's nothing",
         ),
-        (partial(Adam), partial(RMSprop), r"but that of o keeps square_avg, step: resume with the kind of optimiser"),
-        (partial(Adam), partial(Adam, amsgrad=True), r"but that of o keeps .*max_exp_avg_sq"),
+        (partial(Adam), partial(RMSprop), r"this run's square_avg, step: resume with the kind of optimizer"),
+        (partial(Adam), partial(Adam, amsgrad=True), r"this run's .*max_exp_avg_sq"),
         (partial(SGD, lr=1, momentum=0.5), partial(Adam), r"keeps momentum_buffer of each weight"),
     ],
 )
@@ -121,12 +121,12 @@ def test_the_state_of_another_kind_is_refused(before: Make, now: Make, sentence:
 
 def test_the_state_of_other_weights_is_refused() -> None:
     parameters, saved = saved_by(Adam)
-    with pytest.raises(UserError, match=r"trained 2 tensors of weights, but that of o is to train 1: .*encoder_learns"):
+    with pytest.raises(UserError, match=r"o optimizer trains 2 tensors of weights, this run's 1: .*encoder_learns"):
         make_optimizer(Adam, parameters[:1], "o").load_state_dict(saved)
 
 
 def overrides(name: str, settings: dict[str, Any]) -> list[str]:
-    return [f"++model.{name}.{key}={str(value).lower()}" for key, value in settings.items()]
+    return [f"++model.optimizers.{name}.{key}={str(value).lower()}" for key, value in settings.items()]
 
 
 def groups(run: Path) -> list[dict[str, Any]]:
@@ -147,9 +147,9 @@ def test_every_setting_of_an_optimizer_takes_effect_on_resume(
     place = BOTH.index(name)
     used = groups(tmp_path / "run")
     card = read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")[CHECKPOINT_KEY]
-    recorded = from_yaml(card["config"])["model"][name]
+    recorded = from_yaml(card["config"])["model"]["optimizers"][name]
     for key, value in CHANGED.items():
-        assert f"resuming with model.{name}.{key}={value}, trained so far with" in announced
+        assert f"resuming with model.optimizers.{name}.{key}={value}, trained so far with" in announced
         found = used[place][key]
         assert recorded[key] == (list(found) if isinstance(found, tuple) else found) == value
     assert used[1 - place] == unchanged[1 - place]
@@ -179,10 +179,10 @@ def test_a_setting_of_an_optimizer_changes_what_is_learnt(tiny: Tiny, tmp_path: 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (["model.generator_optimizer._target_=torch.optim.RMSprop", "~model.generator_optimizer.betas",
-          "~model.generator_optimizer.fused"], r"that of model\.generator_optimizer keeps square_avg, step"),
-        (["++model.discriminator_optimizer.amsgrad=true"], r"that of model\.discriminator_optimizer keeps .*max_exp"),
-        (["model.encoder_learns_from=generator"], r"the model settings it had, such as model\.encoder_learns"),
+        (["model.optimizers.generator._target_=torch.optim.RMSprop", "~model.optimizers.generator.betas",
+          "~model.optimizers.generator.fused"], r"generator optimizer keeps .*, this run's square_avg, step"),
+        (["++model.optimizers.discriminator.amsgrad=true"], r"discriminator optimizer keeps .*, this run's .*max_exp"),
+        (["model.encoder_learns_from=generator"], r"the model settings it had, such as encoder_learns"),
     ],
 )  # fmt: skip
 def test_what_cannot_take_over_the_state_is_refused(

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from t2f.losses import R1
-from t2f.losses.double_backward import FastDoubleBackward, InputGradient, convolve
+from t2f.objectives import R1
+from t2f.objectives.double_backward import FastDoubleBackward, InputGradient, convolve
 
 WINDOWS = [  # kernel, stride, padding, dilation, groups
     (3, 1, 1, 1, 1),
@@ -68,11 +68,11 @@ def test_penalties_of_a_discriminator_in_bf16_are_as_near_to_exact_ones_as_befor
 
     def descent(exact: bool) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16, enabled=not exact):
-            value = R1(1.0)(lambda x: judge(x).float(), real, real)
+            value = R1().penalty(lambda x: judge(x).float(), real, real)
         return torch.cat([each.flatten() for each in torch.autograd.grad(value, list(judge.parameters())[:-1])])
 
     exact, fast = descent(exact=True), descent(exact=False)
-    monkeypatch.setattr("t2f.losses.penalties.FastDoubleBackward", nullcontext)
+    monkeypatch.setattr("t2f.objectives.penalties.FastDoubleBackward", nullcontext)
     torch.testing.assert_close(descent(exact=True), exact)
     native = descent(exact=False)
     assert not torch.equal(fast, exact)

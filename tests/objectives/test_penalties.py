@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from t2f.losses import R1, R2, GradientPenalty, Interpolated
-from t2f.losses.penalties import Critic, squared_gradient_norm
+from t2f.objectives import R1, R2, WGANGP, GradientPenalty
+from t2f.objectives.penalties import Critic, squared_gradient_norm
 
 SHAPE = (3, 3, 4, 4)
 
@@ -31,6 +31,11 @@ def net() -> nn.Module:
     return nn.Sequential(*layers).double()
 
 
+def value_of(penalty: GradientPenalty, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
+    """As it is added to the loss."""
+    return penalty.weight * penalty.every * penalty.penalty(critic, real, fake)
+
+
 def linear(w: Tensor) -> Critic:
     """D(x) = <w, x>, whose gradient is w everywhere."""
     return lambda x: (x * w).sum(dim=(1, 2, 3))
@@ -43,27 +48,27 @@ def bowl(x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("penalty", [R1(10.0), R2(10.0)], ids=["R1", "R2"])
 def test_r1_and_r2_of_a_linear_critic(penalty: GradientPenalty, w: Tensor, real: Tensor, fake: Tensor) -> None:
-    value = penalty(linear(w), real, fake)
+    value = value_of(penalty, linear(w), real, fake)
     assert value.item() == pytest.approx(10 / 2 * 2.5**2)
     (gradient,) = torch.autograd.grad(value, w)
     torch.testing.assert_close(gradient, 10 * w.detach())
 
 
 def test_interpolated_penalty_of_a_linear_critic(w: Tensor, real: Tensor, fake: Tensor) -> None:
-    value = Interpolated(10.0)(linear(w), real, fake)
+    value = value_of(WGANGP(10.0), linear(w), real, fake)
     assert value.item() == pytest.approx(10 * (2.5 - 1) ** 2)
     (gradient,) = torch.autograd.grad(value, w)
     torch.testing.assert_close(gradient, 2 * 10 * (2.5 - 1) * w.detach() / 2.5)
 
 
 def test_interpolated_penalty_is_nothing_at_slope_one(w: Tensor, real: Tensor, fake: Tensor) -> None:
-    value = Interpolated(10.0)(linear(w / 2.5), real, fake)
+    value = value_of(WGANGP(10.0), linear(w / 2.5), real, fake)
     assert value.item() == pytest.approx(0, abs=1e-9)
 
 
 def test_r1_looks_at_reals_and_r2_at_fakes(real: Tensor, fake: Tensor) -> None:
-    assert R1(2.0)(bowl, real, fake).item() == pytest.approx(real.square().sum().item() / len(real))
-    assert R2(2.0)(bowl, real, fake).item() == pytest.approx(fake.square().sum().item() / len(fake))
+    assert value_of(R1(2.0), bowl, real, fake).item() == pytest.approx(real.square().sum().item() / len(real))
+    assert value_of(R2(2.0), bowl, real, fake).item() == pytest.approx(fake.square().sum().item() / len(fake))
 
 
 def test_interpolated_penalty_looks_between_each_real_and_its_fake(real: Tensor, fake: Tensor) -> None:
@@ -74,7 +79,7 @@ def test_interpolated_penalty_looks_between_each_real_and_its_fake(real: Tensor,
         return bowl(x)
 
     torch.manual_seed(0)
-    value = Interpolated(1.0)(critic, real, fake)
+    value = value_of(WGANGP(1.0), critic, real, fake)
     (between,) = looked_at
     shares = (between - real) / (fake - real)
     first = shares[:, :1, :1, :1]
@@ -97,13 +102,13 @@ def test_squared_gradient_norm_is_that_of_finite_differences(net: nn.Module, rea
     torch.testing.assert_close(squared_gradient_norm(net, real), gradient.square().sum(dim=1), rtol=1e-6, atol=1e-10)
 
 
-@pytest.mark.parametrize("penalty", [R1(3.0), R2(3.0), Interpolated(3.0)], ids=["R1", "R2", "Interpolated"])
+@pytest.mark.parametrize("penalty", [R1(3.0), R2(3.0), WGANGP(3.0)], ids=["R1", "R2", "WGANGP"])
 def test_the_penalty_teaches_the_critics_weights(
     penalty: GradientPenalty, net: nn.Module, real: Tensor, fake: Tensor
 ) -> None:
     def value() -> Tensor:
         torch.manual_seed(0)  # the same places between real and fake each time
-        return penalty(net, real, fake)
+        return value_of(penalty, net, real, fake)
 
     weight = net[0].weight
     (gradient,) = torch.autograd.grad(value(), weight)
@@ -119,23 +124,23 @@ def test_the_penalty_teaches_the_critics_weights(
     assert (gradient * direction).sum().item() == pytest.approx((above - below) / (2 * step), rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", [R1, R2, Interpolated])
+@pytest.mark.parametrize("kind", [R1, R2, WGANGP])
 def test_a_lazy_penalty_costs_as_much_on_average(
     kind: type[GradientPenalty], w: Tensor, real: Tensor, fake: Tensor
 ) -> None:
     steps, every = 48, 16
-    each = kind(10.0)(linear(w), real, fake).item() * steps
-    lazy = kind(10.0, every=every)(linear(w), real, fake).item() * (steps // every)
+    each = value_of(kind(10.0), linear(w), real, fake).item() * steps
+    lazy = value_of(kind(10.0, every=every), linear(w), real, fake).item() * (steps // every)
     assert lazy == pytest.approx(each)
 
 
-@pytest.mark.parametrize("penalty", [R1(3.0), R2(3.0), Interpolated(3.0)], ids=["R1", "R2", "Interpolated"])
+@pytest.mark.parametrize("penalty", [R1(3.0), R2(3.0), WGANGP(3.0)], ids=["R1", "R2", "WGANGP"])
 def test_the_penalty_leaves_the_images_alone(
     penalty: GradientPenalty, net: nn.Module, real: Tensor, fake: Tensor
 ) -> None:
     fake.requires_grad_()  # as it comes from a generator
     kept = real.clone(), fake.detach().clone()
-    penalty(net, real, fake).backward()
+    value_of(penalty, net, real, fake).backward()
     assert fake.grad is None
     assert not real.requires_grad
     assert torch.equal(real, kept[0])
@@ -144,7 +149,7 @@ def test_the_penalty_leaves_the_images_alone(
 
 def test_interpolated_penalty_of_a_flat_critic_has_a_finite_gradient(real: Tensor, fake: Tensor) -> None:
     w = torch.zeros(SHAPE[1:], dtype=torch.float64, requires_grad=True)
-    value = Interpolated(10.0)(linear(w), real, fake)
+    value = value_of(WGANGP(10.0), linear(w), real, fake)
     assert value.item() == pytest.approx(10, rel=1e-5)
     (gradient,) = torch.autograd.grad(value, w)
     assert gradient.isfinite().all()

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from t2f.networks.matching import MatchingHead
+from t2f.networks.heads import MatchingHead
 
 CHANNELS, WORDS, TEXT, ATTRIBUTES = 8, 5, 3, 2
 
@@ -47,14 +47,14 @@ def test_seeing_is_a_convolution_of_the_features_and_the_spread_of_the_batch() -
     made, x = head(), features()
     spread = (x.var(dim=0, unbiased=False) + 1e-8).sqrt().mean()
     expected = act(conv(made.conv, torch.cat([x, spread.expand(4, 1, 4, 4)], dim=1)))
-    torch.testing.assert_close(made.see(x), expected)
+    torch.testing.assert_close(made(x), expected)
 
 
 @pytest.mark.parametrize("project", [True, False])
 def test_words_change_the_score(project: bool) -> None:
     made = head(project)
-    seen = made.see(features())
-    change = made.judge(seen, words()) - made.judge(seen, words().roll(1, dims=0))
+    seen = made(features())
+    change = made.conditional_logits(seen, words()) - made.conditional_logits(seen, words().roll(1, dims=0))
     assert change.abs().min() > 1e-3
 
 
@@ -66,17 +66,15 @@ def test_score_joins_the_text_at_every_place_of_the_4x4_features() -> None:
     dense = (made.dense.weight * math.sqrt(2 / (CHANNELS * 16))).reshape(CHANNELS, CHANNELS, 4, 4)
     x = act(F.conv2d(x, dense, made.dense.bias))  # 4x4 without padding, as in the paper's table 2
     expected = x.flatten(1) @ (made.score.weight / math.sqrt(CHANNELS)).T + made.score.bias
-    torch.testing.assert_close(made.judge(seen, words()), expected.squeeze(1))
+    torch.testing.assert_close(made.conditional_logits(seen, words()), expected.squeeze(1))
 
 
 def test_projection_adds_the_inner_product_of_features_and_text() -> None:
     made, seen = head(), features()
-    score = made.judge(seen, words())
+    score = made.conditional_logits(seen, words())
     own, projection = made.features, made.projection
-    assert own is not None
-    assert projection is not None
-    made.features = made.projection = None
-    without = made.judge(seen, words())
+    made.project = False
+    without = made.conditional_logits(seen, words())
     picture, text = act(linear(own, seen.reshape(4, -1))), linear(projection, words(), gain=1.0)
     expected = torch.stack([picture[i] @ text[i] for i in range(4)]) / math.sqrt(CHANNELS)
     torch.testing.assert_close(score - without, expected, atol=1e-5, rtol=1e-4)
@@ -84,39 +82,35 @@ def test_projection_adds_the_inner_product_of_features_and_text() -> None:
 
 def test_the_picture_alone_is_judged_by_two_layers_of_its_own() -> None:
     made, seen = head(unconditional=True), features()
-    assert made.alone is not None
-    first, _, last = made.alone
+    first, _, last = made.unconditional
     hidden = act(linear(first, seen.reshape(4, -1)))
     expected = linear(last, hidden, gain=1.0).squeeze(1)
-    score = made.judge_alone(seen)
+    score = made.unconditional_logits(seen)
     assert score.shape == (4,)
     torch.testing.assert_close(score, expected)
 
 
 def test_the_two_scores_share_only_what_they_see() -> None:
     made = head(unconditional=True)
-    made.judge_alone(made.see(features())).sum().backward()
+    made.unconditional_logits(made(features())).sum().backward()
     learnt = {name.split(".")[0] for name, parameter in made.named_parameters() if parameter.grad is not None}
-    assert learnt == {"conv", "alone"}
+    assert learnt == {"conv", "unconditional"}
     made.zero_grad()
-    made.judge(made.see(features()), words()).sum().backward()
+    made.conditional_logits(made(features()), words()).sum().backward()
     learnt = {name.split(".")[0] for name, parameter in made.named_parameters() if parameter.grad is not None}
     assert learnt == {"conv", "compress", "join", "dense", "score", "features", "projection"}
 
 
 def test_one_classifier_reads_attributes_from_the_features_and_from_the_projected_words() -> None:
-    made, seen = head(), head().see(features())
-    assert made.features is not None
-    assert made.projection is not None
-    assert made.classifier is not None
-    of_pictures, of_words = made.classify(seen, words()[:3])
+    made, seen = head(), head()(features())
+    of_pictures, of_words = made.attribute_logits(seen, words()[:3])
     picture, text = act(linear(made.features, seen.reshape(4, -1))), linear(made.projection, words()[:3], gain=1.0)
     torch.testing.assert_close(of_pictures, linear(made.classifier, picture, gain=1.0))
     torch.testing.assert_close(of_words, linear(made.classifier, text, gain=1.0))
     assert (of_pictures.shape, of_words.shape) == ((4, ATTRIBUTES), (3, ATTRIBUTES))
-    assert head(project=False).classifier is None
+    assert head(project=False).outputs == {"conditional_logits"}
 
 
 def test_without_an_unconditional_score_there_are_no_layers_for_it() -> None:
-    assert head().alone is None
-    assert not [name for name, _ in head().named_parameters() if name.startswith("alone")]
+    assert "unconditional_logits" not in head().outputs
+    assert not [name for name, _ in head().named_parameters() if name.startswith("unconditional")]
