@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 if __name__ == "__main__":
-    from t2f.stopping import leave_on_signals
+    from t2f.utils.signals import leave_on_signals
 
     leave_on_signals()  # now, since the imports below take seconds
 
@@ -17,23 +17,23 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from t2f.batches.datamodule import FaceDataModule
-from t2f.callbacks.progress import show_where_it_is
-from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint
-from t2f.command_line import run_hydra
-from t2f.conditions.base import fit_conditioner, save_conditioner
-from t2f.config import quiet_libraries, register_resolvers, require_numbers
-from t2f.errors import disk_errors, one_sentence_errors, require
-from t2f.evaluation.of_run import evaluate_run
-from t2f.fitting import fit
-from t2f.growth import GrowthSchedule
-from t2f.loggers import finish_wandb
-from t2f.plain import as_typed, build
-from t2f.processes import alone_in, one_at_a_time
-from t2f.progress import Task, terminal
-from t2f.resume import SafeCheckpointIO, checkpoint_to_resume, warn
-from t2f.stopping import exit_on_signals, stop_as_told
+from t2f.cli.entry_point import run_hydra
+from t2f.conditioning.base import fit_conditioner, save_conditioner
+from t2f.evaluation.after_training import evaluate_run
 from t2f.sweeps.job import run_job
+from t2f.training.batches.datamodule import FaceDataModule
+from t2f.training.callbacks.progress import show_where_it_is
+from t2f.training.fit import fit
+from t2f.training.growth_schedule import GrowthSchedule
+from t2f.training.loggers.csv import finish_wandb
+from t2f.training.resolvers import quiet_libraries, register_resolvers, require_numbers
+from t2f.training.resume import SafeCheckpointIO, checkpoint_to_resume, warn
+from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
+from t2f.utils.errors import disk_errors, one_sentence_errors, require
+from t2f.utils.instantiate import as_typed, build
+from t2f.utils.processes import alone_in, one_at_a_time
+from t2f.utils.progress import Task, terminal
+from t2f.utils.signals import exit_on_signals, stop_as_told
 
 register_resolvers()
 

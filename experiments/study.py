@@ -35,10 +35,10 @@ import yaml
 from matplotlib.figure import Figure
 from PIL import Image
 
-from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint
-from t2f.commands.generate import generate
+from t2f.cli.generate import generate
 from t2f.evaluation.report import number
-from t2f.pictures import CAPTION_WIDTH, GAP
+from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
+from t2f.utils.images import CAPTION_WIDTH, GAP
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -125,7 +125,7 @@ def collect(study: Path, name: str, folder: Path, descriptions: list[str] | None
         generate(str(folder), descriptions, count=4, seed=0, truncation=1.0, out=study / f"{name}.png")
     else:
         sheet = Image.open(max((folder / "samples").glob("*.png")))
-        if config["data"]["_target_"] != "t2f.data.avatars.Avatars":
+        if config["data"]["_target_"] != "t2f.data.datasets.avatars.Avatars":
             sheet = without_real_faces(sheet, config["callbacks"]["sheets"]["face_size"])
         sheet.save(study / f"{name}.png", optimize=True)
     cache = config["paths"]["cache"]

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from t2f.models import load
+    from t2f.inference.load import load
 
 # A thread of torch's that has done its part of an operation sleeps until the others have done theirs. By default it
 # spins, and beside any other program it so takes the very core that the last one waits for (experiments/threads).
@@ -21,6 +21,6 @@ def __getattr__(name: str) -> Any:
     """`load`, at its first use: torch takes seconds to import, and `t2f --help` does not need it."""
     if name != "load":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from t2f.models import load
+    from t2f.inference.load import load
 
     return load

@@ -1,5 +1,5 @@
 """python -m t2f: the `t2f` command line."""
 
-from t2f.commands.cli import run
+from t2f.cli.app import run
 
 run()

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from cuda_autocast import cuda_autocast
+from fixtures.cuda_autocast import cuda_autocast
+from fixtures.serving import Server, served
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
-from serving import Server, served
 
-from t2f.config import quiet_libraries, register_resolvers
-from t2f.stopping import SIGNALS
+from t2f.training.resolvers import quiet_libraries, register_resolvers
+from t2f.utils.signals import SIGNALS
 
 ROOT = Path(__file__).parent.parent
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background jobs, whose children inherit it

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import pytest
 import torch
 import torch.nn.functional as F
-from cuda_autocast import cuda_autocast, operators
+from fixtures.cuda_autocast import cuda_autocast, operators
 from torch import Tensor
 
 CASES = {

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import pytest
 import pytorch_lightning as pl
 from conftest import ROOT
-from drawn import write_celeba, write_face2text, write_folder
+from fixtures.drawn import write_celeba, write_face2text, write_folder
 from omegaconf import DictConfig, OmegaConf
 from test_train import assert_finite, rows
 
@@ -26,9 +26,9 @@ QUICK = [
 LIGHT = ("face2text_plain", "quick")  # the others' networks are large
 
 WRITERS: dict[str, Callable[[Path], list[str]]] = {
-    "t2f.data.avatars.Avatars": lambda folder: ["data.count=40", "data.held_out=8"],
-    "t2f.data.celeba.CelebA": write_celeba,
-    "t2f.data.face2text.Face2Text": write_face2text,
+    "t2f.data.datasets.avatars.Avatars": lambda folder: ["data.count=40", "data.held_out=8"],
+    "t2f.data.datasets.celeba.CelebA": write_celeba,
+    "t2f.data.datasets.face2text.Face2Text": write_face2text,
 }
 
 
@@ -108,7 +108,7 @@ def test_the_experiment_of_facegan_has_its_published_numbers(tiny: Tiny) -> None
     assert list(cfg.growth.images) == [40 * 202_599]
     schedule = model.optimizers.lr_schedule
     assert (list(schedule.images), schedule.factor) == ([5 * 202_599, 10 * 202_599], 0.1)
-    assert schedule._target_ == "t2f.systems.learning_rate.StepDecay"
+    assert schedule._target_ == "t2f.training.lr_schedule.StepDecay"
     assert model.objectives.conditional.loss._target_ == "t2f.objectives.NonSaturating"
     assert dict(model.penalties) == {}
     assert list(cfg.attributes) == ["Male", "Young"]

@@ -11,8 +11,8 @@ import pytest
 import pytorch_lightning as pl
 from conftest import ROOT, TINY, TINY_DCGAN, TINY_MULTISCALE
 
-from t2f.checkpoint import read_checkpoint
-from t2f.commands.evaluate import evaluate
+from t2f.cli.evaluate import evaluate
+from t2f.utils.checkpoints import read_checkpoint
 
 sys.modules["test_gpu"] = sys.modules[__name__]  # for a config to name the callback below
 RUNS = {

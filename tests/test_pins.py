@@ -19,11 +19,11 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from conftest import ROOT, TINY, TINY_DCGAN, TINY_MULTISCALE
-from drawn import write_folder
+from fixtures.drawn import write_folder
 from hydra import compose, initialize_config_dir
 from torch import Tensor
 
-from t2f.config import quiet_libraries, register_resolvers
+from t2f.training.resolvers import quiet_libraries, register_resolvers
 from train import train
 
 PINS = ROOT / "tests/pins.json"

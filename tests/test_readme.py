@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ONE_STAGE, ROOT, TINY, TINY_DATA, TINY_LSTM
-from drawn import write_celeba, write_face2text, write_folder
+from fixtures.drawn import write_celeba, write_face2text, write_folder
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from PIL import Image
@@ -17,10 +17,10 @@ from PIL import Image
 import t2f.data
 import t2f.objectives
 import t2f.text
-from t2f.checkpoint import read_checkpoint
-from t2f.commands.cli import app
-from t2f.commands.cli import run as t2f_command
-from t2f.painter import Painter
+from t2f.cli.app import app
+from t2f.cli.app import run as t2f_command
+from t2f.inference.pipeline import Painter
+from t2f.utils.checkpoints import read_checkpoint
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -146,7 +146,7 @@ def test_commands_that_need_an_account_are_there() -> None:
 
 
 def test_the_page_is_opened_by_a_command_that_is_there() -> None:
-    """tests/commands/test_demo.py opens it."""
+    """tests/cli/test_demo.py opens it."""
     (page,) = (shlex.split(command) for command in commands("page"))
     assert page[:2] == ["t2f", "demo"]
     assert "demo" in {command.name or command.callback.__name__ for command in app.registered_commands}
@@ -154,7 +154,7 @@ def test_the_page_is_opened_by_a_command_that_is_there() -> None:
 
 @pytest.mark.parametrize("command", commands("processes"))
 def test_every_command_for_several_processes_composes(command: str) -> None:
-    """tests/test_processes.py runs some."""
+    """tests/utils/test_processes.py runs some."""
     words = shlex.split(command)
     overrides = words[words.index("train.py") + 1 :]
     GlobalHydra.instance().clear()

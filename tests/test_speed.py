@@ -12,7 +12,7 @@ import pytest
 import torch
 from conftest import ROOT
 
-from t2f.errors import UserError
+from t2f.utils.errors import UserError
 
 CPU = torch.device("cpu")
 TINY = ["model.networks.generator.channels=[16,16]", "model.networks.generator.latent_dim=192", "resolution=8"]

@@ -11,9 +11,9 @@ from conftest import ROOT
 TRAIN = ["train.py", "--help"]
 STARTS = {
     "import t2f": ["-c", "import t2f, torch"],
-    "t2f's command line": ["-c", "from t2f.commands.cli import run; from t2f.commands.generate import generate"],
+    "t2f's command line": ["-c", "from t2f.cli.app import run; from t2f.cli.generate import generate"],
     "train.py": TRAIN,
-    "the tests": ["-m", "pytest", "--numprocesses=0", "--capture=no", "--collect-only", "tests/test_files.py"],
+    "the tests": ["-m", "pytest", "--numprocesses=0", "--capture=no", "--collect-only", "tests/utils/test_files.py"],
     "a child of theirs": ["-c", "import t2f, subprocess, sys; subprocess.run([sys.executable, '-c', 'import torch'])"],
 }
 

@@ -12,13 +12,13 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from conftest import ROOT, TINY, TINY_DCGAN, TINY_MULTISCALE
-from drawn import write_face2text
+from fixtures.drawn import write_face2text
 from omegaconf import DictConfig
 from PIL import Image
 
-from t2f.checkpoint import read_checkpoint
-from t2f.errors import UserError
-from t2f.painter import Painter
+from t2f.inference.pipeline import Painter
+from t2f.utils.checkpoints import read_checkpoint
+from t2f.utils.errors import UserError
 from train import train
 
 Tiny = Callable[..., DictConfig]

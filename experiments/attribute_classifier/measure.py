@@ -26,16 +26,16 @@ sys.path[:0] = [str(ROOT), str(HERE)]
 
 from network import train_network
 
-from t2f.batches.datamodule import FaceSource
-from t2f.config import register_resolvers
 from t2f.data.faces import Faces
-from t2f.evaluation.attributes import accuracy
+from t2f.evaluation.attribute_alignment import accuracy
+from t2f.inference.load import load
 from t2f.metrics import attribute_classifier
 from t2f.metrics.attribute_classifier import fit_logistic, train_classifier
 from t2f.metrics.efficientnet import EfficientNetLite0
 from t2f.metrics.features import read_all
-from t2f.models import load
-from t2f.pictures import to_uint8
+from t2f.training.batches.datamodule import FaceSource
+from t2f.training.resolvers import register_resolvers
+from t2f.utils.images import to_uint8
 
 CPU = torch.device("cpu")
 COUNT = 1000

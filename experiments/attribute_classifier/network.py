@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from t2f.data.faces import Faces
 from t2f.metrics.dual_encoder import at_most_32, convolutions
-from t2f.pictures import perturbed, to_float
+from t2f.utils.images import perturbed, to_float
 
 EPOCHS = 10
 MAX_IMAGES = 200_000  # of all epochs together

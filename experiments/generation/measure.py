@@ -28,10 +28,10 @@ import torch
 from PIL import Image
 
 from t2f import load
-from t2f.commands.generate import generate
-from t2f.data.captions import describe
-from t2f.errors import UserError
-from t2f.painter import understood
+from t2f.cli.generate import generate
+from t2f.data.captions.describe import describe
+from t2f.inference.pipeline import understood
+from t2f.utils.errors import UserError
 
 HERE = Path(__file__).parent
 LOADING = """

@@ -23,12 +23,12 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT))  # train.py is no part of the package, hence the late imports
 
-from t2f.callbacks.checkpoints import Checkpoints
-from t2f.callbacks.growth import Growth
-from t2f.callbacks.metrics import LogMetrics
-from t2f.callbacks.progress import TerminalReport
-from t2f.callbacks.quality import Quality
-from t2f.callbacks.sheets import SampleSheets
+from t2f.evaluation.callback import Quality
+from t2f.training.callbacks.checkpoints import Checkpoints
+from t2f.training.callbacks.growth import Growth
+from t2f.training.callbacks.log_metrics import LogMetrics
+from t2f.training.callbacks.progress import TerminalReport
+from t2f.training.callbacks.sample_grids import SampleSheets
 from train import train
 
 QUARTER = "growth.images=[1000,3000,5000,8000]"

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from t2f import load
-from t2f.data.avatars import Avatars
+from t2f.data.datasets.avatars import Avatars
+from t2f.inference.pipeline import understood
 from t2f.metrics.attribute_classifier import cached_classifier
-from t2f.painter import understood
-from t2f.pictures import to_uint8
+from t2f.utils.images import to_uint8
 
 HERE = Path(__file__).parent
 COUNT, SEED = 200, 1

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from t2f.commands.edit import edit
-from t2f.commands.generate import generate
-from t2f.commands.interpolate import interpolate
+from t2f.cli.edit import edit
+from t2f.cli.generate import generate
+from t2f.cli.interpolate import interpolate
 
 HERE = Path(__file__).parent
 FACES = [

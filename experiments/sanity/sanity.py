@@ -19,15 +19,15 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchvision.transforms.functional import gaussian_blur
 
-from t2f.commands.evaluate import compose_evaluation
-from t2f.conditions.sentences import Words
-from t2f.data.avatars import Avatars
-from t2f.evaluation.faithfulness import Sitting
-from t2f.evaluation.figure import Figure
+from t2f.cli.evaluate import compose_evaluation
+from t2f.conditioning.sentences import Words
+from t2f.data.datasets.avatars import Avatars
+from t2f.evaluation.metric_value import Figure
 from t2f.evaluation.provenance import provenance
 from t2f.evaluation.report import number
+from t2f.evaluation.text_alignment import Sitting
 from t2f.metrics.features import Reading, read_once
-from t2f.pictures import captioned_sheet, save_png
+from t2f.utils.images import captioned_sheet, save_png
 
 HERE = Path(__file__).parent
 COUNT = 2000

@@ -50,7 +50,7 @@ from sides import (
 )
 from study import machine, processor
 
-from t2f.errors import UserError
+from t2f.utils.errors import UserError
 
 LAZY = [*RECIPE, "loss=logistic", "~loss.adversarial.drift"]
 SMALL = ["resolution=64", "model.objectives.contrastive.weight=0", "model.objectives.attributes.weight=0", *EMBEDDINGS]

@@ -24,8 +24,8 @@ from sides import (
     steps_of_a_cycle,
 )
 
-from t2f.errors import require
 from t2f.objectives import penalties
+from t2f.utils.errors import require
 
 
 def with_other(step: Step, where: object, name: str, other: object) -> Step:

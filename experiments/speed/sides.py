@@ -13,13 +13,13 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from torch import Tensor
 
-from t2f.batches.batch import Batch
-from t2f.config import fast_precision, register_resolvers
-from t2f.errors import UserError
-from t2f.growth import ScheduleState
 from t2f.objectives import Conditional, GANStep, GradientPenalty
-from t2f.pictures import to_float
-from t2f.systems.conditional import ConditionalGAN, nearest_different
+from t2f.training.batches.batch import Batch
+from t2f.training.conditional_gan import ConditionalGAN, nearest_different
+from t2f.training.growth_schedule import ScheduleState
+from t2f.training.resolvers import fast_precision, register_resolvers
+from t2f.utils.errors import UserError
+from t2f.utils.images import to_float
 
 ROOT = Path(__file__).parents[2]
 EMBEDDING = 256

@@ -18,13 +18,13 @@ from sides import EVERY, ROOT, in_precision
 
 sys.path.insert(0, str(ROOT))  # train.py is no part of the package
 
-from t2f.batches.datamodule import FaceDataModule
-from t2f.batches.dataset import ConditionedFaces
-from t2f.callbacks.cadence import ClockCallback
-from t2f.callbacks.growth import Growth
-from t2f.callbacks.progress import TerminalReport
-from t2f.growth import GrowthSchedule
-from t2f.systems.conditional import ConditionalGAN
+from t2f.training.batches.datamodule import FaceDataModule
+from t2f.training.batches.dataset import ConditionedFaces
+from t2f.training.callbacks.base import ClockCallback
+from t2f.training.callbacks.growth import Growth
+from t2f.training.callbacks.progress import TerminalReport
+from t2f.training.conditional_gan import ConditionalGAN
+from t2f.training.growth_schedule import GrowthSchedule
 from train import train
 
 STAGES = "growth.images=[1600,3200,3200,4800]"
@@ -164,7 +164,7 @@ def batches_alone(resolution: int, batch: int, seconds: float, cache: str, devic
     """Images a second of the loader that `auto` chooses for a device, over drawn faces kept at this resolution."""
     from hydra.utils import instantiate
 
-    from t2f.conditions.base import fit_conditioner
+    from t2f.conditioning.base import fit_conditioner
 
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         settings = [f"resolution={resolution}", "data.count=2000", "data.held_out=100", f"paths.cache={cache}"]

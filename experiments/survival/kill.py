@@ -35,8 +35,8 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT))
 
 import train  # noqa: F401  # all that a run imports
-from t2f.resume import SafeCheckpointIO
-from t2f.systems.base import GANSystem
+from t2f.training.base import GANSystem
+from t2f.training.resume import SafeCheckpointIO
 
 # 4 to 8 pixels in 12 steps, fading in from 32 to 64 images; logs and checkpoints fall on different steps.
 COMMAND = [

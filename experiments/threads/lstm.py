@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from t2f.data.avatars import caption, sample_face
+from t2f.data.datasets.avatars import caption, sample_face
 from t2f.text.lstm import LSTMEncoder
 
 ROUNDS = 5

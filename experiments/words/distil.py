@@ -23,12 +23,12 @@ import torch.nn.functional as F
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from t2f.conditions.sentences import Words
-from t2f.data.avatars import as_seen, sample_face
-from t2f.data.captions import Caption, describe
-from t2f.data.phrases import COLOURS, DARK
-from t2f.models import load, save_folder
-from t2f.painter import Painter
+from t2f.conditioning.sentences import Words
+from t2f.data.captions.describe import Caption, describe
+from t2f.data.captions.phrases import COLOURS, DARK
+from t2f.data.datasets.avatars import as_seen, sample_face
+from t2f.inference.load import load, save_folder
+from t2f.inference.pipeline import Painter
 from t2f.text.lstm import LSTMEncoder
 from t2f.text.tokenizer import WordTokenizer
 

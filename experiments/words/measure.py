@@ -17,12 +17,12 @@ from pathlib import Path
 import torch
 
 from t2f import load
-from t2f.conditions.sentences import Words
-from t2f.data.avatars import Avatars
-from t2f.errors import UserError
+from t2f.conditioning.sentences import Words
+from t2f.data.datasets.avatars import Avatars
+from t2f.inference.pipeline import Painter
 from t2f.metrics.attribute_classifier import AttributeClassifier, cached_classifier
-from t2f.painter import Painter
-from t2f.pictures import captioned_sheet, save_png, to_uint8
+from t2f.utils.errors import UserError
+from t2f.utils.images import captioned_sheet, save_png, to_uint8
 
 HERE = Path(__file__).parent
 COUNT, SEED, SHOWN = 32, 1, 6

@@ -9,7 +9,7 @@ read. That of drawn faces holds four files:
     attributes.npy   int8 (N, A): 1 present, 0 absent, -1 cannot be told from the picture
     about.json       the settings that made it, and the names of the A attributes
 
-That of photographs holds `images.npy` and `about.json` alone: see `t2f.data.photographs`.
+That of photographs holds `images.npy` and `about.json` alone: see `t2f.data.datasets.photographs`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from t2f.data.written import Captions, identity
-from t2f.errors import UserError, disk_errors
+from t2f.data.captions.lazy import Captions, identity
+from t2f.utils.errors import UserError, disk_errors
 
 Images = npt.NDArray[np.uint8]
 Attributes = npt.NDArray[np.int8]

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 
 import t2f
-from t2f.batches.datamodule import FaceSource
 from t2f.data.faces import checksum, fingerprint, labels_checksum
-from t2f.evaluation.evaluation import Evaluation
-from t2f.plain import from_yaml
-from t2f.resume import GROUPS, HOW_FAST
+from t2f.evaluation.evaluator import Evaluation
+from t2f.training.batches.datamodule import FaceSource
+from t2f.training.resume import GROUPS, HOW_FAST
+from t2f.utils.instantiate import from_yaml
 
 PACKAGES = ("torch", "torchvision", "torchmetrics", "pytorch-lightning", "timm", "torch-fidelity")
 

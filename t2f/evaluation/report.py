@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from t2f.errors import disk_errors
-from t2f.evaluation.figure import Figure, Findings
-from t2f.pictures import CAPTION_WIDTH, captioned_sheet, save_png
+from t2f.evaluation.metric_value import Figure, Findings
+from t2f.utils.errors import disk_errors
+from t2f.utils.images import CAPTION_WIDTH, captioned_sheet, save_png
 
 FACE_SIZE = 96
 HEADINGS = ("", "generated", "shuffled", "real", "better")

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2f.data.faces import Faces, checksum, fingerprint
-from t2f.kept import kept
 from t2f.metrics.efficientnet import pretrained_network
-from t2f.pictures import perturbed, to_float, to_uint8
-from t2f.progress import followed
+from t2f.utils.cached_tensors import kept
+from t2f.utils.images import perturbed, to_float, to_uint8
+from t2f.utils.progress import followed
 
 RECIPE = 6  # raise it with any change to the features or the fit: classifiers are cached by it
 RESOLUTION = 64  # that images are brought to

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torchmetrics.image import FrechetInceptionDistance, KernelInceptionDistance
 
-from t2f.errors import require
-from t2f.metrics.comparison import Comparison, on_features
+from t2f.metrics.base import Comparison, on_features
+from t2f.utils.errors import require
 
 
 class FrechetDistance(Comparison):

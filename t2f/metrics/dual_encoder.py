@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from t2f.conditions.base import Conditioner
+from t2f.conditioning.base import Conditioner
 from t2f.data.faces import Faces, checksum, fingerprint
-from t2f.kept import kept
-from t2f.pictures import perturbed, to_float
-from t2f.progress import followed
 from t2f.text.lstm import LSTMEncoder
 from t2f.text.tokenizer import WordTokenizer
+from t2f.utils.cached_tensors import kept
+from t2f.utils.images import perturbed, to_float
+from t2f.utils.progress import followed
 
 RECIPE = 2  # raise it with any change to the network, its training or its tokenizer: encoders are cached by it
 WORDS = 4000

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from t2f.errors import require
-from t2f.extras import install_command
 from t2f.metrics.features import FeatureExtractor, MissingPackage
-from t2f.pictures import to_float
+from t2f.utils.errors import require
+from t2f.utils.extras import install_command
+from t2f.utils.images import to_float
 
 
 def pretrained_network() -> Any:

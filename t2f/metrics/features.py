@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from t2f.data.faces import Images, checksum, fingerprint
-from t2f.errors import UserError, require
-from t2f.kept import kept
-from t2f.progress import followed
+from t2f.utils.cached_tensors import kept
+from t2f.utils.errors import UserError, require
+from t2f.utils.progress import followed
 
 BLOCK = 64
 """Faces are drawn and read so many at a time. It is no setting: networks round otherwise in batches of another size."""
@@ -67,7 +67,7 @@ class FeatureExtractor(nn.Module, ABC):
         require(
             images.dtype == torch.uint8 and images.ndim == 4 and images.shape[1] == 3,
             f"Features are read off uint8 images (B, 3, R, R), not {images.dtype} {tuple(images.shape)}: bring images "
-            "in [-1, 1] to uint8 with t2f.pictures.to_uint8.",
+            "in [-1, 1] to uint8 with t2f.utils.images.to_uint8.",
         )
         features, logits = self.read(images)
         return features.float(), logits.float()

@@ -8,9 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from t2f.errors import UserError, require
-from t2f.extras import install_command
 from t2f.metrics.features import FeatureExtractor, MissingPackage
+from t2f.utils.errors import UserError, require
+from t2f.utils.extras import install_command
 
 WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 SOURCE = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{WEIGHTS}"

@@ -11,10 +11,10 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.image import LearnedPerceptualImagePatchSimilarity
 
-from t2f.errors import UserError, require
-from t2f.metrics.comparison import NotMeasurable, together
+from t2f.metrics.base import NotMeasurable, together
 from t2f.metrics.features import BLOCK, Reading
-from t2f.pictures import to_float
+from t2f.utils.errors import UserError, require
+from t2f.utils.images import to_float
 
 SIZE = 128  # pixels that images are brought to: the networks need 64 or so
 

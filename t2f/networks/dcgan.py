@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from t2f.networks.base import Alpha, Discriminator, Generator, Head
 from t2f.networks.diffaugment import DiffAugment
-from t2f.networks.interfaces import Alpha, Discriminator, Generator, Head
 
 
 def initialize(module: nn.Module) -> None:

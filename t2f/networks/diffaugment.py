@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from t2f.networks.distributed import sharded_rand
+from t2f.utils.distributed import sharded_rand
 
 
 class DiffAugment(nn.Module):

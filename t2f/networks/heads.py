@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from t2f.networks.distributed import all_gather_with_grad
-from t2f.networks.interfaces import Head
+from t2f.networks.base import Head
 from t2f.networks.layers import EqualizedConv2d, EqualizedLinear, MinibatchStdDev
+from t2f.utils.distributed import all_gather_with_grad
 
 TEMPERATURE = 0.1
 """Of the similarities (XMC-GAN, Zhang et al. 2021, arXiv:2101.04702, equation 1)."""

@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from t2f.networks.base import Alpha, Discriminator
 from t2f.networks.diffaugment import DiffAugment
 from t2f.networks.heads import MatchingHead
-from t2f.networks.interfaces import Alpha, Discriminator
 from t2f.networks.layers import EqualizedConv2d
 from t2f.networks.progressive import DiscriminatorBlock, ProgressiveGenerator, resolution_of
 

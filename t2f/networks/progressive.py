@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from t2f.networks.base import Alpha, Discriminator, Generator
 from t2f.networks.diffaugment import DiffAugment
 from t2f.networks.heads import MatchingHead
-from t2f.networks.interfaces import Alpha, Discriminator, Generator
 from t2f.networks.layers import EqualizedConv2d, EqualizedLinear, PixelNorm
 
 

@@ -11,8 +11,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from t2f.networks.conditioning import Moments
-from t2f.networks.interfaces import DiscriminatorOutput
+from t2f.conditioning.augmentation import Moments
+from t2f.networks.base import DiscriminatorOutput
 
 
 @dataclass(eq=False)

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from t2f.networks.distributed import all_gather
 from t2f.objectives.base import GANStep, Objective
+from t2f.utils.distributed import all_gather
 
 
 class Contrastive(Objective):

@@ -11,9 +11,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from t2f.networks.distributed import sharded_rand
 from t2f.objectives.base import GANStep, Objective
 from t2f.objectives.double_backward import FastDoubleBackward
+from t2f.utils.distributed import sharded_rand
 
 Critic = Callable[[Tensor], Tensor]
 """Maps samples (B, ...) to scores (B,)."""

@@ -13,15 +13,15 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, read_write
 from rich.console import Console
 
-from t2f.config import require_readable
-from t2f.errors import one_sentence_errors
-from t2f.extras import install_command
-from t2f.plain import as_typed
-from t2f.processes import one_at_a_time
-from t2f.stopping import StopRequest
 from t2f.sweeps.job import Job, jobs_in, launched_by_joblib
 from t2f.sweeps.report import report
-from t2f.typed import override, show_exactly, train, value_of, without
+from t2f.training.resolvers import require_readable
+from t2f.utils.errors import one_sentence_errors
+from t2f.utils.extras import install_command
+from t2f.utils.instantiate import as_typed
+from t2f.utils.processes import one_at_a_time
+from t2f.utils.quoting import override, show_exactly, train, value_of, without
+from t2f.utils.signals import StopRequest
 
 EXTRAS = {
     "hydra_plugins.hydra_optuna_sweeper": "optuna",

@@ -17,11 +17,11 @@ from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 from torch import distributed
 
-from t2f.errors import disk_errors, in_short, require
-from t2f.files import whole_file
-from t2f.plain import as_typed
-from t2f.processes import Busy, alone_in, first_process, locked
-from t2f.resume import AUTO
+from t2f.training.resume import AUTO
+from t2f.utils.errors import disk_errors, in_short, require
+from t2f.utils.files import whole_file
+from t2f.utils.instantiate import as_typed
+from t2f.utils.processes import Busy, alone_in, first_process, locked
 
 RECORD = "job.json"
 

@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from t2f.checkpoint import CHECKPOINT_KEY, read_checkpoint
-from t2f.errors import UserError, require
-from t2f.extras import install_command
-from t2f.files import whole_file
-from t2f.loggers import CLOCK, read_rows
 from t2f.sweeps.job import Job, jobs_in
-from t2f.typed import in_shell, override, show_exactly, train
+from t2f.training.loggers.csv import CLOCK, read_rows
+from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
+from t2f.utils.errors import UserError, require
+from t2f.utils.extras import install_command
+from t2f.utils.files import whole_file
+from t2f.utils.quoting import in_shell, override, show_exactly, train
 
 MOST_FIGURES = 3
 """How many figures the terminal shows; the CSV file has all."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from difflib import SequenceMatcher
 
 from t2f.text.spelling import corrected, forms
-from t2f.text.words import CONCEPTS, FILLERS, LINKS, TOPICS, Concept
+from t2f.text.synonyms import CONCEPTS, FILLERS, LINKS, TOPICS, Concept
 
 ANYONE, AGE, HAIR_COLOUR, SKIN = "man, woman or anyone", "age", "hair colour", "skin"
 LONGEST_HINTED = 30  # letters

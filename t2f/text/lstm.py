@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan_op
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from t2f.errors import require
+from t2f.utils.errors import require
 
 MOST_LAYERS = 16
 

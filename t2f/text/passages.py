@@ -7,8 +7,8 @@ from collections.abc import Container, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from t2f.text.synonyms import AROUND_AGES, DECADES, DENIALS, DETERMINERS, FILLERS, HAIRS, LINKS, LOOKS, words_of
 from t2f.text.tokenizer import Token
-from t2f.text.words import AROUND_AGES, DECADES, DENIALS, DETERMINERS, FILLERS, HAIRS, LINKS, LOOKS, words_of
 
 CONJUNCTIONS = frozenset((",", "and", "or", ";", "/"))
 BEFORE_THINGS = words_of("with wearing wears wear in has have having and")

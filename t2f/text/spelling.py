@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from t2f.text.words import LOOKS
+from t2f.text.synonyms import LOOKS
 
 PEOPLE = "man|woman|men|women|boy|girl|boys|girls|lady|guy"
 SHORTEST = 5  # letters of a word of which a slip is mended; of one in which a letter is wrong, two more

@@ -11,8 +11,8 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from t2f.errors import UserError, require
-from t2f.text.words import CONTRACTIONS
+from t2f.text.synonyms import CONTRACTIONS
+from t2f.utils.errors import UserError, require
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 PAD_ID, UNKNOWN_ID = 0, 1

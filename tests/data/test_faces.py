@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from t2f.data.faces import fingerprint, open_cache, write_labels, writing_cache
-from t2f.errors import UserError
+from t2f.utils.errors import UserError
 
 SHAPE = (3, 3, 4, 4)
 PIXELS = np.arange(3 * 3 * 4 * 4, dtype=np.uint8).reshape(SHAPE)

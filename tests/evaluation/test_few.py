@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY
-from drawn import draw_picture
+from fixtures.drawn import draw_picture
 from omegaconf import DictConfig
 
-from t2f.errors import UserError
-from t2f.evaluation.evaluation import Evaluation
+from t2f.evaluation.evaluator import Evaluation
 from t2f.metrics.attribute_classifier import train_classifier
 from t2f.metrics.distances import FrechetDistance, KernelDistance
-from t2f.metrics.neighbours import Memorisation, PrecisionRecall, Variety
+from t2f.metrics.neighbors import Memorisation, PrecisionRecall, Variety
+from t2f.utils.errors import UserError
 from train import train
 
 Tiny = Callable[..., DictConfig]
@@ -110,7 +110,7 @@ def test_pictures_that_are_all_the_same_are_no_hindrance(tiny: Tiny, tmp_path: P
 
 
 def test_a_batch_of_which_nothing_is_known_teaches_nothing() -> None:
-    from made_up import faces
+    from fixtures.made_up import faces
 
     some = faces(0, 6)
     some.attributes[:] = -1
@@ -119,7 +119,7 @@ def test_a_batch_of_which_nothing_is_known_teaches_nothing() -> None:
 
 
 def test_how_many_faces_are_needed_is_known_before(tmp_path: Path) -> None:
-    from made_up import MadeUp, TinyFeatures
+    from fixtures.made_up import MadeUp, TinyFeatures
 
     metrics = {
         "frechet": FrechetDistance(),

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ROOT
-from made_up import MadeUp, TinyFeatures
+from fixtures.made_up import MadeUp, TinyFeatures
 from PIL import Image
 from rich.console import Console
 
-from t2f.errors import UserError
-from t2f.evaluation.evaluation import Evaluation
-from t2f.evaluation.figure import Figure, Findings
+from t2f.evaluation.evaluator import Evaluation
+from t2f.evaluation.metric_value import Figure, Findings
 from t2f.evaluation.provenance import config_hash, git_commit, provenance
 from t2f.evaluation.report import as_markdown, number, show, write_report
 from t2f.metrics.distances import FrechetDistance
+from t2f.utils.errors import UserError
 
 FINDINGS = Findings(
     [Figure("fid", "FID", 12.3456, real=None, better="lower"), Figure("acc", "accuracy", 0.9, 0.5, 0.95)],

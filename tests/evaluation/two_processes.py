@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 import torch.distributed as dist
-from evaluation.test_evaluation import evaluation
-from made_up import Colours, MadeUp, conditioner
+from evaluation.test_evaluator import evaluation
+from fixtures.made_up import Colours, MadeUp, conditioner
 
 if __name__ == "__main__":
     dist.init_process_group("gloo")

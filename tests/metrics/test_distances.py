@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
-from readings import normal, reading
+from fixtures.readings import normal, reading
 from torch import Tensor
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from t2f.errors import UserError
-from t2f.metrics.comparison import Comparison
+from t2f.metrics.base import Comparison
 from t2f.metrics.distances import FrechetDistance, KernelDistance
+from t2f.utils.errors import UserError
 
 
 def score(metric: Comparison, drawn: Tensor, real: Tensor) -> float:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from t2f.conditions.sentences import Words
+from t2f.conditioning.sentences import Words
 from t2f.data.faces import Faces
 from t2f.metrics import dual_encoder
 from t2f.metrics.dual_encoder import DualEncoder, Matcher, cached_matcher

@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from t2f.data.celeba import CelebA
-from t2f.errors import UserError
+from t2f.data.datasets.celeba import CelebA
 from t2f.metrics.efficientnet import EfficientNetLite0
 from t2f.metrics.features import MissingPackage, read_all
+from t2f.utils.errors import UserError
 
 REAL = os.environ.get("T2F_TEST_DATA")
 PALACE, DAISY = 698, 985

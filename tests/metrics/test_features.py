@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from t2f.data.faces import Images
-from t2f.errors import UserError
 from t2f.metrics.features import BLOCK, FeatureExtractor, Reading, read_all, read_once
+from t2f.utils.errors import UserError
 
 
 class Means(FeatureExtractor):

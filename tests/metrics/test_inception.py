@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from t2f.errors import UserError
-from t2f.metrics.class_score import ClassScore
 from t2f.metrics.distances import FrechetDistance, KernelDistance
 from t2f.metrics.features import MissingPackage, Reading, read_all
 from t2f.metrics.inception import Inception
-from t2f.metrics.neighbours import PrecisionRecall
+from t2f.metrics.inception_score import ClassScore
+from t2f.metrics.neighbors import PrecisionRecall
+from t2f.utils.errors import UserError
 
 FACES = 6
 

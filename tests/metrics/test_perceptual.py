@@ -12,10 +12,10 @@ import torchvision
 from torch import Tensor, nn
 from torchmetrics.functional.image import learned_perceptual_image_patch_similarity
 
-from t2f.errors import UserError
 from t2f.metrics import perceptual
 from t2f.metrics.features import BLOCK, Reading
 from t2f.metrics.perceptual import SIZE, PerceptualVariety
+from t2f.utils.errors import UserError
 
 ALEXNET = torchvision.models.AlexNet_Weights.DEFAULT.url.rpartition("/")[2]
 

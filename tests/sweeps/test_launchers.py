@@ -15,9 +15,9 @@ from conftest import ROOT, TINY
 from pytorch_lightning import Callback, LightningModule, Trainer
 from test_train import start
 
-from t2f.checkpoint import read_checkpoint
-from t2f.processes import alone_in
 from t2f.sweeps.job import Job, jobs_in
+from t2f.utils.checkpoints import read_checkpoint
+from t2f.utils.processes import alone_in
 
 WITH_JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
 

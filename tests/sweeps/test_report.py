@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from t2f.errors import UserError
-from t2f.files import LEFT_BY_A_CRASH
 from t2f.sweeps.job import Job, jobs_in
 from t2f.sweeps.report import differing, positions, report
+from t2f.utils.errors import UserError
+from t2f.utils.files import LEFT_BY_A_CRASH
 
 SEEN = {"images_seen": 96.0, "images_planned": 96.0}
 

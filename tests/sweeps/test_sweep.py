@@ -13,9 +13,9 @@ from hydra.types import HydraContext
 from omegaconf import OmegaConf
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from t2f.checkpoint import read_checkpoint
 from t2f.sweeps import callback
 from t2f.sweeps.job import jobs_in
+from t2f.utils.checkpoints import read_checkpoint
 
 
 class FailOnce(Callback):

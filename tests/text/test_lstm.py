@@ -3,8 +3,8 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from t2f.errors import UserError
 from t2f.text.lstm import LSTMEncoder
+from t2f.utils.errors import UserError
 
 SENTENCES = [[3, 5, 2, 9, 4, 7], [8], [2, 2, 6], [9, 1]]
 

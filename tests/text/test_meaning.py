@@ -5,11 +5,11 @@ from functools import cache
 
 import pytest
 
-from t2f.data.captions import describe
+from t2f.data.captions.describe import describe
 from t2f.text.lexicon import CONCEPTS_OF
-from t2f.text.reading import Reader
+from t2f.text.reader import Reader
+from t2f.text.synonyms import DENIALS, TOPICS
 from t2f.text.tokenizer import WordTokenizer
-from t2f.text.words import DENIALS, TOPICS
 
 DRAWN = """Male Smiling Eyeglasses Sunglasses Wearing_Hat Bald Black_Hair Blond_Hair Brown_Hair Red_Hair Gray_Hair
     Long_Hair Wavy_Hair Straight_Hair Pale_Skin Dark_Skin No_Beard Mustache"""

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from t2f.errors import UserError
 from t2f.text.tokenizer import WordTokenizer
+from t2f.utils.errors import UserError
 
 ODD = ["~", " $", "\u2764\ufe0f", "\U0001f600", "\u200b.", "\x00", " \U0001f469\u200d\U0001f4bb!"]
 CAPTIONS = ["A smiling woman with red hair.", "A man with a beard, smiling.", "The man has red hair"]

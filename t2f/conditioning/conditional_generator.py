@@ -1,0 +1,53 @@
+"""The generating side of the GAN: condition -> embedding -> [c, z] -> image."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from t2f.conditioning.augmentation import ConditioningAugmentation, Moments
+from t2f.networks.base import Generator
+
+
+class ConditionalGenerator(nn.Module):
+    """Encoder, conditioning augmentation and generator, in the order of the data flow.
+
+    Args:
+        encoder: Maps conditions (B, ...), token ids or vectors, to embeddings (B, E).
+        conditioning: Maps embeddings to the generator's condition; None: the embedding is the condition.
+        generator: Maps condition and noise to samples.
+    """
+
+    def __init__(self, encoder: nn.Module, conditioning: ConditioningAugmentation | None, generator: Generator) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.conditioning = conditioning
+        self.generator = generator
+        self.noise_dim = generator.noise_dim + (conditioning.dim if conditioning else 0)
+
+    def forward(self, conditions: Tensor, noise: Tensor, resolution: int, alpha: float = 1.0) -> Tensor:
+        """Generate images from conditions (B, ...).
+
+        Returns:
+            float32 (B, 3, resolution, resolution), about [-1, 1].
+        """
+        return self.generator.to_image(self.generate(self.encoder(conditions), noise, resolution, alpha)[0])
+
+    def generate(
+        self, embedding: Tensor, noise: Tensor, resolution: int, alpha: float
+    ) -> tuple[Tensor, Moments | None]:
+        """Generate samples from embeddings.
+
+        Args:
+            embedding: float (B, E).
+            noise: float (B, noise_dim), standard normal. Its first part samples the condition, the rest is z.
+            resolution: Side of the largest image, in pixels.
+            alpha: Fade-in weight of the newest layers, in [0, 1].
+
+        Returns:
+            float32 samples, and mean and log-variance (B, dim) of the condition, None without augmentation.
+        """
+        if self.conditioning is None:
+            return self.generator(embedding, noise, resolution, alpha).float(), None
+        condition_noise, z = noise.split([self.conditioning.dim, self.generator.noise_dim], dim=1)
+        condition, mean, log_variance = self.conditioning(embedding, condition_noise)
+        return self.generator(condition, z, resolution, alpha).float(), (mean, log_variance)

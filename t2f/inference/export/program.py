@@ -1,0 +1,19 @@
+"""A model as a program of `torch.export`: drawn with torch alone, and compiled ahead of time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch.export import ExportedProgram
+
+from t2f.inference.export.function import check
+from t2f.inference.pipeline import Painter
+
+PROGRAM = "model.pt2"
+
+
+def write_program(program: ExportedProgram, painter: Painter, folder: Path) -> float:
+    """Write `PROGRAM` into `folder`; its worst difference from the model once it is read again."""
+    torch.export.save(program, folder / PROGRAM)
+    return check(torch.export.load(folder / PROGRAM).module(), painter, PROGRAM)

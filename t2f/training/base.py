@@ -1,0 +1,209 @@
+"""The base of all GANs: the clock, manual optimization, running averages of metrics, and the checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from collections import Counter
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+
+from t2f.training.batches.batch import Batch
+from t2f.training.growth_schedule import ScheduleState
+from t2f.training.optimizers import Optimizers
+from t2f.utils.checkpoints import CHECKPOINT_KEY
+from t2f.utils.errors import UserError
+
+
+class GANSystem(pl.LightningModule):
+    """A GAN on the clock of images seen: real images shown to the discriminator, summed over processes.
+
+    All randomness of a step follows from (seed, images seen, place in the batch). A run that resumes needs no random
+    state, and the number of processes does not matter.
+
+    Args:
+        seed: Seed of all random numbers of training.
+        metadata: What a checkpoint needs to generate elsewhere (config and conditioner), as plain values.
+
+    Attributes:
+        position: State of the growth schedule; the growth callback sets it before each step.
+        noise_dim: Length of the noise vector.
+        max_resolution: Side of the largest image, in pixels.
+        grows: Whether the networks also generate at lower resolutions.
+        min_labeled: Labeled images that each process needs in a batch.
+        uses_unlabeled: Whether unlabeled images can be used.
+    """
+
+    position: ScheduleState
+    noise_dim: int
+    max_resolution: int
+    grows: bool
+    min_labeled: int
+    uses_unlabeled: bool
+    make_optimizers: Optimizers
+
+    def __init__(self, seed: int, metadata: dict[str, Any]) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.seed = seed
+        self.metadata = metadata
+        self.images_seen = 0
+        self._sums: dict[str, Tensor] = {}
+        self._counts: Counter[str] = Counter()
+
+    @abstractmethod
+    def train_on(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Take one step of each network.
+
+        Args:
+            batch: The rows of this process.
+            step: Number of batches of this size in the images seen; lazy terms depend on it.
+
+        Returns:
+            Scalars to log.
+        """
+
+    @torch.no_grad()
+    @abstractmethod
+    def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
+        """Generate images with the averaged networks at the current resolution.
+
+        Args:
+            conditions: (B, ...), token ids or vectors.
+            noise: float (B, noise_dim), standard normal.
+
+        Returns:
+            float32 (B, 3, r, r), about [-1, 1].
+        """
+
+    @torch.no_grad()
+    @abstractmethod
+    def score(self, conditions: Tensor, images: Tensor) -> Tensor:
+        """Return the discriminator's conditional logits (B,) of conditions (B, ...) and uint8 images (B, 3, R, R)."""
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        seed_for_step(step_seed(self.seed, self.images_seen), self.device)
+        self.make_optimizers.set_learning_rates(self.both_optimizers(), self.position)
+        with cached_autocast(self.device.type):
+            report = self.train_on(batch, self.images_seen // self.position.batch_size)
+        for name, value in report.items():
+            self._sums[name] = self._sums.get(name, 0) + value.detach().float()
+            self._counts[name] += 1
+        self.images_seen += len(batch["images"]) * self.trainer.world_size
+
+    def both_optimizers(self) -> list[LightningOptimizer]:
+        """Return the generator's and the discriminator's optimizer."""
+        optimizers = self.optimizers()
+        assert isinstance(optimizers, list)
+        return optimizers
+
+    def on_train_start(self) -> None:
+        # The sums of a checkpoint are on the CPU.
+        self._sums = {name: value.to(self.device) for name, value in self._sums.items()}
+
+    def on_train_end(self) -> None:
+        self.share_buffers()
+
+    def share_buffers(self) -> None:
+        """Copy batch norm's statistics, which differ between processes, from the first process to all."""
+        if self.trainer.world_size > 1:
+            for buffer in self.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+
+    def share_sums(self) -> None:
+        """Replace the sums of each process by their mean over processes."""
+        if self._sums and self.trainer.world_size > 1:
+            mean = self.trainer.strategy.reduce(torch.stack(list(self._sums.values())), reduce_op="mean")
+            assert isinstance(mean, Tensor)
+            self._sums = dict(zip(self._sums, mean, strict=True))
+
+    def read_averages(self) -> dict[str, float]:
+        """Return the averages of the metrics of `train_on` since the last call, over processes and steps.
+
+        Each is averaged over the steps that report it. All processes must call this at the same step.
+        """
+        self.share_sums()
+        averages = {name: float(value) / self._counts[name] for name, value in self._sums.items()}
+        self._sums.clear()
+        self._counts.clear()
+        return averages
+
+    def gradient_norms(self) -> dict[str, float]:
+        """Return the Euclidean norm of each optimizer's gradients after the last step."""
+        norms = {}
+        for name, optimizer in zip(("generator", "discriminator"), self.both_optimizers(), strict=True):
+            parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
+            gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+            norms[name] = float(nn.utils.get_total_norm(gradients))
+        return norms
+
+    def assert_finite(self) -> None:
+        """Check the losses since the last reading, and all weights.
+
+        Raises:
+            UserError: In all processes, if one of them is not finite in any process.
+        """
+        values = [*self._sums.values(), *torch._foreach_norm(list(self.parameters()))]
+        finite = bool(torch.stack([value.reshape(()) for value in values]).isfinite().all())
+        if not self.trainer.strategy.reduce_boolean_decision(finite, all=True):
+            raise UserError(
+                f"Training diverged: a loss or a weight is not finite after {self.images_seen:,} images. Start again "
+                "with a lower learning rate (model.optimizers.generator.lr, model.optimizers.discriminator.lr) or a "
+                "stronger gradient penalty, or with these resume from an earlier checkpoint (ckpt_path=...)."
+            )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.share_sums()
+        checkpoint[CHECKPOINT_KEY] = {
+            **self.metadata,
+            "images_seen": self.images_seen,
+            "resolution": self.position.resolution,
+            "alpha": self.position.alpha,
+            "not_yet_logged": {name: (value, self._counts[name]) for name, value in self._sums.items()},
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        saved = checkpoint[CHECKPOINT_KEY]
+        if saved.get("conditioner") != self.metadata["conditioner"]:
+            raise UserError(
+                "The checkpoint was trained on other captions or labels than this run's, or by another version of t2f, "
+                "which makes or reads captions otherwise: resume with the data, text and conditioning settings it had, "
+                "and the version."
+            )
+        expected = {name: tuple(value.shape) for name, value in self.state_dict().items()}
+        found = {name: tuple(value.shape) for name, value in checkpoint["state_dict"].items()}
+        if expected != found:
+            differing = next(name for name in {**found, **expected} if expected.get(name) != found.get(name))
+            raise UserError(
+                f"The checkpoint holds another model than this run's (they differ in {differing}): "
+                "resume with the model settings it had."
+            )
+        self.images_seen = saved["images_seen"]
+        self._sums = {name: value for name, (value, _) in saved["not_yet_logged"].items()}
+        self._counts = Counter({name: count for name, (_, count) in saved["not_yet_logged"].items()})
+
+
+def step_seed(seed: int, images_seen: int) -> int:
+    """Return the 64-bit seed of one step."""
+    return int.from_bytes(hashlib.blake2b(f"{seed} {images_seen}".encode(), digest_size=8).digest(), "big")
+
+
+def seed_for_step(seed: int, device: torch.device) -> None:
+    """Seed the CPU and this device. torch.manual_seed takes a millisecond for devices that are absent."""
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)
+
+
+def cached_autocast(device: str) -> torch.autocast:
+    """Return the autocast of the run, which keeps its weight cache for a whole step; Lightning's drops it.
+
+    A network whose weights change within a step must be frozen before its next pass, as the discriminator is, since
+    frozen weights are not cached.
+    """
+    dtype = torch.get_autocast_dtype(device)
+    return torch.autocast(device, dtype, enabled=torch.is_autocast_enabled(device), cache_enabled=True)

@@ -1,0 +1,211 @@
+import csv
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, TINY
+from hydra import compose, initialize_config_dir
+from PIL import Image
+
+from t2f.cli.app import run as t2f_command
+from t2f.cli.compare import BETWEEN, FACE_SIZE, ROWS, best
+from t2f.evaluation.metric_value import Figure
+from t2f.evaluation.runs import differing, find_runs, names_of, told
+from t2f.inference.pipeline import Painter
+from t2f.utils.errors import UserError
+from t2f.utils.images import CAPTION_WIDTH, GAP, to_uint8
+from train import train
+
+RUNS: dict[str, list[str]] = {
+    "logistic": ["evaluation=default", "evaluation.count=12", "metrics=none"],
+    "hinge": ["loss=hinge", "seed=1", "evaluation=default", "evaluation.count=12", "metrics=none"],
+    "labels": ["conditioning=attributes", "attributes=[Male,Smiling]"],
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two models of sentences, measured, and one of attributes, not measured."""
+    runs = tmp_path_factory.mktemp("runs")
+    for name, overrides in RUNS.items():
+        folder = runs / name / "0"
+        folder.mkdir(parents=True)
+        (folder / "wandb/files").mkdir(parents=True)
+        (folder / "wandb/files/config.yaml").write_text("wandb_version: 1\n")  # no run of ours
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            base = [each for each in TINY if not each.startswith("evaluation=")]
+            quiet = [] if "evaluation=default" in overrides else ["evaluation=none"]
+            settings = [*base, *quiet, *overrides, f"name={name}", f"paths.run={folder}"]
+            train(compose("train", overrides=settings))
+    return runs
+
+
+@pytest.fixture
+def runs(trained: Path, tmp_path: Path) -> Path:
+    """A copy of them to spoil."""
+    return Path(shutil.copytree(trained, tmp_path / "runs"))
+
+
+@pytest.fixture
+def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """`t2f compare` into the test's folder; what it says, in one line."""
+
+    def command(*words: Any) -> str:
+        monkeypatch.setattr(sys, "argv", ["t2f", "compare", *map(str, words), "--out", str(tmp_path)])
+        monkeypatch.setenv("COLUMNS", "200")
+        with pytest.raises(SystemExit) as ended:
+            t2f_command()
+        said = capsys.readouterr()
+        assert ended.value.code == (1 if said.err.startswith("error") else 0), said.err
+        return " ".join((said.out + said.err).split())
+
+    return command
+
+
+def rewrite(report: Path, **values: Any) -> None:
+    report.write_text(json.dumps(json.loads(report.read_text()) | values))
+
+
+def lines_of(path: Path) -> dict[str, dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return {line["run"]: line for line in csv.DictReader(file)}
+
+
+def test_what_differs_is_told_and_no_folder_does(runs: Path) -> None:
+    found = find_runs([runs])
+    assert names_of(found) == ["hinge", "labels", "logistic"]
+    two = [found[0], found[2]]
+    settings = differing(two)
+    assert settings["seed"] == [1, 0]
+    assert not [name for name, values in settings.items() if any(str(runs.parent) in str(each) for each in values)]
+    shown = told(settings)
+    assert shown["seed"] == ["1", "0"]
+    assert shown["loss"] == ["Hinge", "NonSaturating"]
+    assert not any("half_life" in name or "sheets" in name for name in shown)
+    assert told(differing([found[0], found[0]])) == {}
+
+
+def test_figures_stand_beside_settings(runs: Path, tmp_path: Path, compare: Callable[..., str]) -> None:
+    said = compare(runs)
+    assert "must not be compared" not in said and "Hinge" in said
+    reports = {name: json.loads((runs / name / "0/evaluation.json").read_text()) for name in ("hinge", "logistic")}
+    written = lines_of(tmp_path / "compare.csv")
+    assert set(written) == set(RUNS)
+    for name, report in reports.items():
+        assert float(written[name]["attribute_accuracy"]) == report["figures"]["attribute_accuracy"]
+        assert written[name]["taken.count"] == "12" and written[name]["images_seen"] == "96"
+    assert written["labels"]["attribute_accuracy"] == "" and written["labels"]["images_seen"] == "96"
+    assert (written["hinge"]["seed"], written["logistic"]["seed"]) == ("1", "0")
+    accuracies = [report["figures"]["attribute_accuracy"] for report in reports.values()]
+    assert f"{max(accuracies):.3f} *" in said
+
+
+def test_all_draw_the_same_faces_words_with_the_same_noise(
+    runs: Path, tmp_path: Path, compare: Callable[..., str]
+) -> None:
+    compare(runs, "--count", 2, "--seed", 5)
+    sheet = np.asarray(Image.open(tmp_path / "compare.png"))
+    block = 2 * (FACE_SIZE + GAP) + GAP
+    # hinge | labels, asked in attributes | logistic, asked in sentences again
+    assert sheet.shape[1] == 3 * (CAPTION_WIDTH + block) + 2 * BETWEEN
+    painter = Painter.load(runs / "hinge/0/checkpoints/last.ckpt")
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose("train", overrides=[*TINY, "paths.run=unused"])
+    from hydra.utils import instantiate
+
+    source = instantiate(cfg.data)
+    source.prepare()
+    held_out = source.held_out
+    (face,) = [example.face for example in painter.conditioner.examples(held_out, 1)]
+    noise = painter.noise(2, seed=5)
+    drawn = to_uint8(painter.draw([held_out.captions[face][0]] * 2, noise))
+    top = sheet.shape[0] - ROWS * (FACE_SIZE + GAP)
+    for column in range(2):
+        left = CAPTION_WIDTH + column * (FACE_SIZE + GAP)
+        shown = sheet[top : top + FACE_SIZE : FACE_SIZE // 8, left : left + FACE_SIZE : FACE_SIZE // 8]
+        # Drawn beside others, the last bit may be rounded otherwise.
+        assert np.abs(shown.transpose(2, 0, 1).astype(int) - drawn[column].numpy()).max() <= 1
+
+
+def test_own_words_are_drawn_by_those_that_understand_them(
+    runs: Path, tmp_path: Path, compare: Callable[..., str]
+) -> None:
+    said = compare(runs, "--captions", "a man", "--captions", "a woman", "--count", 1)
+    assert "labels is not in the picture: The model was trained on labels" in said
+    width, height = Image.open(tmp_path / "compare.png").size
+    assert width == CAPTION_WIDTH + 2 * (FACE_SIZE + 2 * GAP) + BETWEEN  # the words once
+    assert 2 * FACE_SIZE < height < 3 * FACE_SIZE
+
+
+def test_runs_of_other_data_are_asked_their_own_examples(runs: Path, compare: Callable[..., str]) -> None:
+    config = runs / "labels/0/checkpoints/last.ckpt"
+    checkpoint = torch.load(config, weights_only=True)
+    checkpoint["t2f"]["config"] = checkpoint["t2f"]["config"].replace("held_out: 8", "held_out: 9")
+    torch.save(checkpoint, config)
+    assert "not trained on the same data" in compare(runs, "--count", 1)
+
+
+def test_figures_taken_otherwise_are_not_compared(runs: Path, compare: Callable[..., str]) -> None:
+    rewrite(runs / "hinge/0/evaluation.json", count=99, data_fingerprint={"train": "0", "held_out": "1"})
+    said = compare(runs / "hinge", runs / "logistic", "--captions", "a man", "--count", 1)
+    assert "must not be compared, for they were taken with other count (99, 12) and data fingerprint (0 1, " in said
+    assert " *" not in said
+
+
+def test_what_is_broken_is_left_out_with_a_note(runs: Path, tmp_path: Path, compare: Callable[..., str]) -> None:
+    (runs / "hinge/0/report.json").write_text('{"figures": {')
+    (runs / "labels/0/report.json").write_text('{"attribute_accuracy": 0.5}')
+    shutil.rmtree(runs / "logistic/0/checkpoints")
+    said = compare(runs, "--captions", "a man", "--count", 1)
+    assert "hinge/0/report.json is damaged or of an older t2f, so it is skipped" in said
+    assert "labels/0/report.json is damaged or of an older t2f, so it is skipped" in said
+    assert "logistic has no checkpoint" in said
+    written = lines_of(tmp_path / "compare.csv")
+    assert written["hinge"]["attribute_accuracy"] and written["logistic"]["attribute_accuracy"]
+    assert Image.open(tmp_path / "compare.png").width < CAPTION_WIDTH + 2 * FACE_SIZE
+
+
+def test_no_runs_end_in_one_sentence(tmp_path: Path, compare: Callable[..., str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert compare(tmp_path / "empty").startswith("error: There are no runs in ")
+    assert compare(tmp_path / "none").startswith("error: There is no ")
+    assert not list(tmp_path.glob("compare.*"))
+    with pytest.raises(UserError, match="give the folder of a run"):
+        find_runs([tmp_path / "none"])
+
+
+def test_best_follows_the_direction() -> None:
+    def figures(better: Any, *pairs: tuple[float, float | None]) -> list[Figure | None]:
+        return [None, *(Figure("a", "a", drawn, real=real, better=better) for drawn, real in pairs)]
+
+    assert best(figures("higher", (1, 9), (3, 9), (2, 9))) == {2}
+    assert best(figures("lower", (1, 9), (3, 9), (float("nan"), 9), (1, 9))) == {1, 4}
+    assert best(figures("as real", (0.2, 0.5), (0.9, 0.5), (0.6, 0.5), (0.5, None))) == {3}
+    assert best(figures("higher", (1, None))) == set()
+
+
+def test_settings_bear_short_names(tmp_path: Path) -> None:
+    def written(name: str, **values: Any) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        paths = {"run": str(folder), "cache": f"/cache/of/{name}"}
+        config = {"name": "same", "paths": paths, "sheets": {"folder": f"{folder}/samples"}, "seed": 0, **values}
+        (folder / "config.yaml").write_text(json.dumps(config))
+        return folder
+
+    adam = {"_target_": "torch.optim.Adam", "lr": 0.001, "betas": [0.0, 0.99]}
+    one = {"_target_": "t2f.networks.One", "width": 1}
+    two = {"_target_": "t2f.networks.Two", "depth": [1, 2]}
+    written("a", g={"opt": adam, "net": one}, d={"opt": adam}, loss={"penalties": [{"weight": 1.0}]})
+    written("b", g={"opt": adam, "net": two}, d={"opt": adam | {"lr": 0.0025}}, loss={"penalties": [{"weight": 2.0}]})
+    runs = find_runs([tmp_path, tmp_path / "a"])
+    assert names_of(runs) == ["a", "b"]
+    settings = differing(runs)
+    assert settings["g.net.width"] == [1, None] and settings["d.opt.lr"] == [0.001, 0.0025]
+    assert told(settings) == {"net": ["One", "Two"], "opt.lr": ["0.001", "0.0025"], "0.weight": ["1", "2"]}

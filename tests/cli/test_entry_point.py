@@ -1,0 +1,175 @@
+"""What a user sees who has typed something wrong, or has a place that cannot be written to."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import TINY
+from fixtures.typing_at import Ended, typed
+
+from t2f.training.resume import SafeCheckpointIO
+
+
+def require_one_sentence(ended: Ended, words: str) -> None:
+    """An error in at most three lines, which says these words."""
+    assert ended.status == 1, ended
+    assert "Traceback" not in ended.out + ended.err, ended.err
+    lines = ended.err.strip().splitlines()
+    assert len(lines) <= 3, ended.err
+    assert lines[-1].startswith("error: "), ended.err
+    assert words in lines[-1]
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Path]:
+    """A disk that cannot be written to, with a run that has a checkpoint."""
+    place = tmp_path / "read_only"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "tmpfs", str(place)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root can mount a disk")
+    try:
+        write_run(place / "run")
+        subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def write_run(folder: Path) -> Path:
+    """A run of 100 images; its checkpoint."""
+    path = folder / "checkpoints/last.ckpt"
+    SafeCheckpointIO().save_checkpoint({"t2f": {"images_seen": 100, "config": "seed: 0"}, "state_dict": {}}, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("paths.runs={}", "No run can be kept in"),
+        ("paths.runs={}/below", "set paths.runs=FOLDER"),
+        ("resume={}/run", "cannot go on in its folder"),
+        ("hydra.run.dir={}/new", "new cannot be used (Read-only file system)"),
+        ("paths.cache={}", "could not be written (Read-only file system)"),
+    ],
+)
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path, read_only: Path, setting: str, words: str) -> None:
+    ended = typed(tmp_path, *TINY, f"paths.runs={tmp_path}/runs", "data.count=41", setting.format(read_only))
+    require_one_sentence(ended, words)
+
+
+@pytest.mark.parametrize("setting", ["paths.runs={}", "hydra.sweep.dir={}/new"])
+@pytest.mark.parametrize("launcher", [[], ["hydra/launcher=joblib"]], ids=["basic", "joblib"])
+def test_so_is_that_of_a_sweep(tmp_path: Path, read_only: Path, setting: str, launcher: list[str]) -> None:
+    words = ["-m", *TINY, f"paths.runs={tmp_path}", "seed=1,2", *launcher, setting.format(read_only)]
+    require_one_sentence(typed(tmp_path, *words), str(read_only))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["name=" + 300 * "x"], "File name too long"),
+        (["name=../elsewhere"], "is no name of a folder"),
+        (["name=''"], "is no name of a folder"),
+        (["name=null"], "name=None is no name of a folder"),
+        (["name=[a,b]"], "name=['a', 'b'] is no name of a folder"),
+        (["paths.runs=null"], "paths.runs=None is no name of a folder"),
+        (["name=/elsewhere"], "is no name of a folder"),
+        (["paths.runs=/dev/null/runs"], "/dev/null is no folder that you may write to"),
+        (["paths.runs=" + 300 * "x"], "File name too long"),
+        (["hydra.run.dir=/dev/null/run"], "/dev/null/run cannot be used (Not a directory)"),
+        (["hydra.run.dir=" + 300 * "x"], "File name too long"),
+        (["resume=true"], "runs/t2f to resume"),
+        (["resume=/nope/run"], "There is no run /nope/run to resume"),
+        (["resume=" + 300 * "x"], "is no name of a folder"),
+        (["resume=/dev/null"], "/dev/null is a file"),
+        (["resume=conf"], "There is no checkpoint in conf/checkpoints to resume from"),
+        (["ckpt_path=/nope/last.ckpt"], "no file or folder /nope/last.ckpt"),
+        (["ckpt_path=" + 300 * "x"], "no file or folder xxx"),
+        (["ckpt_path=conf"], "no whole checkpoint in the folder conf"),
+        (["a=b=c"], "The setting a=b=c cannot be read"),
+        (["growth.images=[1,2"], "The setting growth.images=[1,2 cannot be read"),
+        (["name=run (1)"], "The setting name=run (1) cannot be read"),
+        (["just_words"], "The setting just_words cannot be read"),
+        (["data.cuont=3"], "There is no data.cuont in the config: did you mean data.count?"),
+        (["sead=3"], "There is no sead in the config: did you mean seed?"),
+        (["loss=no_such_loss"], "There is no loss/no_such_loss among the configs: choose one of cross_entropy, hinge"),
+        (["lsos=hinge"], "There is no lsos in the config: did you mean loss?"),
+        (["data=hub"], "data.dataset"),
+        (["data.count=???"], "Missing mandatory value: data.count"),
+        (["name=???"], "Missing mandatory value: name"),
+        (["data.count=x"], "data.count is x: it must be a number"),
+        (["data.held_out=1.5"], "data.held_out is 1.5: it must be a whole number"),
+        (["callbacks.sheets.every=often"], "callbacks.sheets.every is often: it must be a number"),
+        (["resolution=abc"], "resolution is abc"),
+        (["resolution=33"], "resolution is 33"),
+        (["seed=x"], "seed is x"),
+        (["seed=-1"], "seed is -1"),
+        (["name=${nope}"], "Interpolation key 'nope' not found"),
+        (["model.optimizers.generator.lr=abc"], "model.optimizers.generator"),
+        (["--config-name=nope"], "nope"),
+        (["trainer.devices=x"], "trainer.devices is x: it must be a number"),
+        (["trainer.max_epochs=x"], "trainer.max_epochs is x: it must be a number"),
+        (["ckpt_path=3"], "no file or folder 3"),
+        (["labelled_share=x"], "labelled_share is x: it must be a number"),
+        (["growth.images=3"], "growth"),
+    ],
+)
+@pytest.mark.parametrize("sweep", [False, True], ids=["run", "sweep"])
+def test_what_is_typed_wrong_ends_in_one_sentence(tmp_path: Path, settings: list[str], words: str, sweep: bool) -> None:
+    alone = settings[0].startswith(("resume=", "hydra.run.dir="))
+    if sweep and alone:
+        pytest.skip("a sweep goes on by its own folder")
+    runs = [f"paths.runs={tmp_path}/runs"] if "paths.runs" not in settings[0] else []
+    tiny = [each for each in TINY if settings != ["data=hub"] or not each.startswith("data.")]
+    ended = typed(tmp_path, *(["-m"] if sweep else []), *tiny, *runs, *settings)
+    if sweep and ended.status == 1 and "(the sweep goes on" in ended.err:
+        assert words in ended.err
+        assert "Traceback" not in ended.err
+    else:
+        require_one_sentence(ended, words)
+
+
+def test_resume_takes_runs_alone_and_says_what_to_type(tmp_path: Path) -> None:
+    run = tmp_path / "my runs (1)/run"
+    checkpoint = write_run(run)
+    for place in (checkpoint, checkpoint.parent):
+        ended = typed(tmp_path, *TINY, f"paths.runs={tmp_path}", f'resume="{place}"')
+        require_one_sentence(ended, f"""write 'resume="{run}"'""")
+    assert sorted(path.name for path in run.iterdir()) == ["checkpoints"]
+
+
+@pytest.mark.parametrize("resume", ["true", "nope"])
+def test_what_is_refused_leaves_nothing_behind(tmp_path: Path, resume: str) -> None:
+    typed(tmp_path, *TINY, f"paths.runs={tmp_path}/runs", f"resume={resume}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_full_stack_trace_can_be_had(tmp_path: Path) -> None:
+    wrong = [*TINY, f"paths.runs={tmp_path}", "resume=/nope/run"]
+    ended = typed(tmp_path, *wrong, environment={"HYDRA_FULL_ERROR": "1"})
+    assert ended.status == 1
+    assert "Traceback" in ended.err
+    assert "run_named" in ended.err
+
+
+def test_a_full_disk_is_told_wherever_it_is_met(tmp_path: Path) -> None:
+    place = tmp_path / "full"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(place)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root can mount a disk")
+    try:
+        (place / "filled").write_bytes(bytes(12288))
+        ended = typed(tmp_path, *TINY, f"paths.runs={place}")
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+    require_one_sentence(ended, "disk is full")
+
+
+def test_without_a_home_a_run_starts(tmp_path: Path) -> None:
+    cache = os.environ["T2F_CACHE"]
+    ended = typed(tmp_path, *TINY, f"paths.runs={tmp_path}", f"paths.cache={cache}", environment={"HOME": ""})
+    assert ended.status == 0, ended.err

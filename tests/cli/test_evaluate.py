@@ -1,0 +1,124 @@
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import ROOT, TINY, TINY_DCGAN
+from hydra import compose, initialize_config_dir
+
+from t2f.cli.app import run
+from t2f.cli.evaluate import evaluate
+from t2f.data.faces import Faces
+from t2f.evaluation import attribute_alignment as attributes
+from t2f.metrics.attribute_classifier import AttributeClassifier
+from t2f.utils.errors import UserError
+from train import train
+
+TINY_FEATURES = ["features._target_=made_up.TinyFeatures", "~features.resolution"]
+FAST = [*TINY_FEATURES, "evaluation=default", "evaluation.count=20"]
+NO_READER = ["evaluation.faithfulness={}"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One run of words, one of labels."""
+    runs = tmp_path_factory.mktemp("runs")
+    for name in ("words", "labels"):
+        (runs / name).mkdir()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        train(compose("train", overrides=[*TINY, f"paths.run={runs}/words"]))
+        train(compose("train", overrides=[*TINY_DCGAN, "conditioning=attributes", f"paths.run={runs}/labels"]))
+    return runs
+
+
+def report(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    return found
+
+
+def test_a_quick_evaluation_learns_from_a_few_faces(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learnt_from = []
+    cached = attributes.cached_classifier
+
+    def noted(faces: Faces, cache: Path, device: torch.device) -> AttributeClassifier:
+        learnt_from.append(len(faces))
+        return cached(faces, cache, device)
+
+    monkeypatch.setattr(attributes, "cached_classifier", noted)
+    quick = [*TINY_FEATURES, "evaluation=quick", "evaluation.faithfulness.attributes.most_faces=16"]
+    evaluate(str(runs / "words"), quick, tmp_path)
+    figures = report(tmp_path)["figures"]
+    assert learnt_from == [16]
+    assert "attribute_accuracy" in figures and "r_precision" not in figures
+    assert report(tmp_path)["count"] == 200
+    with pytest.raises(UserError, match="most_faces is 0: it must be at least 1"):
+        attributes.AttributeFaithfulness(most_faces=0)
+
+
+@pytest.mark.parametrize("name", ["words", "labels"])
+def test_the_report_lies_in_the_runs_folder_and_its_command_repeats_it(
+    runs: Path, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate(str(runs / name), FAST, None)
+    first = report(runs / name)
+    assert {"frechet_distance_tiny", "precision_tiny", "attribute_accuracy"} < set(first["figures"])
+    assert first["images_seen"] == {"words": 96, "labels": 48}[name]
+    assert first["count"] == 20
+    shown = capsys.readouterr().out
+    assert "features: tiny" in shown
+    assert "frechet distance" in shown
+    assert (runs / name / "report.md").exists()
+
+    program, *words = shlex.split(first["command"])
+    assert program == "t2f"
+    monkeypatch.setattr(sys, "argv", [program, *words, "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        run()
+    assert ended.value.code == 0
+    again = report(tmp_path)
+    assert again.pop("command") != first.pop("command")
+    assert again == first
+
+
+def test_retrieval_is_part_of_the_full_evaluation(runs: Path, tmp_path: Path) -> None:
+    evaluate(str(runs / "words"), [*TINY_FEATURES, "evaluation.count=20"], tmp_path)
+    assert {"r_precision", "r_precision_shuffled", "r_precision_real"} < set(report(tmp_path)["figures"])
+
+
+def test_overrides_of_the_data_change_the_data(runs: Path, tmp_path: Path) -> None:
+    evaluate(str(runs / "words"), [*FAST, *NO_READER, "data.count=30"], tmp_path)
+    assert report(tmp_path)["real_count"] == 30
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["data.folder=/nowhere"], r"data\.folder=/nowhere does not fit these data: they have data\.cache"),
+        (["evaluation.cuont=3"], "do not fit conf/evaluate.yaml: .*cuont"),
+        (["features=vgg"], "do not fit conf/evaluate.yaml: .*vgg"),
+        (["device=tpu"], "There is no device tpu here"),
+        (["evaluation.reference=all"], "choose train or held_out"),
+    ],
+)
+def test_wrong_settings_end_in_one_sentence(
+    runs: Path, tmp_path: Path, overrides: list[str], sentence: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    words = ["t2f", "evaluate", str(runs / "words"), *FAST, *NO_READER, *overrides, "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as ended:
+        run()
+    assert ended.value.code == 1
+    assert re.search(sentence, capsys.readouterr().err)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_without_checkpoint_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no checkpoint in the folder"):
+        evaluate(str(tmp_path), [], None)

