@@ -31,9 +31,9 @@ from t2f.training.resume import SafeCheckpointIO, checkpoint_to_resume, warn
 from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
 from t2f.utils.errors import disk_errors, one_sentence_errors, require
 from t2f.utils.instantiate import as_typed, build
-from t2f.utils.processes import alone_in, one_at_a_time
+from t2f.utils.processes import exclusive_run, one_at_a_time
 from t2f.utils.progress import Task, terminal
-from t2f.utils.signals import exit_on_signals, stop_as_told
+from t2f.utils.signals import exit_on_signals, reraise_signal
 
 register_resolvers()
 
@@ -63,8 +63,10 @@ def train(cfg: DictConfig) -> dict[str, float]:
         with Task("Reading the descriptions"):
             conditioner = fit_conditioner(build(cfg.conditioning.conditioner), source.train)
     cfg.conditioning.size = conditioner.size
-    cfg.attributes_known = len(source.train.attribute_names)
-    data = FaceDataModule(source, conditioner, schedule, cfg.labelled_share, cfg.seed, cfg.workers, cfg.faces_on_device)
+    cfg.num_attributes = len(source.train.attribute_names)
+    data = FaceDataModule(
+        source, conditioner, schedule, cfg.labeled_fraction, cfg.seed, cfg.loader.workers, cfg.loader.faces_on_device
+    )
 
     config = OmegaConf.to_yaml(cfg, resolve=True)
     metadata = {"config": config, "conditioner": save_conditioner(conditioner)}
@@ -87,7 +89,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     )
     evaluation = build(cfg.evaluation) if cfg.evaluation else None  # what it lacks is told before the training
     if evaluation:
-        evaluation.exam(source, conditioner)
+        evaluation.prompt_set(source, conditioner)
         if few := evaluation.too_few(source):
             warn(f"at the end, {few}")
     if trainer.is_global_zero:
@@ -104,7 +106,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         overrides = as_typed(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
         show_where_it_is(folder, overrides, system.images_seen, schedule.total_images, conditioner.example, terminal())
     if stopped_by:
-        stop_as_told(stopped_by, trainer.is_global_zero)
+        reraise_signal(stopped_by, trainer.is_global_zero)
     return figures
 
 
@@ -134,7 +136,10 @@ def main(cfg: DictConfig) -> float | None:
     with exit_on_signals():
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             return run_job(train_and_finish, cfg)
-        with one_sentence_errors(), alone_in(Path(cfg.paths.run)):  # before Hydra sees them, to say it in its own way
+        with (
+            one_sentence_errors(),
+            exclusive_run(Path(cfg.paths.run)),
+        ):  # before Hydra sees them, to say it in its own way
             train_and_finish(cfg)
     return None
 

@@ -32,12 +32,12 @@ TINY_DATA = [
     "data.count=40",
     "data.held_out=8",
     "callbacks.metrics.every=16",
-    "callbacks.sheets.every=32",
-    "callbacks.sheets.frames=1",
+    "callbacks.sample_grids.every=32",
+    "callbacks.sample_grids.frames=1",
     "callbacks.checkpoints.every=20",
     "logger=csv",
     "evaluation=none",
-    "~callbacks.quality",
+    "~callbacks.validation",
 ]
 TINY_LSTM = ["text.encoder.word_dim=8", "text.encoder.hidden_dim=16"]
 TINY_NETWORKS = [

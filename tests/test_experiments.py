@@ -17,11 +17,11 @@ Tiny = Callable[..., DictConfig]
 QUICK = [
     "evaluation=none",
     "logger=csv",
-    "callbacks.sheets.captions=2",
-    "callbacks.sheets.frames=1",
-    "callbacks.sheets.faces=2",
+    "callbacks.sample_grids.captions=2",
+    "callbacks.sample_grids.frames=1",
+    "callbacks.sample_grids.faces=2",
     "~callbacks.checkpoints",
-    "~callbacks.quality",
+    "~callbacks.validation",
 ]
 LIGHT = ("face2text_plain", "quick")  # the others' networks are large
 
@@ -77,7 +77,7 @@ def test_a_quick_try_takes_other_data(tiny: Tiny, tmp_path: Path) -> None:
     [
         pytest.param("facegan_original", ["conditioning=text"], marks=pytest.mark.slow),
         pytest.param("facegan_original", ["conditioning=text", "text=minilm"], marks=pytest.mark.slow),
-        ("facegan_10", ["data=avatars", "attributes=[Male,Smiling]"]),
+        ("facegan_10", ["data=avatars", "conditioning.attributes=[Male,Smiling]"]),
         ("t2f_original", ["conditioning=attributes"]),
         pytest.param("t2f_original", ["text=minilm"], marks=pytest.mark.slow),
     ],
@@ -111,7 +111,7 @@ def test_the_experiment_of_facegan_has_its_published_numbers(tiny: Tiny) -> None
     assert schedule._target_ == "t2f.training.lr_schedule.StepDecay"
     assert model.objectives.conditional.loss._target_ == "t2f.objectives.NonSaturating"
     assert dict(model.penalties) == {}
-    assert list(cfg.attributes) == ["Male", "Young"]
+    assert list(cfg.conditioning.attributes) == ["Male", "Young"]
     assert (model.networks.generator.noise_dim, model.networks.generator.width) == (100, 512)
     assert (model.discriminator.width, list(model.discriminator.augment.policy)) == (128, [])
     mismatched = model.objectives.mismatched.weight

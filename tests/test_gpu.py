@@ -49,7 +49,7 @@ def run_train(*overrides: str) -> int:
 def test_a_run_starts_grows_stops_resumes_ends_and_is_measured(name: str, accelerator: str, tmp_path: Path) -> None:
     grows = "growth.resolutions=[4,8]" in RUNS[name]
     last = 72 if grows else 40
-    settings = [*RUNS[name], "precision=bf16-mixed", f"trainer.accelerator={accelerator}"]
+    settings = [*RUNS[name], "performance.precision=bf16-mixed", f"trainer.accelerator={accelerator}"]
     settings += [f"paths.runs={tmp_path}", f"name={name}"]
     stop = f"+callbacks.stop={{_target_: test_gpu.Terminate, images: {last - 8}}}"  # stops one step later
     assert run_train(*settings, stop) == 128 + signal.SIGTERM

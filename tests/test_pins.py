@@ -35,22 +35,22 @@ STEPS = 20
 
 # The overrides are all that depends on names of config keys.
 COMMON = [
-    "precision=32-true",
+    "performance.precision=32-true",
     "trainer.accelerator=cpu",
     "callbacks.metrics.every=80",
-    "~callbacks.sheets",
+    "~callbacks.sample_grids",
     "~callbacks.terminal",
 ]
 GROWING = [*TINY, "growth.images=[48,112]"]
 JOINT = ["growth.images=[160]"]
-LABELS = ["conditioning=attributes", "attributes=[Male,Smiling]"]
+LABELS = ["conditioning=attributes", "conditioning.attributes=[Male,Smiling]"]
 CONFIGS = {
     "t2f_evaluated": [
         *(each for each in GROWING if each != "evaluation=none"),
         "features._target_=made_up.TinyFeatures",
         "~features.resolution",
         "evaluation.count=40",
-        "evaluation.faithfulness={}",
+        "evaluation.text_alignment={}",
     ],
     "t2f_wgan_gp_from_generator": [
         *GROWING,
@@ -66,7 +66,7 @@ CONFIGS = {
         *GROWING,
         *LABELS,
         "loss=relativistic",
-        "rotations=true",
+        "conditioning.rotations=true",
         "model.objectives.contrastive.weight=0",
     ],
     "t2f_least_squares_no_mismatch": [*GROWING, "loss=least_squares", "model.objectives.mismatched.weight=0"],

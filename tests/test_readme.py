@@ -19,7 +19,7 @@ import t2f.objectives
 import t2f.text
 from t2f.cli.app import app
 from t2f.cli.app import run as t2f_command
-from t2f.inference.pipeline import Painter
+from t2f.inference.pipeline import Pipeline
 from t2f.utils.checkpoints import read_checkpoint
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -250,7 +250,7 @@ def test_what_users_add_trains(command: str, tmp_path: Path, monkeypatch: pytest
     runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
     (run,) = tmp_path.glob("runs/t2f/*")
     assert read_checkpoint(run / "checkpoints/last.ckpt")["t2f"]["images_seen"] == 96
-    assert Painter.load(run / "checkpoints/last.ckpt")("a smiling woman")[0].size == (8, 8)
+    assert Pipeline.load(run / "checkpoints/last.ckpt")("a smiling woman")[0].size == (8, 8)
     (test,) = (tmp_path / name for name in files("py") if name.startswith("tests/"))
     for name, function in runpy.run_path(str(test)).items():
         if name.startswith("test_"):

@@ -16,7 +16,7 @@ from fixtures.drawn import write_face2text
 from omegaconf import DictConfig
 from PIL import Image
 
-from t2f.inference.pipeline import Painter
+from t2f.inference.pipeline import Pipeline
 from t2f.utils.checkpoints import read_checkpoint
 from t2f.utils.errors import UserError
 from train import train
@@ -89,7 +89,7 @@ def assert_equal(one: Any, other: Any, where: str = "checkpoint") -> None:
 
 
 def test_a_short_runs_time_lapse_has_ten_frames_and_a_resumed_one_the_same(tiny: Tiny, tmp_path: Path) -> None:
-    often = ("callbacks.sheets.frames=10", "callbacks.sheets.every=5000")
+    often = ("callbacks.sample_grids.frames=10", "callbacks.sample_grids.every=5000")
     train(tiny(*often))
     frames = [path.name for path in sorted((tmp_path / "run/samples").iterdir())]
     assert len(frames) >= 10
@@ -151,7 +151,7 @@ def test_every_loss_trains(tiny: Tiny, tmp_path: Path, loss: str) -> None:
 
 
 BASES = {"t2f": TINY, "dcgan": TINY_DCGAN, "multiscale": TINY_MULTISCALE}
-LABELS = ["conditioning=attributes", "attributes=[Male,Eyeglasses,Smiling]"]
+LABELS = ["conditioning=attributes", "conditioning.attributes=[Male,Eyeglasses,Smiling]"]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ LABELS = ["conditioning=attributes", "attributes=[Male,Eyeglasses,Smiling]"]
         ("t2f", [*LABELS, "augment=diffaugment"], "Male, Smiling"),
         ("dcgan", ["augment=diffaugment"], "a smiling man"),
         ("dcgan", ["conditioning=attributes", "model.objectives.mismatched.weight=0"], "Male, Smiling?"),
-        ("dcgan", [*LABELS, "rotations=true"], "Male, 90 degrees"),
+        ("dcgan", [*LABELS, "conditioning.rotations=true"], "Male, 90 degrees"),
         ("multiscale", ["text=bilstm", "augment=diffaugment"], "a smiling man"),
         ("multiscale", [*LABELS, "loss=wgan_gp"], "none"),
     ],
@@ -174,16 +174,16 @@ def test_every_model_trains_on_words_and_on_labels(
     assert_finite(run)
     assert float(rows(run)[-1]["growth/resolution"]) == 8
     assert list((run / "samples").iterdir())
-    painter = Painter.load(run / "checkpoints/last.ckpt")
-    noise = torch.randn(2, painter.networks.noise_dim, generator=torch.Generator().manual_seed(0))
-    faces = painter.draw([description] * 2, noise)
+    pipeline = Pipeline.load(run / "checkpoints/last.ckpt")
+    noise = torch.randn(2, pipeline.networks.noise_dim, generator=torch.Generator().manual_seed(0))
+    faces = pipeline.draw([description] * 2, noise)
     assert faces.shape == (2, 3, 8, 8)
     assert faces.isfinite().all()
     assert not torch.equal(faces[0], faces[1])
     assert torch.equal(
-        painter.draw([description] * 2, noise), faces
+        pipeline.draw([description] * 2, noise), faces
     )  # nothing of training is left on, such as batch norm's
-    torch.testing.assert_close(painter.draw([description], noise[:1]), faces[:1])
+    torch.testing.assert_close(pipeline.draw([description], noise[:1]), faces[:1])
 
 
 def test_labels_that_are_asked_for_are_measured(tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -263,11 +263,11 @@ def test_resuming_among_unlabelled_faces_is_exact(tiny: Tiny, tmp_path: Path) ->
         (["model.n_critic=0"], "model.n_critic"),
         (["model.ema.half_life=-1"], "model.ema.half_life"),
         (["lr_schedule.start=2"], "lr_schedule.start"),
-        (["labelled_share=0"], "labelled_share is 0"),
+        (["labeled_fraction=0"], "labeled_fraction is 0"),
         (["augment=diffaugment", "augment.policy=[colour]"], "policy has colour"),
-        (["conditioning=attributes", "attributes=[Mael]"], "no attribute Mael"),
+        (["conditioning=attributes", "conditioning.attributes=[Mael]"], "no attribute Mael"),
         (["model.encoder_learns_from=genrator"], "model.encoder_learns_from"),
-        (["callbacks.sheets.every=0"], "every is 0"),
+        (["callbacks.sample_grids.every=0"], "every is 0"),
         (["loss.penalties.r1.every=0"], "every is 0"),
         (["growth.batch_sizes=[8,1]"], "batch of 1"),
         (["growth.images=[0,48]", "data.count=-1"], "growth.images must be longer"),  # before the data are prepared

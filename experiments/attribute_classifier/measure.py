@@ -33,7 +33,7 @@ from t2f.metrics import attribute_classifier
 from t2f.metrics.attribute_classifier import fit_logistic, train_classifier
 from t2f.metrics.efficientnet import EfficientNetLite0
 from t2f.metrics.features import read_all
-from t2f.training.batches.datamodule import FaceSource
+from t2f.training.batches.datamodule import FaceDataset
 from t2f.training.resolvers import register_resolvers
 from t2f.utils.images import to_uint8
 
@@ -46,10 +46,10 @@ DATA = {
 Logits = Callable[[Tensor], Tensor]
 
 
-def source_of(overrides: list[str]) -> FaceSource:
+def source_of(overrides: list[str]) -> FaceDataset:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = compose("train", overrides=[*overrides, "paths.run=unused"])
-    source: FaceSource = instantiate(cfg.data)
+    source: FaceDataset = instantiate(cfg.data)
     source.prepare()
     return source
 
@@ -103,15 +103,15 @@ def scores(read: Tensor, truth: Tensor) -> dict[str, float]:
     return {"balanced": float(accuracy(read, truth).nanmean()), "plain": float(plain)}
 
 
-def generated(source: FaceSource) -> tuple[Tensor, Tensor]:
+def generated(source: FaceDataset) -> tuple[Tensor, Tensor]:
     """Faces that the included model generates for COUNT prompts about held-out faces, and what the prompts ask for."""
     pipeline = load()
-    prompts = pipeline.conditioner.exam(source.held_out, COUNT, seed=0)
+    prompts = pipeline.conditioner.prompt_set(source.held_out, COUNT, seed=0)
     with torch.inference_mode():
-        return to_uint8(pipeline.draw(prompts.descriptions, pipeline.noise(COUNT, seed=0))), prompts.asked
+        return to_uint8(pipeline.draw(prompts.descriptions, pipeline.noise(COUNT, seed=0))), prompts.expected
 
 
-def measure(source: FaceSource, faces: tuple[Tensor, Tensor] | None) -> dict[str, dict[str, float]]:
+def measure(source: FaceDataset, faces: tuple[Tensor, Tensor] | None) -> dict[str, dict[str, float]]:
     """The scores on the held-out faces, and the seconds of learning from the training faces.
 
     `faces`: generated ones, with what was asked for.

@@ -94,7 +94,7 @@ def draw_hostile(model: str, count: int, seed: int) -> dict[str, Any]:
 
     A PNG has no room for what is no number, so the pixels are looked at again before they are rounded.
     """
-    painter = load(model)
+    pipeline = load(model)
     rng = random.Random(seed)
     ways = kinds(rng)
     ends = dict.fromkeys(ENDS, 0)
@@ -106,7 +106,7 @@ def draw_hostile(model: str, count: int, seed: int) -> dict[str, Any]:
             kind = [*ways][number % len(ways)]
             caption = ways[kind]()
             try:
-                captions += understood([caption], painter.conditioner)
+                captions += understood([caption], pipeline.conditioner)
             except UserError:
                 ends[REFUSED] += 1
                 refused[kind] += 1
@@ -115,8 +115,8 @@ def draw_hostile(model: str, count: int, seed: int) -> dict[str, Any]:
         begin = time.perf_counter()
         pictures = generated(model, captions, seed + start)
         worst = max(worst, time.perf_counter() - begin)
-        assert pictures == [(painter.resolution, painter.resolution)] * len(captions)
-        finite = painter.draw(captions, painter.noise(len(captions), seed + start)).isfinite().flatten(1).all(dim=1)
+        assert pictures == [(pipeline.resolution, pipeline.resolution)] * len(captions)
+        finite = pipeline.draw(captions, pipeline.noise(len(captions), seed + start)).isfinite().flatten(1).all(dim=1)
         ends[DRAWN] += int(finite.sum())
         ends[NOT_FINITE] += int((~finite).sum())
     return {"captions": count, "seed": seed, **ends, "refused by kind": dict(refused), "slowest 100, seconds": worst}
@@ -160,14 +160,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     starting = in_new_processes(asked.model, 7)
-    painter = load(asked.model)
+    pipeline = load(asked.model)
     captions = [f"a {first} {who} with {hair} hair" for first, who, hair in itertools.product(FIRST, WHO, HAIR)]
-    drawing = seconds(lambda: painter(captions), 15)
+    drawing = seconds(lambda: pipeline(captions), 15)
     hostile = draw_hostile(asked.model, asked.hostile, asked.seed)
     results = {
         "model": asked.model,
-        "resolution": painter.resolution,
-        "images seen": painter.images_seen,
+        "resolution": pipeline.resolution,
+        "images seen": pipeline.images_seen,
         "starting": starting,
         "64 faces of 64 captions": drawing,
         "hostile": hostile,
@@ -176,7 +176,7 @@ def main() -> None:
     page = [
         f"Written by `experiments/generation/measure.py` on {date.today()}; {torch.get_num_threads()} threads, "
         f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}; torch {version('torch')}. Model: "
-        f"{asked.model}, {painter.resolution} pixels, after {painter.images_seen:,} images.",
+        f"{asked.model}, {pipeline.resolution} pixels, after {pipeline.images_seen:,} images.",
         "",
         "| what | seconds, median | rounds |",
         "|---|---:|---:|",

@@ -23,12 +23,12 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT))  # train.py is no part of the package, hence the late imports
 
-from t2f.evaluation.callback import Quality
+from t2f.evaluation.callback import ValidationMetrics
 from t2f.training.callbacks.checkpoints import Checkpoints
 from t2f.training.callbacks.growth import Growth
 from t2f.training.callbacks.log_metrics import LogMetrics
 from t2f.training.callbacks.progress import TerminalReport
-from t2f.training.callbacks.sample_grids import SampleSheets
+from t2f.training.callbacks.sample_grids import SampleGrids
 from train import train
 
 QUARTER = "growth.images=[1000,3000,5000,8000]"
@@ -68,7 +68,7 @@ def run(*overrides: str) -> None:
 def main() -> None:
     overrides = sys.argv[1:]
     run("growth.images=[64,64,64,64]", *overrides)  # what is made once
-    for kind in (Growth, LogMetrics, SampleSheets, Quality, Checkpoints, TerminalReport):
+    for kind in (Growth, LogMetrics, SampleGrids, ValidationMetrics, Checkpoints, TerminalReport):
         for hook in ("on_train_batch_start", "on_train_batch_end"):
             if hook in vars(kind) or getattr(kind, hook) is not getattr(pl.Callback, hook):
                 clocked(kind, hook)

@@ -70,17 +70,17 @@ def main() -> None:
     data = Avatars(cache, count=30_000, resolution=64)
     data.prepare()
     reader = cached_classifier(data.train, Path(cache), torch.device("cpu"))
-    painter = load()
-    noise = painter.noise(COUNT, SEED)
+    pipeline = load()
+    noise = pipeline.noise(COUNT, SEED)
     results = {}
     for phrase, asked in PHRASES.items():
         notes: list[str] = []
-        understood([phrase], painter.conditioner, notes.append)
-        read = reader.read(to_uint8(painter.draw([phrase] * COUNT, noise)))
+        understood([phrase], pipeline.conditioner, notes.append)
+        read = reader.read(to_uint8(pipeline.draw([phrase] * COUNT, noise)))
         results[phrase] = {"right": right(read, list(data.train.attribute_names), asked), "note": "; ".join(notes)}
     lines = [
         f"Written by `experiments/pretrained/phrases.py` on {date.today()}: {COUNT} faces for each, seed {SEED}, after "
-        f"{painter.images_seen:,} images. The least is the attribute most often missed. Nobody who says less means a "
+        f"{pipeline.images_seen:,} images. The least is the attribute most often missed. Nobody who says less means a "
         "hat.",
         "",
         "| typed | all as asked | the least | told |",

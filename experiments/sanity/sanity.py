@@ -20,13 +20,13 @@ from torchmetrics import Metric
 from torchvision.transforms.functional import gaussian_blur
 
 from t2f.cli.evaluate import compose_evaluation
-from t2f.conditioning.sentences import Words
+from t2f.conditioning.sentences import TokenConditioner
 from t2f.data.datasets.avatars import Avatars
-from t2f.evaluation.metric_value import Figure
+from t2f.evaluation.metric_value import MetricValue
 from t2f.evaluation.provenance import provenance
 from t2f.evaluation.report import number
-from t2f.evaluation.text_alignment import Sitting
-from t2f.metrics.features import Reading, read_once
+from t2f.evaluation.text_alignment import EvaluationBatch
+from t2f.metrics.features import Features, read_once
 from t2f.utils.images import captioned_sheet, save_png
 
 HERE = Path(__file__).parent
@@ -78,7 +78,7 @@ TRIALS = [
 ]
 
 
-def verdict(figures: list[Figure]) -> str:
+def verdict(figures: list[MetricValue]) -> str:
     """Whether a metric got worse, or stayed, at every step of a series; the first of its figures is of real faces."""
     real = figures[0].drawn
     worth = {"higher": lambda value: value, "lower": lambda value: -value, "as real": lambda value: -abs(value - real)}
@@ -88,19 +88,19 @@ def verdict(figures: list[Figure]) -> str:
     return "yes" if all(a >= b for a, b in pairwise(values)) else "in the end"
 
 
-def random_splits(metric: Metric, faces: Reading) -> list[float]:
+def random_splits(metric: Metric, faces: Features) -> list[float]:
     """What a metric says of random halves of 2 N real faces: of nothing but chance."""
     values = []
     for seed in range(SPLITS):
         order = torch.randperm(len(faces), generator=torch.Generator().manual_seed(seed))
         for half, real in zip(order.chunk(2), (False, True), strict=True):
-            metric.update(Reading(*(part[half] for part in vars(faces).values())), real)
+            metric.update(Features(*(part[half] for part in vars(faces).values())), real)
         values.append(float(metric.compute()))
         metric.reset()
     return values
 
 
-def table(results: dict[str, dict[str, Figure]]) -> list[str]:
+def table(results: dict[str, dict[str, MetricValue]]) -> list[str]:
     """A row a trial."""
     titles = {name: figure.title for figure_of in results.values() for name, figure in figure_of.items()}
     better = {name: figure.better for figure_of in results.values() for name, figure in figure_of.items()}
@@ -140,27 +140,27 @@ def main() -> None:
     evaluation = instantiate(cfg.evaluation)
     source = Avatars(cfg.paths.cache)
     source.prepare()
-    conditioner = Words.fit(source.train, vocabulary=1000, max_tokens=40)
-    exam = conditioner.exam(source.held_out, len(source.held_out), evaluation.seed)
+    conditioner = TokenConditioner.fit(source.train, vocabulary=1000, max_tokens=40)
+    prompt_set = conditioner.prompt_set(source.held_out, len(source.held_out), evaluation.seed)
 
-    def read(images: Tensor) -> Reading:
+    def read(images: Tensor) -> Features:
         return read_once(evaluation.extractor, images.numpy(), evaluation.cache)
 
     real, others = (torch.from_numpy(source.train.images[start : start + count].copy()) for start in (0, count))
-    described = torch.from_numpy(source.held_out.images[exam.faces])
+    described = torch.from_numpy(source.held_out.images[prompt_set.faces])
     real_reading = read(real)
-    results: dict[str, dict[str, Figure]] = {}
+    results: dict[str, dict[str, MetricValue]] = {}
     shown = []
     for trial in TRIALS:
         change = trial.change or torch.clone
         rows = trial.pick(count)
         reading = read(change(others))
         both = [torch.cat(pair)[rows] for pair in zip(vars(reading).values(), vars(real_reading).values(), strict=True)]
-        figures = evaluation.measure(Reading(*both), real_reading)
+        figures = evaluation.measure(Features(*both), real_reading)
         if trial.series != "copies":  # which were described by nobody
             drawn = change(described)[trial.pick(len(described))]
-            sitting = Sitting(exam, drawn, source, conditioner, evaluation.seed, evaluation.cache)
-            figures += [figure for marker in evaluation.faithfulness.values() for figure in marker(sitting).figures]
+            batch = EvaluationBatch(prompt_set, drawn, source, conditioner, evaluation.seed, evaluation.cache)
+            figures += [figure for marker in evaluation.text_alignment.values() for figure in marker(batch).figures]
         results[trial.name] = {figure.name: figure for figure in figures}
         shown.append(both[0][:SHOWN])
         print(trial.name, {name: round(figure.drawn, 4) for name, figure in results[trial.name].items()}, flush=True)
@@ -168,7 +168,7 @@ def main() -> None:
     about: dict[str, Any] = provenance(evaluation, source, "", 0, torch.device("cpu"))
     kept = ("seed", "features", "resize", "extractor", "data", "data_fingerprint", "git_commit", "date", "versions")
     about = {"count": count, "described": len(described), **{name: about[name] for name in kept}}
-    all_real = Reading(*map(torch.cat, zip(*(vars(read(part)).values() for part in (real, others)), strict=True)))
+    all_real = Features(*map(torch.cat, zip(*(vars(read(part)).values() for part in (real, others)), strict=True)))
     about["kernel_distance_of_random_splits"] = random_splits(evaluation.metrics["kernel_distance"], all_real)
     male = source.train.attributes[:, source.train.attribute_names.index("Male")]
     about["share_of_men"] = [float((male[start : start + count] == 1).mean()) for start in (0, count)]

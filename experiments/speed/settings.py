@@ -56,7 +56,7 @@ def measure_choices(asked: argparse.Namespace, device: torch.device, before: dic
         ("t2f_original's networks, 64x64", RECIPE, 64),
     ):
         shipped, count = cycle(recipe, stage, asked.batch, device, fast)
-        first, _ = cycle([*recipe, "channels_last=false"], stage, asked.batch, device, fast)
+        first, _ = cycle([*recipe, "performance.channels_last=false"], stage, asked.batch, device, fast)
         steps = {"as shipped": shipped, "channels first": first}
         steps["penalty in float32"] = with_other(shipped, penalties, "penalty_precision", penalty_in_float32)
         steps["PyTorch's double backward"] = with_other(
@@ -72,9 +72,12 @@ def measure_choices(asked: argparse.Namespace, device: torch.device, before: dic
 
 def measure_compiling(asked: argparse.Namespace, device: torch.device, before: dict[str, Any]) -> dict[str, Any]:
     """The default run with compiled code: how long it stops at each growth to make some, and how fast it is then."""
-    modes: dict[str, list[str]] = {"eager": [], "compile": ["compile=true"]}
+    modes: dict[str, list[str]] = {"eager": [], "compile": ["performance.compile=true"]}
     if device.type == "cuda":
-        modes |= {"graphs": ["graphs=true"], "both": ["compile=true", "graphs=true"]}
+        modes |= {
+            "graphs": ["performance.cuda_graphs=true"],
+            "both": ["performance.compile=true", "performance.cuda_graphs=true"],
+        }
     made = {
         mode: our_step([*EMBEDDINGS, *settings], asked.batch, device, precisions(device)[-1])
         for mode, settings in modes.items()

@@ -45,7 +45,7 @@ def system_of(overrides: Sequence[str], device: torch.device) -> ConditionalGAN:
     """The system that train.py would train with these overrides, with its optimisers, outside Lightning."""
     register_resolvers()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose("train", overrides=["paths.run=unused", f"attributes_known={ATTRIBUTES}", *overrides])
+        cfg = compose("train", overrides=["paths.run=unused", f"num_attributes={ATTRIBUTES}", *overrides])
     torch.manual_seed(0)
     system: ConditionalGAN = instantiate(cfg.model, metadata={}, _convert_="all").to(device)
     system.trainer = SimpleNamespace(world_size=1)  # type: ignore[assignment]  # a stand-in

@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))  # train.py is no part of the package
 
 from t2f.training.batches.datamodule import FaceDataModule
 from t2f.training.batches.dataset import ConditionedFaces
-from t2f.training.callbacks.base import ClockCallback
+from t2f.training.callbacks.base import ImagesSeenCallback
 from t2f.training.callbacks.growth import Growth
 from t2f.training.callbacks.progress import TerminalReport
 from t2f.training.conditional_gan import ConditionalGAN
@@ -78,7 +78,7 @@ class Clocks:
         self.about(ConditionalGAN, "train_on", step)
         self.about(ConditionedFaces, "__getitem__", lambda _, __, interval: self.batches.append(interval))
         self.about(Growth, "on_train_batch_start", before)
-        for kind in (ClockCallback, TerminalReport):  # all others are of the first kind
+        for kind in (ImagesSeenCallback, TerminalReport):  # all others are of the first kind
             self.about(kind, "on_train_batch_end", lambda _, __, interval: self.callbacks.append(interval))
 
     def is_settled(self, system: ConditionalGAN) -> bool:
@@ -145,7 +145,14 @@ def training(overrides: Sequence[str], device: torch.device) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory() as folder, initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         accelerator = f"trainer.accelerator={'gpu' if device.type == 'cuda' else 'cpu'}"
-        settings = [f"paths.run={folder}", "evaluation=none", "~callbacks.quality", STAGES, accelerator, "workers=0"]
+        settings = [
+            f"paths.run={folder}",
+            "evaluation=none",
+            "~callbacks.validation",
+            STAGES,
+            accelerator,
+            "loader.workers=0",
+        ]
         cfg = compose("train", overrides=[*settings, *overrides])
         clocks = Clocks(cfg.resolution, cfg.trainer.precision, device)
         clocks.start()
@@ -173,8 +180,10 @@ def batches_alone(resolution: int, batch: int, seconds: float, cache: str, devic
     source.prepare()
     conditioner = fit_conditioner(instantiate(cfg.conditioning.conditioner), source.train)
     schedule = GrowthSchedule([resolution], [batch], 0.0, images=[10**9])
-    data = FaceDataModule(source, conditioner, schedule, cfg.labelled_share, cfg.seed, cfg.workers, cfg.faces_on_device)
-    system = SimpleNamespace(images_seen=0, least_labelled=2, learns_unlabelled=False)
+    data = FaceDataModule(
+        source, conditioner, schedule, cfg.labeled_fraction, cfg.seed, cfg.loader.workers, cfg.loader.faces_on_device
+    )
+    system = SimpleNamespace(images_seen=0, min_labeled=2, learns_unlabeled=False)
     data.trainer = SimpleNamespace(  # type: ignore[assignment]  # a stand-in
         world_size=1, global_rank=0, lightning_module=system, strategy=SimpleNamespace(root_device=device)
     )

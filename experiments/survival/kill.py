@@ -35,7 +35,7 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT))
 
 import train  # noqa: F401  # all that a run imports
-from t2f.training.base import GANSystem
+from t2f.training.base import GANModule
 from t2f.training.resume import SafeCheckpointIO
 
 # 4 to 8 pixels in 12 steps, fading in from 32 to 64 images; logs and checkpoints fall on different steps.
@@ -53,12 +53,12 @@ COMMAND = [
     "growth.fade_in=[0,0.5]",
     "growth.batch_sizes=[8,8]",
     "callbacks.metrics.every=24",
-    "callbacks.sheets.every=48",
-    "callbacks.sheets.captions=2",
+    "callbacks.sample_grids.every=48",
+    "callbacks.sample_grids.captions=2",
     "callbacks.checkpoints.every=16",
-    "callbacks.quality.every=32",
-    "callbacks.quality.evaluation.count=8",
-    "callbacks.quality.evaluation.faithfulness={}",
+    "callbacks.validation.every=32",
+    "callbacks.validation.evaluation.count=8",
+    "callbacks.validation.evaluation.text_alignment={}",
     "logger=csv",
     "evaluation=none",
 ]
@@ -101,8 +101,8 @@ def start(marker: Marker, runs: Path, name: str, log: Path) -> int:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
         os.chdir(ROOT)
-        GANSystem.training_step = marker.around(
-            GANSystem.training_step, lambda system, *_: 2 if system.position.alpha < 1 else 1
+        GANModule.training_step = marker.around(
+            GANModule.training_step, lambda system, *_: 2 if system.position.alpha < 1 else 1
         )
         SafeCheckpointIO.save_checkpoint = marker.around(SafeCheckpointIO.save_checkpoint, lambda *_: 3)
         sys.argv = ["train.py", *COMMAND, f"paths.runs={runs}", f"name={name}", "resume=auto"]

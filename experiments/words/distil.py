@@ -23,19 +23,19 @@ import torch.nn.functional as F
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from t2f.conditioning.sentences import Words
+from t2f.conditioning.sentences import TokenConditioner
 from t2f.data.captions.describe import Caption, describe
-from t2f.data.captions.phrases import COLOURS, DARK
+from t2f.data.captions.phrases import COLORS, DARK
 from t2f.data.datasets.avatars import as_seen, sample_face
 from t2f.inference.load import load, save_folder
-from t2f.inference.pipeline import Painter
+from t2f.inference.pipeline import Pipeline
 from t2f.text.lstm import LSTMEncoder
 from t2f.text.tokenizer import WordTokenizer
 
 FACES, CAPTIONS, SEED = 40_000, 8, 0
 STEPS, BATCH_SIZE, LEARNING_RATE = 4_000, 256, 3e-3
 PLAIN = {"Black_Hair": "black", "Blond_Hair": "blond", "Brown_Hair": "brown", "Gray_Hair": "gray", "Red_Hair": "red"}
-OF_HAIR = (*COLOURS, "Long_Hair", "Wavy_Hair", "Straight_Hair")
+OF_HAIR = (*COLORS, "Long_Hair", "Wavy_Hair", "Straight_Hair")
 
 
 def captions_of(faces: range) -> list[Caption]:
@@ -46,7 +46,7 @@ def captions_of(faces: range) -> list[Caption]:
         face, _ = sample_face(rng)
         for _ in range(CAPTIONS):
             told = describe(face, rng)
-            made.append(told if "Wearing_Hat" in told.asked else describe(as_seen(face), rng))
+            made.append(told if "Wearing_Hat" in told.expected else describe(as_seen(face), rng))
     return made
 
 
@@ -58,7 +58,7 @@ def plainly(asked: Mapping[str, int]) -> Iterator[str]:
     person with a hat.
     """
     skins = {(1, 0): ["pale"], (0, 1): ["dark-skinned"], (0, 0): ["pale", "dark-skinned"]}
-    hairs = [[*lengths(asked), *textures(asked), colour] for colour in colours(asked)]
+    hairs = [[*lengths(asked), *textures(asked), color] for color in colors(asked)]
     genders = ["woman", "man"][asked["Male"] :][:1] if "Male" in asked else ["person"]
     silent = not any(name in asked for name in OF_HAIR) and not asked.get("Bald") and not asked.get("Wearing_Hat")
     if silent and asked.get("Male") != 0:
@@ -77,9 +77,9 @@ def textures(asked: Mapping[str, int]) -> list[str]:
     return [("straight", "curly")[asked["Wavy_Hair"]]] if "Wavy_Hair" in asked and not asked.get("Bald") else []
 
 
-def colours(asked: Mapping[str, int]) -> list[str]:
+def colors(asked: Mapping[str, int]) -> list[str]:
     """The colour that is asked for; black and brown, where only that it is dark; or nothing."""
-    if named := [PLAIN[name] for name in COLOURS if asked.get(name) == 1]:
+    if named := [PLAIN[name] for name in COLORS if asked.get(name) == 1]:
         return named
     return [PLAIN[name] for name in DARK] if "Blond_Hair" in asked and "Black_Hair" not in asked else [""]
 
@@ -91,15 +91,15 @@ def sentence(asked: Mapping[str, int], noun: str, complexion: str, hair: list[st
     beardless = asked.get("No_Beard") == 1
     if beardless and asked.get("Mustache") == 0:
         adjectives.append("clean-shaven")
-    colour = ""
+    color = ""
     if hair and "Bald" not in asked and hair[-1] in PLAIN.values() and len(hair) == 1:  # of the beard, then
-        colour, hair = f"{hair[0]} ", []
+        color, hair = f"{hair[0]} ", []
     things = [f"{' '.join(hair)} hair"] if hair else []
     if asked.get("No_Beard") == 0:
-        things.append(f"a {colour}beard")
-        colour = ""
+        things.append(f"a {color}beard")
+        color = ""
     if asked.get("Mustache") == 1:
-        things.append(f"a {colour}mustache")
+        things.append(f"a {color}mustache")
     if asked.get("Eyeglasses") == 1:
         things.append("sunglasses" if asked.get("Sunglasses") else "glasses")
     if asked.get("Wearing_Hat") == 1:
@@ -114,7 +114,7 @@ def sentence(asked: Mapping[str, int], noun: str, complexion: str, hair: list[st
 
 
 @torch.inference_mode()
-def embedded(teacher: Painter, descriptions: Iterable[str]) -> dict[str, Tensor]:
+def embedded(teacher: Pipeline, descriptions: Iterable[str]) -> dict[str, Tensor]:
     """The teacher's embeddings of distinct descriptions, each (E,)."""
     distinct = sorted(set(descriptions), key=len)
     parts = [distinct[start : start + 512] for start in range(0, len(distinct), 512)]
@@ -176,7 +176,7 @@ def main(teacher_folder: str, out: str) -> None:
         captions = [caption for part in parts for caption in part]
     print(f"{len(captions):,} captions, such as: {captions[0].text}", flush=True)
     tokenizer = WordTokenizer.train((caption.text for caption in captions), vocabulary=5000, max_tokens=50)
-    meant = [list(plainly(caption.asked)) for caption in captions]
+    meant = [list(plainly(caption.expected)) for caption in captions]
     known = embedded(teacher, itertools.chain.from_iterable(meant))
     print(f"{len(known):,} plain descriptions; {len(tokenizer):,} token ids", flush=True)
     targets = torch.stack([torch.stack([known[text] for text in texts]).mean(0) for texts in meant]).clone()
@@ -187,12 +187,12 @@ def main(teacher_folder: str, out: str) -> None:
     student = grown(encoder, teacher.conditioner.tokenizer.vocabulary, tokenizer)
     distil(student, networks.conditioning.project, rows, targets)
     before = teacher.conditioner.size
-    conditioner = Words(tokenizer, teacher.conditioner.example)
+    conditioner = TokenConditioner(tokenizer, teacher.conditioner.example)
     networks.encoder = student.eval()
     config = with_vocabulary(OmegaConf.to_container(OmegaConf.create(teacher.config)), before, conditioner.size)
     settings = (teacher.resolution, teacher.alpha, teacher.images_seen, OmegaConf.to_yaml(OmegaConf.create(config)))
     Path(out).mkdir(parents=True, exist_ok=True)
-    save_folder(Painter(networks, conditioner, *settings), Path(out), half=True)
+    save_folder(Pipeline(networks, conditioner, *settings), Path(out), half=True)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ from pathlib import Path
 import torch
 
 from t2f import load
-from t2f.conditioning.sentences import Words
+from t2f.conditioning.sentences import TokenConditioner
 from t2f.data.datasets.avatars import Avatars
-from t2f.inference.pipeline import Painter
+from t2f.inference.pipeline import Pipeline
 from t2f.metrics.attribute_classifier import AttributeClassifier, cached_classifier
 from t2f.utils.errors import UserError
 from t2f.utils.images import captioned_sheet, save_png, to_uint8
@@ -50,14 +50,14 @@ def asked_of(words: str) -> dict[str, int]:
     return {word.removeprefix("-"): int(not word.startswith("-")) for word in words.split()}
 
 
-def ask(painter: Painter, classifier: AttributeClassifier, names: Sequence[str], row: dict[str, str]) -> Found:
+def ask(pipeline: Pipeline, classifier: AttributeClassifier, names: Sequence[str], row: dict[str, str]) -> Found:
     """Draw a prompt, and read its faces; of a refused one nothing is as asked."""
     asked = asked_of(row["asks"])
     try:
-        notes = painter.conditioner.notes(row["prompt"])
+        notes = pipeline.conditioner.notes(row["prompt"])
     except UserError as error:
         return Found(row["part"], row["prompt"], [str(error)], True, dict.fromkeys(asked, 0.0), 0.0)
-    faces = to_uint8(painter.draw([row["prompt"]] * COUNT, painter.noise(COUNT, SEED)))
+    faces = to_uint8(pipeline.draw([row["prompt"]] * COUNT, pipeline.noise(COUNT, SEED)))
     read = classifier.read(faces)
     hits = {name: read[:, names.index(name)] == bool(value) for name, value in asked.items()}
     every = torch.stack(list(hits.values())).all(0).float().mean().item()
@@ -106,11 +106,11 @@ def main(model: str = "pretrained", out: str = str(HERE)) -> None:
     data = Avatars(cache, count=30_000, resolution=64)
     data.prepare()
     classifier = cached_classifier(data.train, Path(cache))
-    painter = load(model)
-    assert isinstance(painter.conditioner, Words)
+    pipeline = load(model)
+    assert isinstance(pipeline.conditioner, TokenConditioner)
     rows = list(csv.DictReader((HERE / "prompts.csv").open(encoding="utf-8")))
     names = list(data.train.attribute_names)
-    found = [ask(painter, classifier, names, row) for row in rows]
+    found = [ask(pipeline, classifier, names, row) for row in rows]
     name = Path(model).name
     write(
         found,
@@ -119,8 +119,8 @@ def main(model: str = "pretrained", out: str = str(HERE)) -> None:
         "A prompt that is refused counts as drawn wrongly.",
     )
     drawn = [each.prompt for each in found if not each.refused][::7]
-    noise = painter.noise(SHOWN, SEED)
-    faces = to_uint8(painter.draw([prompt for prompt in drawn for _ in range(SHOWN)], noise.repeat(len(drawn), 1)))
+    noise = pipeline.noise(SHOWN, SEED)
+    faces = to_uint8(pipeline.draw([prompt for prompt in drawn for _ in range(SHOWN)], noise.repeat(len(drawn), 1)))
     save_png(captioned_sheet(drawn, faces.unflatten(0, (len(drawn), SHOWN)), 64), Path(out) / "sheet.png", {})
 
 

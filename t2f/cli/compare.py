@@ -15,10 +15,10 @@ from torch import Tensor
 
 from t2f.cli.evaluate import compose_evaluation, source_of
 from t2f.data.faces import Faces
-from t2f.evaluation.metric_value import Figure
+from t2f.evaluation.metric_value import MetricValue
 from t2f.evaluation.report import number
 from t2f.evaluation.runs import Run, differing, find_runs, names_of, told
-from t2f.inference.pipeline import Painter
+from t2f.inference.pipeline import Pipeline
 from t2f.utils.errors import UserError, disk_errors
 from t2f.utils.images import CAPTION_WIDTH, GAP, captioned_sheet, save_png, to_uint8
 from t2f.utils.instantiate import from_yaml
@@ -34,7 +34,7 @@ ROWS = 6
 FACE_SIZE = 96
 BETWEEN = 16  # pixels between two runs
 
-Asked = tuple[str, Painter, list[str]]
+Asked = tuple[str, Pipeline, list[str]]
 """A run's name, its model, and what it is asked, one description a row."""
 
 
@@ -54,8 +54,8 @@ def compare(places: list[Path], captions: list[str], count: int, seed: int, out:
     write_csv(names, runs, settings, out / "compare.csv")
     written = [out / "compare.csv"]
 
-    painters, cannot = load_painters(names, runs)
-    asked, unclear = ask(painters, captions)
+    pipelines, cannot = load_pipelines(names, runs)
+    asked, unclear = ask(pipelines, captions)
     if asked:
         save_png(side_by_side(asked, count, seed), out / "compare.png")
         written.append(out / "compare.png")
@@ -131,7 +131,7 @@ def _escaped(text: str) -> str:
     return text.replace("[", "\\[")
 
 
-def best(figures: Sequence[Figure | None]) -> set[int]:
+def best(figures: Sequence[MetricValue | None]) -> set[int]:
     """The places of the best of a figure; none where there is nothing to compare."""
     worth = {}
     for place, figure in enumerate(figures):
@@ -160,41 +160,41 @@ def write_csv(names: list[str], runs: list[Run], settings: dict[str, list[Any]],
             writer.writerows(lines)
 
 
-def load_painters(names: Sequence[str], runs: Sequence[Run]) -> tuple[dict[str, Painter], list[str]]:
+def load_pipelines(names: Sequence[str], runs: Sequence[Run]) -> tuple[dict[str, Pipeline], list[str]]:
     """The models by the runs' names, and why some are missing."""
-    painters, notes = {}, []
+    pipelines, notes = {}, []
     for name, run in followed(zip(names, runs, strict=True), "Loading the models", len(runs)):
         if run.checkpoint is None:
             notes.append(f"{name} has no checkpoint that can be read, so it is not in the picture.")
             continue
         try:
-            painters[name] = Painter.load(run.checkpoint)
+            pipelines[name] = Pipeline.load(run.checkpoint)
         except UserError as error:
             notes.append(f"{name} is not in the picture: {error}")
-    return painters, notes
+    return pipelines, notes
 
 
-def ask(painters: dict[str, Painter], captions: list[str]) -> tuple[list[Asked], list[str]]:
+def ask(pipelines: dict[str, Pipeline], captions: list[str]) -> tuple[list[Asked], list[str]]:
     """What each model is asked: `captions`, where it understands them, or words about the same faces in its own way."""
     if not captions:
-        return ask_of_the_same_faces(painters)
+        return ask_of_the_same_faces(pipelines)
     asked, notes = [], []
-    for name, painter in painters.items():
+    for name, pipeline in pipelines.items():
         try:
             for caption in captions:
-                notes += [f"{name}: {note}" for note in painter.conditioner.notes(caption)]
-            asked.append((name, painter, captions))
+                notes += [f"{name}: {note}" for note in pipeline.conditioner.notes(caption)]
+            asked.append((name, pipeline, captions))
         except UserError as error:
             notes.append(f"{name} is not in the picture: {error}")
     return asked, notes
 
 
-def ask_of_the_same_faces(painters: dict[str, Painter]) -> tuple[list[Asked], list[str]]:
+def ask_of_the_same_faces(pipelines: dict[str, Pipeline]) -> tuple[list[Asked], list[str]]:
     """Words about held-out faces, where all runs hold out the same; else the example of each conditioner."""
-    conditioners = [painter.conditioner for painter in painters.values()]
-    own = [(name, painter, [painter.conditioner.example]) for name, painter in painters.items()]
+    conditioners = [pipeline.conditioner for pipeline in pipelines.values()]
+    own = [(name, pipeline, [pipeline.conditioner.example]) for name, pipeline in pipelines.items()]
     try:
-        held_out = held_out_of_all(list(painters.values()))
+        held_out = held_out_of_all(list(pipelines.values()))
     except UserError as error:
         return own, [f"Each run is asked for its own example, for their data are not at hand: {error}"]
     if held_out is None:
@@ -206,29 +206,29 @@ def ask_of_the_same_faces(painters: dict[str, Painter]) -> tuple[list[Asked], li
             words[face] = [example.description for (example,) in examples]
     if not words:
         return own, ["Each run is asked for its own example, for no held-out face is described for all of them."]
-    return [(*pair, [each[place] for each in words.values()]) for place, pair in enumerate(painters.items())], []
+    return [(*pair, [each[place] for each in words.values()]) for place, pair in enumerate(pipelines.items())], []
 
 
-def held_out_of_all(painters: list[Painter]) -> Faces | None:
+def held_out_of_all(pipelines: list[Pipeline]) -> Faces | None:
     """The held-out faces, if all models were trained on the same data, else None."""
     data = []
-    for painter in painters:
-        config = from_yaml(painter.config)
+    for pipeline in pipelines:
+        config = from_yaml(pipeline.config)
         data.append({name: value for name, value in config["data"].items() if name not in ASIDE_OF_DATA})
     if not data or any(each != data[0] for each in data):
         return None
-    return source_of(painters[0], compose_evaluation([]).paths.cache, []).held_out
+    return source_of(pipelines[0], compose_evaluation([]).paths.cache, []).held_out
 
 
 def side_by_side(asked: list[Asked], count: int, seed: int) -> Image.Image:
     """A block of `count` columns a run, under its name; words once, where all are asked the same."""
     blocks: list[Image.Image] = []
     before: list[str] | None = None
-    for name, painter, captions in followed(asked, "Drawing with the models", len(asked)):
+    for name, pipeline, captions in followed(asked, "Drawing with the models", len(asked)):
         # One noise vector a column, the same ones for every run.
-        noise = painter.noise(count, seed)
+        noise = pipeline.noise(count, seed)
         rows = [caption for caption in captions for _ in range(count)]
-        faces: Tensor = to_uint8(painter.draw(rows, noise.repeat(len(captions), 1))).unflatten(
+        faces: Tensor = to_uint8(pipeline.draw(rows, noise.repeat(len(captions), 1))).unflatten(
             0, (len(captions), count)
         )
         heading = cut(name, count * (FACE_SIZE + GAP) // 8)

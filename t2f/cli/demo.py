@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 
-from t2f.cli.demo_gate import MOST_VISITORS, Gate
-from t2f.cli.demo_page import STYLE, Studio, page
+from t2f.cli.demo_gate import MOST_VISITORS, RequestGate
+from t2f.cli.demo_page import STYLE, DemoSession, page
 from t2f.cli.generate import by, named, tell
 from t2f.inference.load import load
 from t2f.utils.errors import UserError
@@ -19,7 +19,7 @@ def demo(model: str, host: str, port: int) -> None:
     except ModuleNotFoundError as error:
         raise UserError(f"The page needs gradio: {install_command('demo')} installs it.") from error
 
-    blocks = page(Studio(load(model), named(model)))
+    blocks = page(DemoSession(load(model), named(model)))
     try:
         _, address, _ = blocks.launch(
             server_name=host,
@@ -32,7 +32,7 @@ def demo(model: str, host: str, port: int) -> None:
             run_history=False,
             enable_monitoring=False,
             footer_links=[],
-            app_kwargs={"middleware": [(Gate, (), {})], "openapi_url": None},
+            app_kwargs={"middleware": [(RequestGate, (), {})], "openapi_url": None},
             theme=gr.themes.Default(primary_hue="orange", font=["system-ui", "sans-serif"]),
             css=STYLE,
         )

@@ -26,7 +26,7 @@ VISITOR = "[0-9A-Za-z_]{1,64}"
 COMPLETED = b'"msg":"process_completed"'
 
 
-class Gate:
+class RequestGate:
     """Lets through what the page needs; to all else there is no answer.
 
     Gradio's server can do more than this page asks of it: serve files, take uploads, fetch other addresses. What is

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from t2f.cli.generate import about, sheet_of
-from t2f.inference.pipeline import Painter, understood
+from t2f.inference.pipeline import Pipeline, understood
 from t2f.utils.errors import UserError, require
 from t2f.utils.images import png, to_pil, to_uint8
 
@@ -48,12 +48,12 @@ STYLE = """
 """
 
 
-class Studio:
+class DemoSession:
     """What the page answers with: HTML that holds the pictures themselves, so that no file is written or served."""
 
-    def __init__(self, painter: Painter, name: str) -> None:
+    def __init__(self, pipeline: Pipeline, name: str) -> None:
         """`name`: of the model, as a downloaded picture tells it to anyone."""
-        self.painter = painter
+        self.pipeline = pipeline
         self.name = name
 
     def examples(self) -> list[str]:
@@ -62,16 +62,16 @@ class Studio:
         for example in EXAMPLES:
             notes: list[str] = []
             try:
-                understood([example], self.painter.conditioner, notes.append)
+                understood([example], self.pipeline.conditioner, notes.append)
             except UserError:
                 continue
             if not notes:
                 known.append(example)
-        return known or [self.painter.conditioner.example]
+        return known or [self.pipeline.conditioner.example]
 
     def words(self) -> str:
         """Markdown: the words that the model knows, by what they are about."""
-        known = self.painter.conditioner.known()
+        known = self.pipeline.conditioner.known()
         return "\n".join(f"- **{topic}**: {', '.join(some)}" for topic, some in known.items())
 
     def draw(
@@ -91,11 +91,11 @@ class Studio:
             f"A description may have at most {LONGEST} characters: shorten it.",
         )
         notes: list[str] = []
-        asked = understood(asked, self.painter.conditioner, notes.append)
-        ends = self.painter.embed(asked)
+        asked = understood(asked, self.pipeline.conditioner, notes.append)
+        ends = self.pipeline.embed(asked)
         words = torch.lerp(ends[0], ends[-1], share)
-        noise = self.painter.noise(int(count), int(seed), truncation)
-        faces = to_uint8(self.painter.paint(words.expand(len(noise), -1), noise))
+        noise = self.pipeline.noise(int(count), int(seed), truncation)
+        faces = to_uint8(self.pipeline.generate(words.expand(len(noise), -1), noise))
         title = asked[0] if share == 0 else f"{asked[0]}  ->  {asked[1]}, {share:.0%}"
         settings = {"model": self.name, "seed": int(seed), "truncation": truncation, "count": int(count)}
         return as_note("; ".join(notes)), as_html(faces, title, about(asked, {**settings, "share": share}))
@@ -126,7 +126,7 @@ def as_link(picture: bytes) -> str:
     return f"data:image/png;base64,{b64encode(picture).decode()}"
 
 
-def page(studio: Studio) -> Blocks:
+def page(studio: DemoSession) -> Blocks:
     """The page, of which nothing is drawn yet; it sends nothing anywhere but to its own server."""
     import gradio as gr
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from t2f.cli.generate import about, by, named, note, require_descriptions, shown_size, tell
 from t2f.inference.load import load
-from t2f.inference.pipeline import Painter, understood
+from t2f.inference.pipeline import Pipeline, understood
 from t2f.utils.errors import require
 from t2f.utils.images import save_png, tiled, titled, to_uint8
 
@@ -18,18 +18,18 @@ def edit(model: str, before: str, after: str, count: int, steps: int, seed: int,
     """Draw `count` persons, a row each, from the words of `before` in `steps` columns to those of `after`."""
     require_descriptions([before, after])
     require(out.suffix.lower() == ".png", f"--out must name a .png file, but is {out}.")
-    painter = load(model)
-    first, last = understood([before, after], painter.conditioner, note)
-    noise = painter.noise(count, seed, truncation)
-    words = between(painter, first, last, steps)
-    faces = to_uint8(painter.paint(words.repeat(count, 1), noise.repeat_interleave(steps, dim=0)))
+    pipeline = load(model)
+    first, last = understood([before, after], pipeline.conditioner, note)
+    noise = pipeline.noise(count, seed, truncation)
+    words = between(pipeline, first, last, steps)
+    faces = to_uint8(pipeline.generate(words.repeat(count, 1), noise.repeat_interleave(steps, dim=0)))
     sheet = titled(f"{first}  ->  {last}", tiled(faces, steps, shown_size(faces)))
     save_png(sheet, out, about([first, last], {"model": named(model), "seed": seed, "truncation": truncation}))
     tell(f"{count} edited faces, from left to right, written to {out}, drawn by {by(model)}")
 
 
-def between(painter: Painter, before: str, after: str, steps: int) -> Tensor:
+def between(pipeline: Pipeline, before: str, after: str, steps: int) -> Tensor:
     """Embeddings (steps, E) on the straight line from one description's to the other's, both included."""
-    start, end = painter.embed([before, after])
+    start, end = pipeline.embed([before, after])
     shares = torch.linspace(0, 1, steps, device=start.device)[:, None]
     return torch.lerp(start, end, shares)

@@ -16,13 +16,13 @@ from yaml import YAMLError  # type: ignore[import-untyped]  # it has no types
 
 import t2f
 from t2f.data.datasets.avatars import Avatars
-from t2f.data.datasets.photographs import Photographs
+from t2f.data.datasets.photographs import ImageDataset
 from t2f.evaluation.provenance import provenance
 from t2f.evaluation.report import show, write_report
 from t2f.inference.load import find, load
-from t2f.inference.pipeline import Painter
+from t2f.inference.pipeline import Pipeline
 from t2f.inference.trust import build_ours
-from t2f.training.batches.datamodule import FaceSource
+from t2f.training.batches.datamodule import FaceDataset
 from t2f.utils.errors import UserError, require
 from t2f.utils.instantiate import build, from_yaml
 from t2f.utils.quoting import in_shell, show_exactly
@@ -40,9 +40,9 @@ def evaluate(model: str, overrides: list[str], out: Path | None) -> None:
     place = find(model)
     name = model if place.is_dir() else str(place)
     cfg = compose_evaluation([each for each in overrides if not each.startswith("data.")])
-    painter = load(place)
-    source = source_of(painter, cfg.paths.cache, [each for each in overrides if each.startswith("data.")])
-    painter.networks.to(device_of(cfg.device))
+    pipeline = load(place)
+    source = source_of(pipeline, cfg.paths.cache, [each for each in overrides if each.startswith("data.")])
+    pipeline.networks.to(device_of(cfg.device))
     evaluation = build(cfg.evaluation)
     console = Console()
     console.print(
@@ -51,12 +51,12 @@ def evaluate(model: str, overrides: list[str], out: Path | None) -> None:
         markup=False,
         highlight=False,
     )
-    findings = evaluation(painter, source, painter.conditioner)
-    about = provenance(evaluation, source, painter.config, painter.images_seen, painter.device)
+    result = evaluation(pipeline, source, pipeline.conditioner)
+    about = provenance(evaluation, source, pipeline.config, pipeline.images_seen, pipeline.device)
     command = in_shell("t2f", "evaluate", place_of(name), *overrides, *(["--out", str(out)] if out is not None else []))
     folder = out or (Path() if place.is_dir() else run_folder(place))
-    write_report(findings, {**about, "command": command}, folder, "report")
-    show(findings, console)
+    write_report(result, {**about, "command": command}, folder, "report")
+    show(result, console)
     files = (in_shell(str(folder / name)) for name in ("report.md", "report.json"))
     show_exactly(f"The report: {', '.join(files)}", console)
 
@@ -76,9 +76,9 @@ def compose_evaluation(overrides: list[str]) -> DictConfig:
         raise UserError(f"These settings do not fit conf/evaluate.yaml: {reason}") from error
 
 
-def source_of(painter: Painter, cache: str, overrides: list[str]) -> FaceSource:
+def source_of(pipeline: Pipeline, cache: str, overrides: list[str]) -> FaceDataset:
     """The prepared data that a model was trained on, with overrides such as data.folder=..., and this cache."""
-    config = from_yaml(painter.config).get("data")
+    config = from_yaml(pipeline.config).get("data")
     if not isinstance(config, dict):
         raise UserError("The checkpoint does not tell which data it was trained on, so it cannot be evaluated.")
     try:
@@ -91,7 +91,7 @@ def source_of(painter: Painter, cache: str, overrides: list[str]) -> FaceSource:
     require(changed.keys() <= config.keys(), f"{' '.join(overrides)} does not fit these data: they have {known}.")
     try:
         whole = {**config, **changed, "cache": cache}
-        source: FaceSource = build_ours(whole, ("t2f.data",), (Avatars, Photographs))
+        source: FaceDataset = build_ours(whole, ("t2f.data",), (Avatars, ImageDataset))
     except (TypeError, ValueError) as error:
         raise UserError(f"The model's data cannot be read with these settings ({error}): see data.*.") from error
     source.prepare()

@@ -10,7 +10,7 @@ from typing import Any
 
 from t2f.cli.evaluate import run_folder
 from t2f.cli.generate import by, note, tell
-from t2f.evaluation.metric_value import Figure
+from t2f.evaluation.metric_value import MetricValue
 from t2f.evaluation.runs import REPORTS
 from t2f.inference.export.function import trace
 from t2f.inference.export.hub import require_hub, upload
@@ -39,34 +39,34 @@ def export(model: str, out: Path, onnx: bool, program: bool, half: bool, hub: st
     if hub is not None:
         require_hub(hub)
     place = find(model)
-    painter = load(place)
-    painter.config = without_places(painter.config)
-    encoder = getattr(painter.conditioner, "name", "")
+    pipeline = load(place)
+    pipeline.config = without_places(pipeline.config)
+    encoder = getattr(pipeline.conditioner, "name", "")
     if is_place(encoder):
         note(
             f"the model names its sentence encoder by its folder on this machine, {encoder}: that is written into what "
             "others get, and they will not have it"
         )
-    report = report_of(place if place.is_dir() else run_folder(place), painter.images_seen)
+    report = report_of(place if place.is_dir() else run_folder(place), pipeline.images_seen)
     with disk_errors(f"the model in {out}"):
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as beside:
             folder = Path(beside)
-            save_folder(painter, folder, half)
-            painter = load_folder(folder)
+            save_folder(pipeline, folder, half)
+            pipeline = load_folder(folder)
             differences = {}
             if onnx or program:
                 with Task("Tracing the model"):
-                    graph = trace(painter)
+                    graph = trace(pipeline)
                 if onnx:
                     with Task(f"Writing and checking {ONNX}"):
-                        differences[ONNX] = write_onnx(graph, painter, folder)
+                        differences[ONNX] = write_onnx(graph, pipeline, folder)
                 if program:
                     with Task(f"Writing and checking {PROGRAM}"):
-                        differences[PROGRAM] = write_program(graph, painter, folder)
+                        differences[PROGRAM] = write_program(graph, pipeline, folder)
             if report:
                 (folder / REPORT).write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
-            write_card(painter, hub or out.resolve().name, hub is not None, differences, report, folder / CARD)
+            write_card(pipeline, hub or out.resolve().name, hub is not None, differences, report, folder / CARD)
             out.mkdir(exist_ok=True)
             for name in FILES:
                 if (folder / name).exists():
@@ -97,7 +97,7 @@ def report_of(folder: Path, images_seen: int) -> dict[str, Any]:
     for name in REPORTS:
         try:
             report: dict[str, Any] = json.loads((folder / name).read_text(encoding="utf-8"))
-            [Figure(**row) for row in report["table"]]
+            [MetricValue(**row) for row in report["table"]]
             if report["images_seen"] == images_seen:
                 return {key: value for key, value in report.items() if key != "command"}
         except (OSError, ValueError, KeyError, TypeError):  # none, damaged, or of an older t2f

@@ -31,12 +31,12 @@ def generate(model: str, descriptions: list[str], count: int, seed: int, truncat
     """
     require_descriptions(descriptions)
     require(out.suffix.lower() in (".png", ""), f"--out must name a .png file or a folder, but is {out}.")
-    painter = load(model)
-    descriptions, refusals = understood_or_refused(descriptions, painter.conditioner, note)
+    pipeline = load(model)
+    descriptions, refusals = understood_or_refused(descriptions, pipeline.conditioner, note)
     if not descriptions:
         raise refusals[0]
     captions = [description for description in descriptions for _ in range(count)]
-    faces = to_uint8(painter.draw(captions, painter.noise(count, seed, truncation).repeat(len(descriptions), 1)))
+    faces = to_uint8(pipeline.draw(captions, pipeline.noise(count, seed, truncation).repeat(len(descriptions), 1)))
     settings = {"model": named(model), "seed": seed, "truncation": truncation}
     if out.suffix:
         sheet = sheet_of(descriptions, faces.unflatten(0, (len(descriptions), count)))
@@ -44,7 +44,7 @@ def generate(model: str, descriptions: list[str], count: int, seed: int, truncat
     else:
         save_each(captions, faces, count, settings, out)
     many = "face" if len(faces) == 1 else "faces"
-    size = f"{painter.resolution}x{painter.resolution} pixels"
+    size = f"{pipeline.resolution}x{pipeline.resolution} pixels"
     tell(f"{len(faces)} {many} of {size} written to {out}, drawn by {by(model)}")
     if refusals:
         raise UserError(" ".join(["The others are drawn, but not these.", *map(str, refusals)]))

@@ -14,7 +14,7 @@ from t2f.inference.load import load
 from t2f.inference.pipeline import understood
 from t2f.utils.errors import UserError, require
 from t2f.utils.extras import install_command
-from t2f.utils.files import whole_file
+from t2f.utils.files import atomic_write
 from t2f.utils.images import tiled, to_uint8
 
 FRAMES_A_SECOND = 16
@@ -38,16 +38,16 @@ def interpolate(
     require_descriptions([before, after])
     kind = out.suffix.lower()
     require(kind in (".gif", ".mp4"), f"--out must name a .gif or an .mp4 file, but is {out}.")
-    painter = load(model)
-    first, last = understood([before, after], painter.conditioner, note)
-    noise = painter.noise(count, seed, truncation)
-    ends = noise if to_seed is None else painter.noise(count, to_seed, truncation)
+    pipeline = load(model)
+    first, last = understood([before, after], pipeline.conditioner, note)
+    noise = pipeline.noise(count, seed, truncation)
+    ends = noise if to_seed is None else pipeline.noise(count, to_seed, truncation)
     path = torch.stack([slerp(noise, ends, share / (frames - 1)) for share in range(frames)])
-    words = between(painter, first, last, frames).repeat_interleave(count, dim=0)
-    faces = to_uint8(painter.paint(words, path.flatten(0, 1))).unflatten(0, (frames, count))
+    words = between(pipeline, first, last, frames).repeat_interleave(count, dim=0)
+    faces = to_uint8(pipeline.generate(words, path.flatten(0, 1))).unflatten(0, (frames, count))
     there = [tiled(each, count, shown_size(faces)) for each in faces]
     pictures = [*there, *there[-2:0:-1]]
-    with whole_file(out, f"the film {out}") as side:
+    with atomic_write(out, f"the film {out}") as side:
         (write_gif if kind == ".gif" else write_mp4)(pictures, side)
     tell(
         f"{len(pictures)} frames of {count} {'face' if count == 1 else 'faces'} written to {out}, drawn by {by(model)}"

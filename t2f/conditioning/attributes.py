@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from t2f.conditioning.base import Conditioner, Conditions, Exam, Example
+from t2f.conditioning.base import Conditioner, Conditions, Example, PromptSet
 from t2f.data.faces import Faces
 from t2f.utils.errors import UserError, require
 
 TURNS = ("upright", "90 degrees", "180 degrees", "270 degrees")  # anticlockwise
 
 
-class AttributeLabels(Conditioner):
+class AttributeConditioner(Conditioner):
     """Attributes as float32 (A,): 1 present, -1 absent, 0 unknown; with `rotations`, 4 more, one of them 1.
 
     faCeGAN's labels were 1 and 0; the mean square of these is 1, which equalised layers expect. With `rotations` each
@@ -37,7 +37,7 @@ class AttributeLabels(Conditioner):
         self.example = ", ".join(self.names[:2])
 
     @classmethod
-    def fit(cls, faces: Faces, names: Sequence[str] | None = None, rotations: bool = False) -> AttributeLabels:
+    def fit(cls, faces: Faces, names: Sequence[str] | None = None, rotations: bool = False) -> AttributeConditioner:
         """The attributes named, or all that the faces have."""
         if not len(faces.attribute_names):
             instead = "choose conditioning=text" if any(faces.captions) else "add some"
@@ -47,7 +47,7 @@ class AttributeLabels(Conditioner):
             require(
                 isinstance(name, str),
                 f"attributes holds {name}, which is read as no text: put such names in quotes, as in "
-                '\'attributes=["null","1e3"]\'.',
+                '\'conditioning.attributes=["null","1e3"]\'.',
             )
             if name not in faces.attribute_names:
                 close = difflib.get_close_matches(name, faces.attribute_names, 3) or faces.attribute_names
@@ -68,11 +68,11 @@ class AttributeLabels(Conditioner):
 
     def of(self, faces: Faces) -> Conditions:
         values = self._labels(self._columns(faces))
-        turns = len(TURNS) if self.rotations else 1
-        rows = torch.from_numpy(values).repeat_interleave(turns, dim=0)
+        rotation_k = len(TURNS) if self.rotations else 1
+        rows = torch.from_numpy(values).repeat_interleave(rotation_k, dim=0)
         if self.rotations:
-            rows = torch.cat([rows, torch.eye(turns).repeat(len(faces), 1)], dim=1)
-        return Conditions(rows, np.full(len(faces), turns), np.tile(np.arange(turns), len(faces)))
+            rows = torch.cat([rows, torch.eye(rotation_k).repeat(len(faces), 1)], dim=1)
+        return Conditions(rows, np.full(len(faces), rotation_k), np.tile(np.arange(rotation_k), len(faces)))
 
     def __call__(self, descriptions: Sequence[str]) -> Tensor:
         return torch.stack([self._row(description) for description in descriptions])
@@ -86,22 +86,22 @@ class AttributeLabels(Conditioner):
 
     def examples(self, faces: Faces, count: int) -> list[Example]:
         """The most frequent combinations, in the order of their labels; each upright and turned, with `rotations`."""
-        turns = TURNS if self.rotations else TURNS[:1]
+        rotation_k = TURNS if self.rotations else TURNS[:1]
         combinations = [tuple(map(int, row)) for row in self._columns(faces)]
-        frequent = Counter(combinations).most_common(max(1, count // len(turns)))
+        frequent = Counter(combinations).most_common(max(1, count // len(rotation_k)))
         chosen = sorted((combination for combination, _ in frequent), reverse=True)
         return [
             Example(self._describe(combination, turn), combinations.index(combination), TURNS.index(turn))
-            for combination, turn in itertools.product(chosen, turns)
+            for combination, turn in itertools.product(chosen, rotation_k)
         ]
 
-    def exam(self, faces: Faces, count: int, seed: int) -> Exam:
+    def prompt_set(self, faces: Faces, count: int, seed: int) -> PromptSet:
         """The labels of faces of the set, upright; all of them are asked for, where known."""
         chosen = np.random.default_rng(seed).integers(len(faces), size=count)
         columns = self._columns(faces)[chosen]
-        asked = torch.full((count, len(faces.attribute_names)), -1, dtype=torch.int8)
-        asked[:, self._places(faces)] = torch.from_numpy(columns)
-        return Exam([self._describe(tuple(map(int, row)), TURNS[0]) for row in columns], chosen, asked)
+        expected = torch.full((count, len(faces.attribute_names)), -1, dtype=torch.int8)
+        expected[:, self._places(faces)] = torch.from_numpy(columns)
+        return PromptSet([self._describe(tuple(map(int, row)), TURNS[0]) for row in columns], chosen, expected)
 
     @property
     def recipe(self) -> str:

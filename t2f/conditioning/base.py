@@ -23,13 +23,13 @@ LONGEST_QUOTED = 60  # letters of a description that a message repeats
 class Conditions:
     """The conditions of N faces, M in all: face i fits `counts[i]` rows that follow each other, none if unlabelled.
 
-    `rows`: (M, ...), int64 token ids or float32. `turns`: (M,), by how many quarter turns, anticlockwise, a picture is
-    turned to fit the row.
+    `rows`: (M, ...), int64 token ids or float32. `rotation_k`: (M,), quarter turns, anticlockwise, that
+    rotate the image to fit the row.
     """
 
     rows: Tensor
     counts: npt.NDArray[np.int64]
-    turns: npt.NDArray[np.int64]
+    rotation_k: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -38,23 +38,23 @@ class Example:
 
     description: str
     face: int
-    turns: int = 0
+    rotation_k: int = 0
 
     def shown(self, faces: Faces) -> Images:
         """The face's image, uint8 (3, R, R)."""
-        return np.rot90(faces.images[self.face], self.turns, axes=(1, 2)).copy()
+        return np.rot90(faces.images[self.face], self.rotation_k, axes=(1, 2)).copy()
 
 
 @dataclass(frozen=True)
-class Exam:
+class PromptSet:
     """N descriptions, the number of the face that each describes, (N,), and what each asks for.
 
-    `asked`: int8 (N, A), 1 present, 0 absent, -1 not asked, or not known to be.
+    `expected`: int8 (N, A), 1 present, 0 absent, -1 not asked, or not known to be.
     """
 
     descriptions: list[str]
     faces: npt.NDArray[np.int64]
-    asked: Tensor
+    expected: Tensor
 
 
 class Conditioner(ABC):
@@ -94,7 +94,7 @@ class Conditioner(ABC):
         """At most `count` descriptions to show on a sheet, each with a face of `faces`."""
 
     @abstractmethod
-    def exam(self, faces: Faces, count: int, seed: int) -> Exam:
+    def prompt_set(self, faces: Faces, count: int, seed: int) -> PromptSet:
         """`count` descriptions of `faces`, new ones where they can be made. Raises `UserError` if there are none."""
 
     @property

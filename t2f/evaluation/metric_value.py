@@ -11,7 +11,7 @@ Better = Literal["higher", "lower", "as real"]
 
 
 @dataclass(frozen=True)
-class Figure:
+class MetricValue:
     """What was measured of drawn faces, and beside it what the same measure gives of others.
 
     `shuffled`: the same faces, other words; a model that ignores its words has both alike. `real`: real faces that
@@ -31,11 +31,11 @@ class Figure:
 
 
 @dataclass
-class Findings:
+class EvaluationResult:
     """What an evaluation, or a part of it, found."""
 
-    figures: list[Figure] = field(default_factory=list)
-    attributes: list[Figure] = field(default_factory=list)
+    figures: list[MetricValue] = field(default_factory=list)
+    attributes: list[MetricValue] = field(default_factory=list)
     """The same by attribute, where that was measured."""
     notes: list[str] = field(default_factory=list)
     """What a reader of the figures should know."""
@@ -46,7 +46,7 @@ class Findings:
     nearest: Tensor | None = None
     """Some drawn faces, each with the real ones nearest to it: uint8 (rows, 1 + real, 3, R, R)."""
 
-    def __iadd__(self, other: Findings) -> Findings:
+    def __iadd__(self, other: EvaluationResult) -> EvaluationResult:
         self.figures += other.figures
         self.attributes += other.attributes
         self.notes += other.notes

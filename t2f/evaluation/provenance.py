@@ -13,8 +13,8 @@ import torch
 
 import t2f
 from t2f.data.faces import checksum, fingerprint, labels_checksum
-from t2f.evaluation.evaluator import Evaluation
-from t2f.training.batches.datamodule import FaceSource
+from t2f.evaluation.evaluator import Evaluator
+from t2f.training.batches.datamodule import FaceDataset
 from t2f.training.resume import GROUPS, HOW_FAST
 from t2f.utils.instantiate import from_yaml
 
@@ -22,7 +22,7 @@ PACKAGES = ("torch", "torchvision", "torchmetrics", "pytorch-lightning", "timm",
 
 
 def provenance(
-    evaluation: Evaluation, source: FaceSource, config: str, images_seen: int, device: torch.device
+    evaluation: Evaluator, source: FaceDataset, config: str, images_seen: int, device: torch.device
 ) -> dict[str, Any]:
     """All that figures depend on, as plain values. `config`: the model's, as text."""
     extractor = evaluation.extractor

@@ -6,15 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from t2f.evaluation.metric_value import Figure, Findings
-from t2f.evaluation.text_alignment import Faithfulness, Sitting
-from t2f.metrics.dual_encoder import Matcher, cached_matcher
+from t2f.evaluation.metric_value import EvaluationResult, MetricValue
+from t2f.evaluation.text_alignment import EvaluationBatch, TextAlignment
+from t2f.metrics.dual_encoder import TextImageMatcher, cached_matcher
 from t2f.metrics.retrieval import RPrecision
 
 OTHERS = 99  # as in the papers
 
 
-class RetrievalFaithfulness(Faithfulness):
+class RetrievalAlignment(TextAlignment):
     """R-precision among 100 captions, by a dual encoder that learnt from the training faces and their words, once.
 
     `real`: the real faces that the captions were written of. The other captions are drawn by the seed among those with
@@ -22,28 +22,28 @@ class RetrievalFaithfulness(Faithfulness):
     """
 
     def __init__(self) -> None:
-        self.matcher: Matcher | None = None
+        self.matcher: TextImageMatcher | None = None
 
-    def __call__(self, sitting: Sitting) -> Findings:
-        descriptions = sitting.exam.descriptions
+    def __call__(self, batch: EvaluationBatch) -> EvaluationResult:
+        descriptions = batch.prompt_set.descriptions
         distinct = np.unique(np.array(descriptions), return_inverse=True)[1]
         candidates = min(OTHERS, len(set(descriptions)) - 1)
         if candidates < 1:
-            return Findings(notes=["All words of the evaluation are the same, so no face can find its own."])
+            return EvaluationResult(notes=["All words of the evaluation are the same, so no face can find its own."])
         if self.matcher is None:
-            self.matcher = cached_matcher(sitting.source.train, sitting.conditioner, sitting.cache, sitting.device)
+            self.matcher = cached_matcher(batch.source.train, batch.conditioner, batch.cache, batch.device)
         words = self.matcher.of_captions(descriptions)
-        drawn = self.matcher.of_images(sitting.drawn)
-        real = self.matcher.of_images(sitting.described)
-        others = other_words(distinct, candidates, sitting.seed)
-        figure = Figure(
+        drawn = self.matcher.of_images(batch.drawn)
+        real = self.matcher.of_images(batch.described)
+        others = other_words(distinct, candidates, batch.seed)
+        figure = MetricValue(
             name="r_precision",
             title=f"R-precision of {candidates + 1} (chance {1 / (candidates + 1):.2g})",
             drawn=r_precision(drawn, words, others),
-            shuffled=r_precision(drawn[sitting.shuffled], words, others),
+            shuffled=r_precision(drawn[batch.shuffled], words, others),
             real=r_precision(real, words, others),
         )
-        return Findings([figure])
+        return EvaluationResult([figure])
 
 
 def other_words(distinct: np.ndarray[tuple[int], np.dtype[np.int64]], count: int, seed: int) -> Tensor:

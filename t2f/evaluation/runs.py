@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from t2f.evaluation.metric_value import Figure
+from t2f.evaluation.metric_value import MetricValue
 from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
 from t2f.utils.errors import UserError, require
 from t2f.utils.instantiate import from_yaml
@@ -19,13 +19,12 @@ REPORTS = ("report.json", "evaluation.json")
 ASIDE = (
     "callbacks",
     "evaluation",
-    "faces_on_device",
     "features",
     "logger",
     "metrics",
-    "objective",
+    "loader",
+    "optimized_metric",
     "resume",
-    "workers",
 )
 """Groups that do not change what is learnt."""
 
@@ -38,7 +37,7 @@ class Run:
     checkpoint: Path | None
     config: dict[str, Any]
     report: dict[str, Any]
-    figures: dict[str, Figure]
+    figures: dict[str, MetricValue]
     images_seen: int | None
     notes: list[str]
 
@@ -122,13 +121,13 @@ def read_run(folder: Path, checkpoint: Path | None) -> Run:
     except Exception as error:  # the system's, yaml's, or of what a stranger's checkpoint has for its config
         notes.append(f"The config of {folder} cannot be read, so its settings are left out ({first_line(error)}).")
     report: dict[str, Any] = {}
-    figures: dict[str, Figure] = {}
+    figures: dict[str, MetricValue] = {}
     for name in REPORTS:
         if (folder / name).exists():
             try:
                 read = json.loads((folder / name).read_text(encoding="utf-8"))
                 if not report or read["images_seen"] > report["images_seen"]:  # it may have gone on since
-                    figures = {row["name"]: Figure(**row) for row in read["table"]}
+                    figures = {row["name"]: MetricValue(**row) for row in read["table"]}
                     report = read
             except (OSError, ValueError, KeyError, TypeError) as error:
                 notes.append(f"{folder / name} is damaged or of an older t2f, so it is skipped ({first_line(error)}).")

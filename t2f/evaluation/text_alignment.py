@@ -10,21 +10,21 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from t2f.conditioning.base import Conditioner, Exam
-from t2f.evaluation.metric_value import Findings
-from t2f.training.batches.datamodule import FaceSource
+from t2f.conditioning.base import Conditioner, PromptSet
+from t2f.evaluation.metric_value import EvaluationResult
+from t2f.training.batches.datamodule import FaceDataset
 
 
 @dataclass(frozen=True)
-class Sitting:
+class EvaluationBatch:
     """An exam, and the faces drawn for it: uint8 (N, 3, r, r); with all that is needed to mark it.
 
     Classifiers are trained, and run, on `device`.
     """
 
-    exam: Exam
+    prompt_set: PromptSet
     drawn: Tensor
-    source: FaceSource
+    source: FaceDataset
     conditioner: Conditioner
     seed: int
     cache: Path
@@ -42,12 +42,12 @@ class Sitting:
     @cached_property
     def described(self) -> Tensor:
         """The real held-out faces that the words were written of: uint8 (N, 3, R, R)."""
-        return torch.from_numpy(self.source.held_out.images[self.exam.faces])
+        return torch.from_numpy(self.source.held_out.images[self.prompt_set.faces])
 
 
-class Faithfulness(ABC):
+class TextAlignment(ABC):
     """A reader of faces that is no part of the model, and marks an exam."""
 
     @abstractmethod
-    def __call__(self, sitting: Sitting) -> Findings:
+    def __call__(self, batch: EvaluationBatch) -> EvaluationResult:
         """Figures for the words asked, for shuffled ones, and of real faces."""

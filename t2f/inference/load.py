@@ -15,18 +15,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from t2f.evaluation.runs import REPORTS
-from t2f.inference.pipeline import Painter
+from t2f.inference.pipeline import Pipeline
 from t2f.utils.checkpoints import find_checkpoint
 from t2f.utils.errors import UserError, require
 from t2f.utils.extras import install_command
-from t2f.utils.files import whole_file
+from t2f.utils.files import atomic_write
 
 PRETRAINED = "pretrained"
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 
 
-def load(model: str | Path = PRETRAINED, device: str | torch.device = "cpu") -> Painter:
-    """What draws faces from descriptions; see `Painter`.
+def load(model: str | Path = PRETRAINED, device: str | torch.device = "cpu") -> Pipeline:
+    """What draws faces from descriptions; see `Pipeline`.
 
     `model`: "pretrained", which comes with t2f and draws cartoon faces; or a .ckpt file, a run's folder, a folder that
     `t2f export` wrote, or OWNER/NAME on the Hugging Face Hub, of a certain revision by OWNER/NAME@REVISION. Nothing of
@@ -34,15 +34,15 @@ def load(model: str | Path = PRETRAINED, device: str | torch.device = "cpu") -> 
 
     Raises `UserError` where there is no such model.
     """
-    painter = load_anywhere(str(model))
-    painter.networks.to(device)
-    return painter
+    pipeline = load_anywhere(str(model))
+    pipeline.networks.to(device)
+    return pipeline
 
 
-def load_anywhere(model: str) -> Painter:
+def load_anywhere(model: str) -> Pipeline:
     """A model by what a user may call it, on the CPU."""
     place = find(model)
-    return load_folder(place) if place.is_dir() else Painter.load(place)
+    return load_folder(place) if place.is_dir() else Pipeline.load(place)
 
 
 def find(model: str) -> Path:
@@ -76,7 +76,7 @@ def holds_model(folder: Path) -> bool:
     return is_exported(folder) or any(next(folder.glob(f"{place}last.ckpt"), None) is not None for place in places)
 
 
-def load_folder(folder: Path) -> Painter:
+def load_folder(folder: Path) -> Pipeline:
     """The model of a folder that `save_folder` wrote."""
     for name in (CONFIG, WEIGHTS):
         require((folder / name).is_file(), f"{folder} is no whole model: {name} is missing.")
@@ -86,19 +86,19 @@ def load_folder(folder: Path) -> Painter:
     except (OSError, ValueError, RecursionError, SafetensorError) as error:
         raise UserError(f"{folder} is no whole model ({error}): export it anew, or download it again.") from error
     require(isinstance(card, dict), f"{folder / CONFIG} is not the config of a t2f model.")
-    return Painter.from_card(card, {name: value.float() for name, value in weights.items()}, folder)
+    return Pipeline.from_card(card, {name: value.float() for name, value in weights.items()}, folder)
 
 
-def save_folder(painter: Painter, folder: Path, half: bool = False) -> None:
+def save_folder(pipeline: Pipeline, folder: Path, half: bool = False) -> None:
     """Write weights, in half precision if asked, and config."""
     weights = {
         name: value.half() if half and value.is_floating_point() else value.contiguous()
-        for name, value in painter.networks.state_dict().items()
+        for name, value in pipeline.networks.state_dict().items()
     }
-    config = json.dumps(painter.card, indent=1, ensure_ascii=False)
+    config = json.dumps(pipeline.card, indent=1, ensure_ascii=False)
     with (
-        whole_file(folder / CONFIG, f"the model in {folder}") as config_side,
-        whole_file(folder / WEIGHTS, f"the model in {folder}") as weights_side,
+        atomic_write(folder / CONFIG, f"the model in {folder}") as config_side,
+        atomic_write(folder / WEIGHTS, f"the model in {folder}") as weights_side,
     ):
         weights_side.write_bytes(save(weights, metadata={"format": "pt"}))
         config_side.write_text(config, encoding="utf-8")

@@ -27,7 +27,7 @@ MOST_TRUNCATION = 2.0
 MANY = 500  # faces that take seconds to draw
 
 
-class Painter:
+class Pipeline:
     """The averaged networks of a checkpoint with their conditioner: all that it takes to draw.
 
     >>> from t2f import load
@@ -61,7 +61,7 @@ class Painter:
         )
 
     @classmethod
-    def load(cls, path: Path) -> Painter:
+    def load(cls, path: Path) -> Pipeline:
         """Read a checkpoint on the CPU."""
         checkpoint = read_checkpoint(path)
         weights = {
@@ -72,7 +72,7 @@ class Painter:
         return cls.from_card(checkpoint[CHECKPOINT_KEY], weights, path)
 
     @classmethod
-    def from_card(cls, card: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path) -> Painter:
+    def from_card(cls, card: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path) -> Pipeline:
         """The model that `card` tells of. Raises `UserError` if these weights, from `path`, are not its own."""
         try:
             config = from_yaml(card["config"])
@@ -87,10 +87,12 @@ class Painter:
                     "resolution and images_seen must be whole numbers and alpha a number, but are "
                     f"{resolution!r}, {images_seen!r} and {alpha!r}"
                 )
-            painter = cls(networks.eval(), conditioner, resolution, alpha, images_seen, card["config"])
-            face = painter.draw([conditioner.example], painter.noise(1, seed=0))
-            if face.shape[-1] != painter.resolution or not 0 <= painter.alpha <= 1:
-                raise ValueError(f"it does not draw at a resolution of {painter.resolution} and alpha {painter.alpha}")
+            pipeline = cls(networks.eval(), conditioner, resolution, alpha, images_seen, card["config"])
+            face = pipeline.draw([conditioner.example], pipeline.noise(1, seed=0))
+            if face.shape[-1] != pipeline.resolution or not 0 <= pipeline.alpha <= 1:
+                raise ValueError(
+                    f"it does not draw at a resolution of {pipeline.resolution} and alpha {pipeline.alpha}"
+                )
             if not face.isfinite().all():
                 raise ValueError("it draws pixels that are not numbers")
         except UserError:
@@ -98,7 +100,7 @@ class Painter:
         except Exception as error:  # a file from anywhere can be wrong in any way
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise UserError(f"{path} holds a model that this version of t2f cannot build: {reason}") from error
-        return painter
+        return pipeline
 
     @property
     def card(self) -> dict[str, Any]:
@@ -144,7 +146,7 @@ class Painter:
         return embedding
 
     @torch.inference_mode()
-    def paint(self, embedding: Tensor, noise: Tensor, batch_size: int = 64) -> Tensor:
+    def generate(self, embedding: Tensor, noise: Tensor, batch_size: int = 64) -> Tensor:
         """Embeddings (N, E) and noise (N, noise_dim) -> float images (N, 3, r, r), about [-1, 1], on the CPU."""
         images = []
         batches = zip(embedding.split(batch_size), noise.split(batch_size), strict=True)
@@ -156,7 +158,7 @@ class Painter:
 
     def draw(self, descriptions: Sequence[str], noise: Tensor) -> Tensor:
         """N descriptions and noise (N, noise_dim) -> float images (N, 3, r, r), about [-1, 1], on the CPU."""
-        return self.paint(self.embed(descriptions), noise)
+        return self.generate(self.embed(descriptions), noise)
 
     def __call__(
         self, descriptions: str | Sequence[str], count: int = 1, seed: int = 0, truncation: float = 1.0
@@ -221,7 +223,8 @@ class Undrawn(TorchFunctionMode):
 
 def build_networks(config: Any) -> ConditionalGenerator:
     """Build the drawing networks of a checkpoint's plain config, and nothing else."""
-    networks = build_ours(config["model"]["networks"], ("t2f.networks", "t2f.text", "torch.nn.Identity"), nn.Module)
+    packages = ("t2f.conditioning", "t2f.networks", "t2f.text", "torch.nn.Identity")
+    networks = build_ours(config["model"]["networks"], packages, nn.Module)
     require(isinstance(networks, ConditionalGenerator), f"The checkpoint's networks are a {type(networks).__name__}.")
     assert isinstance(networks, ConditionalGenerator)
     return networks

@@ -25,17 +25,17 @@ class AttributeAccuracy(Metric):
 
     full_state_update = False
     right: Tensor
-    asked: Tensor
+    expected: Tensor
 
     def __init__(self, attributes: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.add_state("right", torch.zeros(2, attributes, dtype=torch.int64), dist_reduce_fx="sum")
         self.add_state("asked", torch.zeros(2, attributes, dtype=torch.int64), dist_reduce_fx="sum")
 
-    def update(self, read: Tensor, asked: Tensor) -> None:
+    def update(self, read: Tensor, expected: Tensor) -> None:
         for value in (0, 1):
-            self.asked[value] += (asked == value).sum(dim=0)
-            self.right[value] += ((asked == value) & (read == bool(value))).sum(dim=0)
+            self.expected[value] += (expected == value).sum(dim=0)
+            self.right[value] += ((expected == value) & (read == bool(value))).sum(dim=0)
 
     def compute(self) -> Tensor:
-        return (self.right / self.asked).mean(dim=0)
+        return (self.right / self.expected).mean(dim=0)

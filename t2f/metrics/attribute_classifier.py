@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from t2f.data.faces import Faces, checksum, fingerprint
 from t2f.metrics.efficientnet import pretrained_network
-from t2f.utils.cached_tensors import kept
+from t2f.utils.cached_tensors import cached_tensors
 from t2f.utils.images import perturbed, to_float, to_uint8
 from t2f.utils.progress import followed
 
@@ -138,5 +138,5 @@ def cached_classifier(faces: Faces, cache: Path, device: torch.device) -> Attrib
     def train() -> dict[str, Tensor]:
         return train_classifier(faces, device).head.state_dict()
 
-    classifier.head.load_state_dict(kept(cache / f"attribute-classifier-{key}.safetensors", train))
+    classifier.head.load_state_dict(cached_tensors(cache / f"attribute-classifier-{key}.safetensors", train))
     return classifier.to(device).eval()

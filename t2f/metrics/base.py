@@ -11,7 +11,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from t2f.metrics.features import Reading
+from t2f.metrics.features import Features
 from t2f.utils.errors import UserError, require
 
 M = TypeVar("M", bound=Metric)
@@ -58,7 +58,7 @@ class OfFeatures(Metric):
     full_state_update = False
 
 
-class Comparison(OfFeatures):
+class FeatureMetric(OfFeatures):
     """A metric of two sets of faces: `update(reading, real)`. All features are kept until `compute`.
 
     Raises `UserError` for features that are not finite, and `NotMeasurable` for fewer than `least` faces of a kind.
@@ -73,7 +73,7 @@ class Comparison(OfFeatures):
         self.add_state("drawn", [], dist_reduce_fx="cat")
         self.add_state("real", [], dist_reduce_fx="cat")
 
-    def update(self, reading: Reading, real: bool) -> None:
+    def update(self, reading: Features, real: bool) -> None:
         require_finite(reading.features)
         (self.real if real else self.drawn).append(reading.features)
 

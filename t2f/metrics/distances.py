@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torchmetrics.image import FrechetInceptionDistance, KernelInceptionDistance
 
-from t2f.metrics.base import Comparison, on_features
+from t2f.metrics.base import FeatureMetric, on_features
 from t2f.utils.errors import require
 
 
-class FrechetDistance(Comparison):
+class FrechetDistance(FeatureMetric):
     """Frechet distance of two normal distributions (Heusel et al. 2017, arXiv:1706.08500, equation 6).
 
     ||mu_r - mu_d||^2 + tr(C_r + C_d - 2 (C_r C_d)^(1/2)), in float64. On Inception's features it is the FID. It is
@@ -38,7 +38,7 @@ class FrechetDistance(Comparison):
         return distance.compute().clamp(min=0)
 
 
-class KernelDistance(Comparison):
+class KernelDistance(FeatureMetric):
     """Squared maximum mean discrepancy under a cubic kernel (Binkowski et al. 2018, arXiv:1801.01401), times 1,000.
 
     On Inception's features it is the KID, by tradition given in thousandths. Unbiased, so that it compares small sets,

@@ -16,7 +16,7 @@ from t2f.conditioning.base import Conditioner
 from t2f.data.faces import Faces, checksum, fingerprint
 from t2f.text.lstm import LSTMEncoder
 from t2f.text.tokenizer import WordTokenizer
-from t2f.utils.cached_tensors import kept
+from t2f.utils.cached_tensors import cached_tensors
 from t2f.utils.images import perturbed, to_float
 from t2f.utils.progress import followed
 
@@ -77,7 +77,7 @@ class DualEncoder(nn.Module):
         return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
 
 
-class Matcher:
+class TextImageMatcher:
     """A trained dual encoder with its tokenizer: uint8 images and captions -> unit vectors (N, 128), on the CPU."""
 
     def __init__(self, encoder: DualEncoder, tokenizer: WordTokenizer) -> None:
@@ -124,13 +124,13 @@ def train_encoder(
     return encoder.eval()
 
 
-def cached_matcher(faces: Faces, conditioner: Conditioner, cache: Path, device: torch.device) -> Matcher:
+def cached_matcher(faces: Faces, conditioner: Conditioner, cache: Path, device: torch.device) -> TextImageMatcher:
     """The matcher of these faces and the words that the conditioner has for them: from the cache, or trained.
 
     It is trained, and runs, on `device`.
     """
     described = conditioner.described(faces) or len(faces)
-    pairs = conditioner.exam(faces, min(CAPTIONS_PER_FACE * described, MOST_PAIRS), seed=0)
+    pairs = conditioner.prompt_set(faces, min(CAPTIONS_PER_FACE * described, MOST_PAIRS), seed=0)
     tokenizer = WordTokenizer.train(pairs.descriptions, WORDS, MOST_TOKENS)
     words = hashlib.sha256(json.dumps(pairs.descriptions).encode()).hexdigest()
     key = fingerprint({"images": checksum(faces.images), "words": words, "recipe": RECIPE})
@@ -142,5 +142,5 @@ def cached_matcher(faces: Faces, conditioner: Conditioner, cache: Path, device: 
 
     with torch.random.fork_rng(devices=[]):
         encoder = DualEncoder(len(tokenizer))
-    encoder.load_state_dict(kept(cache / f"dual-encoder-{key}.safetensors", train))
-    return Matcher(encoder.to(device), tokenizer)
+    encoder.load_state_dict(cached_tensors(cache / f"dual-encoder-{key}.safetensors", train))
+    return TextImageMatcher(encoder.to(device), tokenizer)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from t2f.data.faces import Images, checksum, fingerprint
-from t2f.utils.cached_tensors import kept
+from t2f.utils.cached_tensors import cached_tensors
 from t2f.utils.errors import UserError, require
 from t2f.utils.progress import followed
 
@@ -27,7 +27,7 @@ class MissingPackage(UserError):
 
 
 @dataclass(frozen=True)
-class Reading:
+class Features:
     """What was read off N faces: uint8 images (N, 3, R, R), float32 features (N, D) and class logits (N, C)."""
 
     images: Tensor
@@ -37,9 +37,9 @@ class Reading:
     def __len__(self) -> int:
         return len(self.images)
 
-    def to(self, device: torch.device) -> Reading:
+    def to(self, device: torch.device) -> Features:
         """With features and logits there; images stay where they are."""
-        return Reading(self.images, self.features.to(device), self.logits.to(device))
+        return Features(self.images, self.features.to(device), self.logits.to(device))
 
 
 class FeatureExtractor(nn.Module, ABC):
@@ -89,15 +89,15 @@ class FeatureExtractor(nn.Module, ABC):
         return digest.hexdigest()
 
 
-def read_all(extractor: FeatureExtractor, images: Tensor) -> Reading:
+def read_all(extractor: FeatureExtractor, images: Tensor) -> Features:
     """Read uint8 images (N, 3, R, R), block by block."""
     blocks = followed(images.split(BLOCK), f"Reading the features of {len(images):,} faces", len(images), BLOCK)
     read = [extractor(block.to(extractor.device)) for block in blocks]
     features, logits = (torch.cat(part).cpu() for part in zip(*read, strict=True))
-    return Reading(images, features, logits)
+    return Features(images, features, logits)
 
 
-def read_once(extractor: FeatureExtractor, images: Images, cache: Path) -> Reading:
+def read_once(extractor: FeatureExtractor, images: Images, cache: Path) -> Features:
     """Read a data set's images; what was read is kept in `cache`, by every pixel and the extractor."""
     device = extractor.device
     settings = {
@@ -114,5 +114,5 @@ def read_once(extractor: FeatureExtractor, images: Images, cache: Path) -> Readi
         reading = read_all(extractor, pictures)
         return {"features": reading.features, "logits": reading.logits}
 
-    found = kept(cache / f"features-{key}.safetensors", read)
-    return Reading(pictures, found["features"], found["logits"])
+    found = cached_tensors(cache / f"features-{key}.safetensors", read)
+    return Features(pictures, found["features"], found["logits"])

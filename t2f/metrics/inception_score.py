@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from t2f.metrics.base import OfFeatures, require_finite, together
-from t2f.metrics.features import Reading
+from t2f.metrics.features import Features
 from t2f.utils.errors import require
 
 
@@ -29,7 +29,7 @@ class ClassScore(OfFeatures):
         self.seed = seed
         self.add_state("logits", [], dist_reduce_fx="cat")
 
-    def update(self, reading: Reading, real: bool) -> None:
+    def update(self, reading: Features, real: bool) -> None:
         require_finite(reading.logits)
         if not real:
             self.logits.append(reading.logits)

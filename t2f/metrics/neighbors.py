@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from t2f.metrics.base import Comparison, NotMeasurable
+from t2f.metrics.base import FeatureMetric, NotMeasurable
 from t2f.utils.errors import require
 
 ROWS = 1024  # distances held at a time, times the size of the other set
@@ -23,19 +23,19 @@ def nearest(a: Tensor, b: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return torch.cat(distances), torch.cat(numbers)
 
 
-class PrecisionRecall(Comparison):
+class PrecisionRecall(FeatureMetric):
     """Improved precision and recall (Kynkaanniemi et al. 2019, arXiv:1904.06991, equations 1 and 2).
 
     Precision: the share of drawn faces within the real ones' manifold; recall: that of real faces within the drawn
-    ones'. A manifold is the union of balls, one about each face, out to its `neighbours`-th nearest.
+    ones'. A manifold is the union of balls, one about each face, out to its `neighbors`-th nearest.
     """
 
     higher_is_better = True
 
-    def __init__(self, neighbours: int = 3, **kwargs: Any) -> None:
+    def __init__(self, neighbors: int = 3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        require(neighbours >= 1, f"PrecisionRecall's neighbours is {neighbours}: it must be at least 1.")
-        self.least = neighbours + 1
+        require(neighbors >= 1, f"PrecisionRecall's neighbours is {neighbors}: it must be at least 1.")
+        self.least = neighbors + 1
 
     def compute(self) -> dict[str, Tensor]:
         drawn, real = self.both()
@@ -48,7 +48,7 @@ class PrecisionRecall(Comparison):
         return torch.cat(inside).double().mean()
 
 
-class Variety(Comparison):
+class Diversity(FeatureMetric):
     """The mean squared distance of two drawn faces, as a share of that of two real ones.
 
     1: as varied as real faces; 0: one face again and again.
@@ -61,7 +61,7 @@ class Variety(Comparison):
         return drawn / real
 
 
-class Memorisation(Comparison):
+class Memorization(FeatureMetric):
     """The share of drawn faces that are as near to their nearest real face as its nearest other real face, or nearer.
 
     One minus the authenticity of Alaa et al. 2022 (arXiv:2102.08921, section 3). Copies have 1. New faces of the same

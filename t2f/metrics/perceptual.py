@@ -12,14 +12,14 @@ from torchmetrics import Metric
 from torchmetrics.image import LearnedPerceptualImagePatchSimilarity
 
 from t2f.metrics.base import NotMeasurable, together
-from t2f.metrics.features import BLOCK, Reading
+from t2f.metrics.features import BLOCK, Features
 from t2f.utils.errors import UserError, require
 from t2f.utils.images import to_float
 
 SIZE = 128  # pixels that images are brought to: the networks need 64 or so
 
 
-class PerceptualVariety(Metric):
+class PerceptualDiversity(Metric):
     """The mean LPIPS distance (Zhang et al. 2018, arXiv:1801.03924) of `pairs` pairs of drawn faces, drawn by `seed`.
 
     `net`'s ImageNet weights (alex, vgg or squeeze) are torchvision's, downloaded once, into torch's own cache.
@@ -46,7 +46,7 @@ class PerceptualVariety(Metric):
             ) from error
         self.add_state("images", [], dist_reduce_fx="cat")
 
-    def update(self, reading: Reading, real: bool) -> None:
+    def update(self, reading: Features, real: bool) -> None:
         if not real:
             self.images.append(reading.images)
 

@@ -25,7 +25,7 @@ class RPrecision(Metric):
     full_state_update = False
     higher_is_better = True
     found: Tensor
-    asked: Tensor
+    expected: Tensor
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -38,7 +38,7 @@ class RPrecision(Metric):
         ties = rivals.isclose(near).sum(dim=1)
         beaten = (~(rivals < near) & ~rivals.isclose(near)).any(dim=1)  # also by what is no number
         self.found += torch.where(beaten, 0, 1 / (1 + ties.double())).sum()
-        self.asked += len(faces)
+        self.expected += len(faces)
 
     def compute(self) -> Tensor:
-        return self.found / self.asked
+        return self.found / self.expected

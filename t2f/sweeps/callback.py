@@ -57,9 +57,11 @@ class Sweep(Callback):
                 "error: torchrun would start the whole sweep in each of its processes, and they part at the first job "
                 "that fails: start it with python, and several processes a job with trainer=ddp_spawn."
             )
-        objective = config.objective or (config.hydra.sweeper.get("params") or {}).get("objective")
+        objective = config.optimized_metric or (config.hydra.sweeper.get("params") or {}).get("optimized_metric")
         if objective and not config.evaluation and not objective.startswith("images_"):
-            raise SystemExit(f"error: objective={objective} is a figure of the evaluation: leave out evaluation=none.")
+            raise SystemExit(
+                f"error: optimized_metric={objective} is a figure of the evaluation: leave out evaluation=none."
+            )
         if isinstance(config.hydra.sweeper.get("storage"), str):
             prepare_storage(config.hydra.sweeper.storage, Path(config.paths.runs))
         folder = str(config.hydra.sweep.dir)

@@ -19,9 +19,9 @@ from torch import distributed
 
 from t2f.training.resume import AUTO
 from t2f.utils.errors import disk_errors, in_short, require
-from t2f.utils.files import whole_file
+from t2f.utils.files import atomic_write
 from t2f.utils.instantiate import as_typed
-from t2f.utils.processes import Busy, alone_in, first_process, locked
+from t2f.utils.processes import RunLocked, exclusive_run, first_process, locked
 
 RECORD = "job.json"
 
@@ -45,7 +45,7 @@ class Job:
     @rank_zero_only
     def write(self, folder: Path) -> None:
         """Replace the record, so that it is whole at any moment; of several processes, the first one's counts."""
-        with whole_file(folder / RECORD, f"the job's record in {folder}") as side:
+        with atomic_write(folder / RECORD, f"the job's record in {folder}") as side:
             side.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
 
 
@@ -58,9 +58,9 @@ def run_job(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig) ->
     """
     folder = Path(cfg.paths.run)
     try:
-        with alone_in(folder):
+        with exclusive_run(folder):
             return go_on_with(train, cfg, folder)
-    except Busy as error:
+    except RunLocked as error:
         print(f"error: {error} (the sweep goes on)", file=sys.stderr)
         return None
 
@@ -80,7 +80,7 @@ def go_on_with(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig,
             multiprocessing.set_start_method(None, force=True)
         cfg.resume = AUTO
         attempt(train, cfg, job, folder)
-    return job.figures.get(cfg.objective) if cfg.objective and job.status == "finished" else None
+    return job.figures.get(cfg.optimized_metric) if cfg.optimized_metric and job.status == "finished" else None
 
 
 def attempt(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig, job: Job, folder: Path) -> None:
@@ -93,8 +93,9 @@ def attempt(train: Callable[[DictConfig], dict[str, float]], cfg: DictConfig, jo
         job.figures = train(cfg)
         job.status = "finished"
         require(
-            not first_process() or cfg.objective in (None, *job.figures),  # only the first process measures
-            f"objective={cfg.objective} is none of this run's figures, which are {', '.join(job.figures)}.",
+            not first_process() or cfg.optimized_metric in (None, *job.figures),  # only the first process measures
+            f"optimized_metric={cfg.optimized_metric} is none of this run's figures, "
+            f"which are {', '.join(job.figures)}.",
         )
     except (SystemExit, KeyboardInterrupt):  # by Ctrl-C or another signal, which is meant for the whole sweep
         job.status = "stopped"

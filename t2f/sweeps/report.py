@@ -18,7 +18,7 @@ from t2f.training.loggers.csv import CLOCK, read_rows
 from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
 from t2f.utils.errors import UserError, require
 from t2f.utils.extras import install_command
-from t2f.utils.files import whole_file
+from t2f.utils.files import atomic_write
 from t2f.utils.quoting import in_shell, override, show_exactly, train
 
 MOST_FIGURES = 3
@@ -95,7 +95,7 @@ def write_csv(rows: list[dict[str, Any]], file: Path) -> None:
     """All rows; a cell is empty where a job has no such value."""
     columns = [column for column in dict.fromkeys(key for row in rows for key in row) if column != "error"]
     with (
-        whole_file(file, f"the sweep's table {file}") as side,
+        atomic_write(file, f"the sweep's table {file}") as side,
         side.open("w", newline="", encoding="utf-8") as opened,
     ):
         writer = csv.DictWriter(opened, [*columns, "error"], restval="")
@@ -114,7 +114,7 @@ def show(rows: list[dict[str, Any]], settings: Sequence[str], figures: Sequence[
         table.add_column(heading, justify="right" if number else "left", overflow="fold")
     for row in rows:
         values = (cell(row.get(column, "")) for column in columns)
-        table.add_row(*map(escape, values), style=COLOURS.get(row["status"], ""))
+        table.add_row(*map(escape, values), style=COLORS.get(row["status"], ""))
     console.print(table)
 
 
@@ -131,7 +131,7 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
     return {key: next(end for end in each if taken[end] == 1 or end == key) for key, each in ends.items()}
 
 
-COLOURS = {"failed": "red", "unfinished": "yellow", "stopped": "yellow"}
+COLORS = {"failed": "red", "unfinished": "yellow", "stopped": "yellow"}
 
 
 def cell(value: Any) -> str:
@@ -177,7 +177,7 @@ def plot(rows: list[dict[str, Any]], settings: dict[str, dict[str, str]], figure
             axes.set_xticks(sorted(set(places.values())), list(dict.fromkeys(values.values())), fontsize=7)
         axes.set_xlabel(names.get(setting, setting), fontsize=8)
     picture.axes[0].set_ylabel(figure, fontsize=8)
-    with whole_file(file, f"the sweep's plot {file}") as side:
+    with atomic_write(file, f"the sweep's plot {file}") as side:
         picture.savefig(side, format="png", dpi=100)
 
 

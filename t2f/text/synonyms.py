@@ -291,7 +291,7 @@ LOOKS = words_of("""
     """)
 # Words before a colour that only shade it.
 SHADES = words_of("light dark bright deep jet pale medium ash dirty strawberry honey platinum natural dyed snow icy")
-COLOURS = words_of("""
+COLORS = words_of("""
     black blond brown gray grey red ginger silver white golden gold yellow orange dark light blue green pink purple
     hazel
     """)
@@ -299,12 +299,12 @@ SIZES = words_of("big small large little long short wide narrow thick thin full 
 KINDS_OF_HATS = words_of("baseball flat top cowboy straw bucket knit knitted bobble sun sports bowler woolen")
 # Things that a model may know without knowing what colour or size they have.
 PLAIN_THINGS = (
-    (words_of("hat hats cap caps beanie headgear"), COLOURS | SIZES | KINDS_OF_HATS, "colour, size or kind of hats"),
-    (words_of("glasses eyeglasses spectacles specs eyewear sunglasses shades sunnies"), (COLOURS | SIZES) - {"dark"},
+    (words_of("hat hats cap caps beanie headgear"), COLORS | SIZES | KINDS_OF_HATS, "colour, size or kind of hats"),
+    (words_of("glasses eyeglasses spectacles specs eyewear sunglasses shades sunnies"), (COLORS | SIZES) - {"dark"},
      "colour or size of glasses"),
     (words_of("beard beards mustache moustache mustaches moustaches tache"), SIZES, "size of beards"),
-    (words_of("lipstick makeup earrings necklace tie necktie"), COLOURS, "colour of makeup, jewellery or clothes"),
-    (words_of("eyes eyebrows brows lips nose"), COLOURS, "colour of eyes, eyebrows, lips or noses"),
+    (words_of("lipstick makeup earrings necklace tie necktie"), COLORS, "colour of makeup, jewellery or clothes"),
+    (words_of("eyes eyebrows brows lips nose"), COLORS, "colour of eyes, eyebrows, lips or noses"),
 )  # fmt: skip
 NOTHING_PLAIN = words_of("eyes eyebrows brows lips nose")  # what everybody has: without a colour, these say nothing
 DECADES = {

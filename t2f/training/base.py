@@ -19,7 +19,7 @@ from t2f.utils.checkpoints import CHECKPOINT_KEY
 from t2f.utils.errors import UserError
 
 
-class GANSystem(pl.LightningModule):
+class GANModule(pl.LightningModule):
     """A GAN on the clock of images seen: real images shown to the discriminator, summed over processes.
 
     All randomness of a step follows from (seed, images seen, place in the batch). A run that resumes needs no random

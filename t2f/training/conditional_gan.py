@@ -15,16 +15,16 @@ from torch.optim import Optimizer
 from t2f.conditioning.conditional_generator import ConditionalGenerator
 from t2f.networks.base import Discriminator, DiscriminatorOutput
 from t2f.objectives.base import GANStep, Objective
-from t2f.training.base import GANSystem
+from t2f.training.base import GANModule
 from t2f.training.batches.batch import Batch
 from t2f.training.ema import EMA
 from t2f.training.optimizers import Optimizers
-from t2f.training.performance import Acceleration
+from t2f.training.performance import Performance
 from t2f.utils.distributed import all_gather, sharded_randn
 from t2f.utils.images import to_float
 
 
-class ConditionalGAN(GANSystem):
+class ConditionalGAN(GANModule):
     """A GAN that generates images from text or attributes: T2F, faCeGAN and the multi-scale GAN, by their networks.
 
     Args:
@@ -34,12 +34,12 @@ class ConditionalGAN(GANSystem):
         penalties: More terms of the loss, added after these.
         optimizers: Makes both optimizers.
         ema: How the average of `networks` is taken, which generates the samples.
-        acceleration: Memory format, compilation and CUDA graphs.
+        performance: Memory format, compilation and CUDA graphs.
         encoder_learns_from: The step that trains the encoder. T2F trained it in the generator's step. From the
             discriminator, which has to tell matching from mismatched text, it learns the meaning of words earlier.
         n_critic: Discriminator steps for each generator step, at least 1.
         seed: Seed of all random numbers of training.
-        metadata: See `GANSystem`.
+        metadata: See `GANModule`.
 
     Raises:
         ValueError: An argument is out of range, or an objective needs what the discriminator does not compute.
@@ -53,7 +53,7 @@ class ConditionalGAN(GANSystem):
         penalties: Mapping[str, Objective],
         optimizers: Optimizers,
         ema: EMA,
-        acceleration: Acceleration,
+        performance: Performance,
         encoder_learns_from: Literal["generator", "discriminator"] = "discriminator",
         n_critic: int = 1,
         seed: int = 0,
@@ -76,7 +76,7 @@ class ConditionalGAN(GANSystem):
                 )
         self.make_optimizers = optimizers
         self.averaging = ema
-        self.acceleration = acceleration
+        self.performance = performance
         self.encoder_learns_from = encoder_learns_from
         self.n_critic = n_critic
         self.noise_dim = networks.noise_dim
@@ -94,10 +94,10 @@ class ConditionalGAN(GANSystem):
         return self.make_optimizers.make(generator, discriminator)
 
     def on_fit_start(self) -> None:
-        self.acceleration.apply(self.networks.generator, self.ema.generator, self.discriminator, self.device)
+        self.performance.apply(self.networks.generator, self.ema.generator, self.discriminator, self.device)
 
     def train_on(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        self.acceleration.begin_step()
+        self.performance.begin_step()
         generator_optimizer, discriminator_optimizer = self.both_optimizers()
         images, conditions = to_float(batch["images"]), batch["conditions"]
         real = self.discriminator.to_sample(images, self.position.resolution, self.position.alpha)

@@ -12,7 +12,7 @@ from hydra.types import RunMode
 from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher, _SubprocessScriptLauncher
 from torch.multiprocessing.spawn import ProcessExitedException
 
-from t2f.training.base import GANSystem
+from t2f.training.base import GANModule
 from t2f.training.batches.datamodule import FaceDataModule
 from t2f.training.callbacks.checkpoints import Checkpoints
 from t2f.training.loggers.csv import go_back
@@ -22,7 +22,7 @@ from t2f.utils.errors import UserError, require
 from t2f.utils.signals import StopRequest
 
 
-def fit(trainer: pl.Trainer, system: GANSystem, data: FaceDataModule, checkpoint: Path | None) -> int | None:
+def fit(trainer: pl.Trainer, system: GANModule, data: FaceDataModule, checkpoint: Path | None) -> int | None:
     """Train, from a checkpoint if there is one; the number of the signal that ended it, or None."""
     launcher = trainer.strategy.launcher
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]  # missing from Lightning's types
@@ -56,7 +56,7 @@ def require_single_job(trainer: pl.Trainer, launcher: _SubprocessScriptLauncher)
 def fit_in_children(
     trainer: pl.Trainer,
     launcher: _MultiProcessingLauncher,
-    system: GANSystem,
+    system: GANModule,
     data: FaceDataModule,
     checkpoint: Path | None,
     folder: Path,

@@ -18,7 +18,7 @@ Choice = bool | str
 """True, False or AUTO."""
 
 
-class Acceleration:
+class Performance:
     """How the networks run on a device.
 
     Args:
@@ -26,19 +26,20 @@ class Acceleration:
             faster by it (`experiments/speed`), and on GPUs from Ampere on, whose tensor cores read maps so.
         compile: Whether to compile generator and discriminator with `torch.compile`, which takes long at first and at
             each growth. AUTO: no. It did not pay on a CPU, and was not measured on GPUs.
-        graphs: Whether to record passes as CUDA graphs, which pays if a pass is short. AUTO: no; not tried on a GPU.
+        cuda_graphs: Whether to record passes as CUDA graphs, which pays if a pass is short. AUTO: no; untested on a
+            GPU.
 
     Raises:
         ValueError: An argument is not true, false or auto.
     """
 
-    def __init__(self, channels_last: Choice = AUTO, compile: Choice = AUTO, graphs: Choice = AUTO) -> None:
-        for name, choice in (("channels_last", channels_last), ("compile", compile), ("graphs", graphs)):
+    def __init__(self, channels_last: Choice = AUTO, compile: Choice = AUTO, cuda_graphs: Choice = AUTO) -> None:
+        for name, choice in (("channels_last", channels_last), ("compile", compile), ("cuda_graphs", cuda_graphs)):
             if not (isinstance(choice, bool) or choice == AUTO):
                 raise ValueError(f"{name} is {choice}: it must be true, false or {AUTO}.")
         self.channels_last = channels_last
         self.compile = compile is True
-        self.graphs = graphs is True
+        self.cuda_graphs = cuda_graphs is True
 
     def memory_format(self, device: torch.device) -> torch.memory_format:
         chosen = prefers_channels_last(device) if self.channels_last == AUTO else self.channels_last
@@ -55,17 +56,17 @@ class Acceleration:
             UserError: The device does not support the settings.
         """
         require(
-            not self.graphs or device.type == "cuda",
-            f"graphs=true needs a CUDA GPU, not {device.type}: leave it at {AUTO}.",
+            not self.cuda_graphs or device.type == "cuda",
+            f"performance.cuda_graphs=true needs a CUDA GPU, not {device.type}: leave it at {AUTO}.",
         )
         for network in (generator, average, discriminator):
             network.memory_format = self.memory_format(device)
-        if not (self.compile or self.graphs):
+        if not (self.compile or self.cuda_graphs):
             return
         torch._dynamo.config.recompile_limit = MAX_VERSIONS
         torch._inductor.config.fallback_random = True  # the random numbers of eager code
         options: dict[str, Any] = {}
-        if self.graphs:
+        if self.cuda_graphs:
             options = {"mode": "reduce-overhead"} if self.compile else {"backend": "cudagraphs"}
         for module, name in (
             (generator, "forward"),
@@ -78,7 +79,7 @@ class Acceleration:
 
     def begin_step(self) -> None:
         """Mark the begin of a step, after which graphs may overwrite the outputs of the last one."""
-        if self.graphs:
+        if self.cuda_graphs:
             torch.compiler.cudagraph_mark_step_begin()
 
 

@@ -18,19 +18,30 @@ from rich.console import Console
 
 from t2f.utils.checkpoints import CHECKPOINT_KEY, is_file, is_folder, read_checkpoint, read_file
 from t2f.utils.errors import UserError, require
-from t2f.utils.files import whole_file
+from t2f.utils.files import atomic_write
 from t2f.utils.instantiate import from_yaml
 from t2f.utils.quoting import in_shell, override
 
 AUTO = "auto"
 """The `resume` that goes on where there is something to go on from, and starts anew where there is not."""
 
-HOW_FAST = "model.acceleration"
+HOW_FAST = "model.performance"
 """Settings within these groups that decide how fast the run is, not what is learnt."""
 
 # What must be as it was for a run to go on as if it had never stopped.
-GROUPS = ("seed", "data", "labelled_share", "conditioning", "text", "augment", "model", "loss", "growth", "lr_schedule")
-USED = ("seed", "data", "labelled_share", "conditioning", "model", "growth")
+GROUPS = (
+    "seed",
+    "data",
+    "labeled_fraction",
+    "conditioning",
+    "text",
+    "augment",
+    "model",
+    "loss",
+    "growth",
+    "lr_schedule",
+)
+USED = ("seed", "data", "labeled_fraction", "conditioning", "model", "growth")
 """Those that the run reads; it reads the others where `conditioning` and `model` refer to them."""
 
 
@@ -39,7 +50,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         path = Path(path)
-        with whole_file(path, f"the checkpoint {path}") as side, side.open("wb") as file:
+        with atomic_write(path, f"the checkpoint {path}") as side, side.open("wb") as file:
             try:
                 torch.save(checkpoint, file)
                 file.flush()

@@ -84,11 +84,14 @@ def sentence_of(error: BaseException) -> str | None:
         sentence = f"Weights & Biases: {str(error).rstrip('.')}; or set WANDB_MODE=offline, which needs no account."
     elif type(error).__module__.startswith(("torch._inductor.", "torch._dynamo.")):
         why = str(getattr(error, "inner_exception", error)).strip().partition("\n")[0]  # wrapped in lines of its own
-        sentence = f"The networks cannot be compiled here ({why}): train with compile=false graphs=false."
+        sentence = (
+            f"The networks cannot be compiled here ({why}): train with "
+            "performance.compile=false performance.cuda_graphs=false."
+        )
     elif isinstance(error, torch.OutOfMemoryError):
         sentence = (
             "The device's memory is full: lower growth.batch_sizes or model.networks.generator.channels, or keep the "
-            "faces out of it with faces_on_device=false."
+            "faces out of it with loader.faces_on_device=false."
         )
     elif isinstance(error, ProcessRaisedException) and USER_ERROR in str(error):  # what the process would have printed
         sentence = str(error).rpartition(USER_ERROR)[2].strip()

@@ -14,7 +14,7 @@ LEFT_BY_A_CRASH = ".*.part-*"
 
 
 @contextmanager
-def whole_file(path: Path, what: str) -> Iterator[Path]:
+def atomic_write(path: Path, what: str) -> Iterator[Path]:
     """A place beside `path`, in its folder, for a file that takes the path's place when the block ends well.
 
     Raises `UserError`, which names `what`, where the disk is full or cannot be written.

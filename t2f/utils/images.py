@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from t2f.utils.files import whole_file
+from t2f.utils.files import atomic_write
 
 GAP = 4
 FONT_SIZE = 13
@@ -97,7 +97,7 @@ def titled(title: str, picture: Image.Image) -> Image.Image:
 def save_png(picture: Image.Image, path: Path, about: Mapping[str, str] | None = None) -> None:
     """Write a PNG; `about`: see `png`."""
     content = png(picture, about)
-    with whole_file(path, f"the picture {path}") as side:
+    with atomic_write(path, f"the picture {path}") as side:
         side.write_bytes(content)
 
 
@@ -120,5 +120,5 @@ def save_time_lapse(frames: Sequence[Path], path: Path, seconds: float = 8.0) ->
             pictures.append(frame.convert("P", palette=Image.Palette.ADAPTIVE))
     durations = [int(1000 * seconds / len(pictures))] * len(pictures)
     durations[-1] += 2000
-    with whole_file(path, f"the picture {path}") as side:
+    with atomic_write(path, f"the picture {path}") as side:
         pictures[0].save(side, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0)

@@ -54,15 +54,15 @@ def slurm_name() -> str:
     return f"{time}-{os.environ['SLURM_JOB_ID']}.{os.environ.get('SLURM_STEP_ID', '0')}"
 
 
-class Busy(UserError):
+class RunLocked(UserError):
     """Another process is training where this one was to."""
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def exclusive_run(folder: Path) -> Iterator[None]:
     """Let only one run into the block, of all that train in this folder; of several processes, the first one asks.
 
-    Raises `Busy` if there is another.
+    Raises `RunLocked` if there is another.
     """
     if not first_process():
         yield
@@ -71,7 +71,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         with locked(folder, wait=False):
             yield
     except Timeout as error:
-        raise Busy(f"Another process is training in {folder}: wait for it, or stop it.") from error
+        raise RunLocked(f"Another process is training in {folder}: wait for it, or stop it.") from error
 
 
 @contextmanager

@@ -88,7 +88,7 @@ def exit_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def stop_as_told(number: int, is_global_zero: bool) -> None:
+def reraise_signal(number: int, is_global_zero: bool) -> None:
     """Do at last what the signal asks for. One process tells the outside; a second failure would alarm launchers."""
     if not is_global_zero:
         raise SystemExit(0)

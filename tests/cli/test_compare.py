@@ -15,9 +15,9 @@ from PIL import Image
 
 from t2f.cli.app import run as t2f_command
 from t2f.cli.compare import BETWEEN, FACE_SIZE, ROWS, best
-from t2f.evaluation.metric_value import Figure
+from t2f.evaluation.metric_value import MetricValue
 from t2f.evaluation.runs import differing, find_runs, names_of, told
-from t2f.inference.pipeline import Painter
+from t2f.inference.pipeline import Pipeline
 from t2f.utils.errors import UserError
 from t2f.utils.images import CAPTION_WIDTH, GAP, to_uint8
 from train import train
@@ -25,7 +25,7 @@ from train import train
 RUNS: dict[str, list[str]] = {
     "logistic": ["evaluation=default", "evaluation.count=12", "metrics=none"],
     "hinge": ["loss=hinge", "seed=1", "evaluation=default", "evaluation.count=12", "metrics=none"],
-    "labels": ["conditioning=attributes", "attributes=[Male,Smiling]"],
+    "labels": ["conditioning=attributes", "conditioning.attributes=[Male,Smiling]"],
 }
 
 
@@ -114,7 +114,7 @@ def test_all_draw_the_same_faces_words_with_the_same_noise(
     block = 2 * (FACE_SIZE + GAP) + GAP
     # hinge | labels, asked in attributes | logistic, asked in sentences again
     assert sheet.shape[1] == 3 * (CAPTION_WIDTH + block) + 2 * BETWEEN
-    painter = Painter.load(runs / "hinge/0/checkpoints/last.ckpt")
+    pipeline = Pipeline.load(runs / "hinge/0/checkpoints/last.ckpt")
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = compose("train", overrides=[*TINY, "paths.run=unused"])
     from hydra.utils import instantiate
@@ -122,9 +122,9 @@ def test_all_draw_the_same_faces_words_with_the_same_noise(
     source = instantiate(cfg.data)
     source.prepare()
     held_out = source.held_out
-    (face,) = [example.face for example in painter.conditioner.examples(held_out, 1)]
-    noise = painter.noise(2, seed=5)
-    drawn = to_uint8(painter.draw([held_out.captions[face][0]] * 2, noise))
+    (face,) = [example.face for example in pipeline.conditioner.examples(held_out, 1)]
+    noise = pipeline.noise(2, seed=5)
+    drawn = to_uint8(pipeline.draw([held_out.captions[face][0]] * 2, noise))
     top = sheet.shape[0] - ROWS * (FACE_SIZE + GAP)
     for column in range(2):
         left = CAPTION_WIDTH + column * (FACE_SIZE + GAP)
@@ -181,8 +181,8 @@ def test_no_runs_end_in_one_sentence(tmp_path: Path, compare: Callable[..., str]
 
 
 def test_best_follows_the_direction() -> None:
-    def figures(better: Any, *pairs: tuple[float, float | None]) -> list[Figure | None]:
-        return [None, *(Figure("a", "a", drawn, real=real, better=better) for drawn, real in pairs)]
+    def figures(better: Any, *pairs: tuple[float, float | None]) -> list[MetricValue | None]:
+        return [None, *(MetricValue("a", "a", drawn, real=real, better=better) for drawn, real in pairs)]
 
     assert best(figures("higher", (1, 9), (3, 9), (2, 9))) == {2}
     assert best(figures("lower", (1, 9), (3, 9), (float("nan"), 9), (1, 9))) == {1, 4}

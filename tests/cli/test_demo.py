@@ -15,7 +15,7 @@ from fixtures.serving import Server
 from PIL import Image
 
 from t2f.cli.demo import demo
-from t2f.cli.demo_page import LARGEST_SEED, MOST, Studio
+from t2f.cli.demo_page import LARGEST_SEED, MOST, DemoSession
 from t2f.inference.load import load
 from t2f.utils.errors import UserError
 
@@ -188,14 +188,14 @@ def test_three_visitors_who_click_twenty_times_each_see_their_own_faces(browser:
 def test_what_cannot_be_drawn_is_said_in_a_sentence(model: str, change: dict[str, Any], said: str) -> None:
     asked = {"description": MAN, "other": WOMAN, "share": 0, "count": 1, "seed": 0, "truncation": 1, **change}
     with pytest.raises(UserError, match=said):
-        Studio(load(model), "tiny").draw(**asked)
+        DemoSession(load(model), "tiny").draw(**asked)
 
 
 def test_only_examples_that_the_model_knows_are_shown(model: str) -> None:
-    painter = load(model)
-    examples = Studio(painter, "tiny").examples()
+    pipeline = load(model)
+    examples = DemoSession(pipeline, "tiny").examples()
     assert examples
-    assert not any(painter.conditioner.notes(example) for example in examples)
+    assert not any(pipeline.conditioner.notes(example) for example in examples)
 
 
 def test_without_gradio_one_sentence_names_what_brings_it(model: str, monkeypatch: pytest.MonkeyPatch) -> None:

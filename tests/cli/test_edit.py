@@ -37,9 +37,9 @@ def test_a_row_goes_from_one_description_to_the_other_with_one_noise(model: str,
 
 
 def test_the_words_in_between_are_on_a_straight_line(model: str) -> None:
-    painter = load(model)
-    line = between(painter, "a man", "a woman", 5)
-    start, end = painter.embed(["a man", "a woman"])
+    pipeline = load(model)
+    line = between(pipeline, "a man", "a woman", 5)
+    start, end = pipeline.embed(["a man", "a woman"])
     torch.testing.assert_close(line, torch.stack([start + share / 4 * (end - start) for share in range(5)]))
 
 

@@ -102,7 +102,7 @@ def test_so_is_that_of_a_sweep(tmp_path: Path, read_only: Path, setting: str, la
         (["name=???"], "Missing mandatory value: name"),
         (["data.count=x"], "data.count is x: it must be a number"),
         (["data.held_out=1.5"], "data.held_out is 1.5: it must be a whole number"),
-        (["callbacks.sheets.every=often"], "callbacks.sheets.every is often: it must be a number"),
+        (["callbacks.sample_grids.every=often"], "callbacks.sample_grids.every is often: it must be a number"),
         (["resolution=abc"], "resolution is abc"),
         (["resolution=33"], "resolution is 33"),
         (["seed=x"], "seed is x"),
@@ -113,7 +113,7 @@ def test_so_is_that_of_a_sweep(tmp_path: Path, read_only: Path, setting: str, la
         (["trainer.devices=x"], "trainer.devices is x: it must be a number"),
         (["trainer.max_epochs=x"], "trainer.max_epochs is x: it must be a number"),
         (["ckpt_path=3"], "no file or folder 3"),
-        (["labelled_share=x"], "labelled_share is x: it must be a number"),
+        (["labeled_fraction=x"], "labeled_fraction is x: it must be a number"),
         (["growth.images=3"], "growth"),
     ],
 )

@@ -20,7 +20,7 @@ from train import train
 
 TINY_FEATURES = ["features._target_=made_up.TinyFeatures", "~features.resolution"]
 FAST = [*TINY_FEATURES, "evaluation=default", "evaluation.count=20"]
-NO_READER = ["evaluation.faithfulness={}"]
+NO_READER = ["evaluation.text_alignment={}"]
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +51,14 @@ def test_a_quick_evaluation_learns_from_a_few_faces(
         return cached(faces, cache, device)
 
     monkeypatch.setattr(attributes, "cached_classifier", noted)
-    quick = [*TINY_FEATURES, "evaluation=quick", "evaluation.faithfulness.attributes.most_faces=16"]
+    quick = [*TINY_FEATURES, "evaluation=quick", "evaluation.text_alignment.attributes.most_faces=16"]
     evaluate(str(runs / "words"), quick, tmp_path)
     figures = report(tmp_path)["figures"]
     assert learnt_from == [16]
     assert "attribute_accuracy" in figures and "r_precision" not in figures
     assert report(tmp_path)["count"] == 200
     with pytest.raises(UserError, match="most_faces is 0: it must be at least 1"):
-        attributes.AttributeFaithfulness(most_faces=0)
+        attributes.AttributeAlignment(most_faces=0)
 
 
 @pytest.mark.parametrize("name", ["words", "labels"])

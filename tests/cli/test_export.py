@@ -22,7 +22,7 @@ from t2f.cli.app import run
 from t2f.cli.export import FILES, export, report_of, without_places
 from t2f.inference.export.function import trace
 from t2f.inference.load import save_folder
-from t2f.inference.pipeline import Painter
+from t2f.inference.pipeline import Pipeline
 from t2f.utils.errors import UserError
 from t2f.utils.images import to_uint8
 from train import train
@@ -56,9 +56,9 @@ def growing(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def write_fading(folder: Path) -> str:
-    painter = load(trained(folder / "run", *TINY))
-    painter.alpha = 0.3
-    save_folder(painter, folder / "fading")
+    pipeline = load(trained(folder / "run", *TINY))
+    pipeline.alpha = 0.3
+    save_folder(pipeline, folder / "fading")
     return str(folder / "fading")
 
 
@@ -67,7 +67,7 @@ def write_multiscale(folder: Path) -> str:
 
 
 def write_dcgan(folder: Path) -> str:
-    few = ["conditioning=attributes", "attributes=[Male,Smiling]", "rotations=true"]
+    few = ["conditioning=attributes", "conditioning.attributes=[Male,Smiling]", "conditioning.rotations=true"]
     return trained(folder, *[each for each in TINY_DCGAN if not each.startswith("text.")], *few)
 
 
@@ -105,16 +105,16 @@ def test_every_kind_of_model_draws_the_same_faces_wherever_it_is_run(
     out = tmp_path / "faces"
     export(model, out, onnx=True, program=True, half=False, hub=None, private=False)
     assert re.search(r"model\.onnx draws the same to \d", capsys.readouterr().out)
-    before, painter = load(model), load(out)
+    before, pipeline = load(model), load(out)
     noise = before.noise(len(captions), seed=1)
-    assert torch.equal(before.draw(captions, noise), painter.draw(captions, noise))
+    assert torch.equal(before.draw(captions, noise), pipeline.draw(captions, noise))
 
     # Whatever is written, in any company and alone.
     session = runtime.InferenceSession(out / "model.onnx")
     draw = torch.export.load(out / "model.pt2").module()
-    conditions = painter.conditioner(captions)
+    conditions = pipeline.conditioner(captions)
     for rows in (slice(None), slice(1), slice(2, 5)):
-        expected = painter.sample(conditions[rows], noise[rows])
+        expected = pipeline.sample(conditions[rows], noise[rows])
         inputs = {"condition": conditions[rows].numpy(), "noise": noise[rows].numpy()}
         torch.testing.assert_close(torch.from_numpy(session.run(None, inputs)[0]), expected, atol=1e-4, rtol=0)
         torch.testing.assert_close(draw(conditions[rows], noise[rows]), expected, atol=1e-4, rtol=0)
@@ -138,9 +138,9 @@ def test_every_kind_of_model_draws_the_same_faces_wherever_it_is_run(
         names: dict[str, Any] = {}
         exec(f"{recipe}\n{way}\n{picture}", names)
         example = ", ".join(json.loads(str(names["present"]).replace("'", '"'))) if "present" in names else None
-        same = painter.conditioner([example or painter.conditioner.example])
+        same = pipeline.conditioner([example or pipeline.conditioner.example])
         torch.testing.assert_close(torch.from_numpy(names["condition"]), same, atol=1e-4, rtol=0)
-        face = to_uint8(painter.sample(same, torch.from_numpy(names["noise"])))[0].permute(1, 2, 0).int()
+        face = to_uint8(pipeline.sample(same, torch.from_numpy(names["noise"])))[0].permute(1, 2, 0).int()
         assert (face - torch.from_numpy(np.asarray(Image.open("face.png")).astype(np.int32))).abs().max() <= 1
 
 
@@ -185,7 +185,7 @@ def test_the_model_that_comes_with_t2f_goes_everywhere_and_tells_nothing_of_this
         ("a: b", "a: b"),
         ("data/celeba", "data/celeba"),
         ("owner/name", "owner/name"),
-        ("t2f.data.datasets.image_folder.Folder", "t2f.data.datasets.image_folder.Folder"),
+        ("t2f.data.datasets.image_folder.ImageFolder", "t2f.data.datasets.image_folder.ImageFolder"),
     ],
 )
 def test_of_a_place_only_the_last_name_is_told(place: str, left: str) -> None:
@@ -238,7 +238,7 @@ def test_exports_of_half_precision_draw_what_the_folder_draws(growing: str, tmp_
 def test_an_export_that_draws_other_faces_is_not_written(
     growing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def of_another(painter: Painter) -> Any:
+    def of_another(pipeline: Pipeline) -> Any:
         other = load(growing)
         with torch.no_grad():
             other.networks.generator.to_rgb[-1].bias.add_(0.001)

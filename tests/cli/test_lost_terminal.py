@@ -19,7 +19,7 @@ from fixtures.typing_at import fork_train, wait_for
 from t2f.cli.entry_point import OutlivesReaders, that_outlives
 from t2f.utils.checkpoints import read_checkpoint
 
-LONG = [*TINY, "growth.images=[48,100000]", "callbacks.metrics.every=1000", "callbacks.sheets.every=100000"]
+LONG = [*TINY, "growth.images=[48,100000]", "callbacks.metrics.every=1000", "callbacks.sample_grids.every=100000"]
 
 
 def seen(run: Path) -> int:

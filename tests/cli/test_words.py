@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from t2f.cli.demo_page import Studio
+from t2f.cli.demo_page import DemoSession
 from t2f.cli.words import words
 from t2f.inference.load import load
 
@@ -26,7 +26,7 @@ def test_the_shipped_model_knows_what_it_was_taught(capsys: pytest.CaptureFixtur
 
 
 def test_the_page_lists_them(model: str) -> None:
-    painter = load(model)
-    listed = Studio(painter, Path(model).name).words()
-    assert len(listed.splitlines()) == len(painter.conditioner.known())
-    assert all(f"**{topic}**" in listed for topic in painter.conditioner.known())
+    pipeline = load(model)
+    listed = DemoSession(pipeline, Path(model).name).words()
+    assert len(listed.splitlines()) == len(pipeline.conditioner.known())
+    assert all(f"**{topic}**" in listed for topic in pipeline.conditioner.known())

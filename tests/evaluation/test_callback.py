@@ -10,20 +10,20 @@ from conftest import TINY
 from omegaconf import DictConfig
 from test_train import assert_equal
 
-from t2f.evaluation.callback import Quality
-from t2f.evaluation.evaluator import Evaluation
-from t2f.evaluation.metric_value import Figure, Findings
+from t2f.evaluation.callback import ValidationMetrics
+from t2f.evaluation.evaluator import Evaluator
+from t2f.evaluation.metric_value import EvaluationResult, MetricValue
 from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
 from t2f.utils.errors import UserError
 from train import train
 
 Tiny = Callable[..., DictConfig]
-WITH_QUALITY = [each for each in TINY if each != "~callbacks.quality"]
+WITH_QUALITY = [each for each in TINY if each != "~callbacks.validation"]
 SMALL = [
-    "callbacks.quality.every=24",
-    "callbacks.quality.evaluation.count=10",
-    "callbacks.quality.evaluation.features={_target_: made_up.TinyFeatures, _partial_: true}",
-    "callbacks.quality.evaluation.faithfulness={}",
+    "callbacks.validation.every=24",
+    "callbacks.validation.evaluation.count=10",
+    "callbacks.validation.evaluation.features={_target_: made_up.TinyFeatures, _partial_: true}",
+    "callbacks.validation.evaluation.text_alignment={}",
 ]
 
 
@@ -58,16 +58,16 @@ def train_in(cfg: DictConfig) -> dict[str, torch.Tensor]:
     return weights
 
 
-class Told(Evaluation):
+class Told(Evaluator):
     """Finds what it is told to."""
 
     def __init__(self, values: list[float], better: str) -> None:
         self.values = iter(values)
         self.better = better
 
-    def __call__(self, *_: object) -> Findings:
-        figure = Figure("figure_of_merit", "", next(self.values), real=4, better=self.better)  # type: ignore[arg-type]  # a stand-in
-        return Findings([figure])
+    def __call__(self, *_: object) -> EvaluationResult:
+        figure = MetricValue("figure_of_merit", "", next(self.values), real=4, better=self.better)  # type: ignore[arg-type]  # a stand-in
+        return EvaluationResult([figure])
 
 
 class Trainer:
@@ -117,7 +117,7 @@ def test_only_a_better_model_replaces_the_best(
 ) -> None:
     trainer = Trainer()
     monkeypatch.setattr("t2f.evaluation.callback.data_of", lambda _: trainer)
-    callback = Quality("folder", 10, "figure", Told(values, better))
+    callback = ValidationMetrics("folder", 10, "figure", Told(values, better))
     callback.schedule = type("Schedule", (), {"final_resolution": 8})()
     saved = []
     for _ in values:
@@ -134,4 +134,4 @@ def test_only_a_better_model_replaces_the_best(
 
 def test_a_figure_that_is_not_taken_cannot_be_watched(tiny: Tiny) -> None:
     with pytest.raises(UserError, match=r"watch=beauty begins the name of no figure .*: kernel_distance_tiny"):
-        train(tiny(*SMALL, "callbacks.quality.watch=beauty", base=WITH_QUALITY))
+        train(tiny(*SMALL, "callbacks.validation.watch=beauty", base=WITH_QUALITY))

@@ -10,11 +10,11 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcesso
 
 from t2f.cli.evaluate import compose_evaluation
 from t2f.conditioning import frozen_encoder as frozen
-from t2f.conditioning.base import Exam
+from t2f.conditioning.base import PromptSet
 from t2f.data.faces import Faces
 from t2f.evaluation import clip_alignment as clip_score
-from t2f.evaluation.clip_alignment import ClipFaithfulness
-from t2f.evaluation.text_alignment import Sitting
+from t2f.evaluation.clip_alignment import ClipAlignment
+from t2f.evaluation.text_alignment import EvaluationBatch
 from t2f.utils.errors import UserError
 
 WORDS = ["a smiling woman", "a bald man", "a man, " + "very " * 50 + "old"]
@@ -53,13 +53,13 @@ class Source:
 
 
 @pytest.fixture
-def sitting(tmp_path: Path) -> Sitting:
+def batch(tmp_path: Path) -> EvaluationBatch:
     drawn = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (3, 3, 8, 8), dtype=np.uint8))
-    exam = Exam(WORDS, np.array([2, 0, 3]), torch.zeros(3, 0))
-    return Sitting(exam, drawn, Source(), None, 0, tmp_path, torch.device("cpu"))  # type: ignore[arg-type]  # stand-ins
+    prompt_set = PromptSet(WORDS, np.array([2, 0, 3]), torch.zeros(3, 0))
+    return EvaluationBatch(prompt_set, drawn, Source(), None, 0, tmp_path, torch.device("cpu"))  # type: ignore[arg-type]  # stand-ins
 
 
-def test_is_the_papers_score(sitting: Sitting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_is_the_papers_score(batch: EvaluationBatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, processor = write_clip(tmp_path / "clip")
 
     met: list[float] = []
@@ -76,33 +76,33 @@ def test_is_the_papers_score(sitting: Sitting, tmp_path: Path, monkeypatch: pyte
         met.extend(cosines)
         return 100 * float(np.mean(np.maximum(cosines, 0)))
 
-    score = ClipFaithfulness(str(tmp_path / "clip"))
-    (figure,) = score(sitting).figures
-    shuffled = [WORDS[number] for number in sitting.shuffled]
-    assert figure.drawn == pytest.approx(plainly(sitting.drawn, WORDS), abs=1e-4)
-    assert figure.shuffled == pytest.approx(plainly(sitting.drawn, shuffled), abs=1e-4)
-    assert figure.real == pytest.approx(plainly(sitting.described, WORDS), abs=1e-4)
+    score = ClipAlignment(str(tmp_path / "clip"))
+    (figure,) = score(batch).figures
+    shuffled = [WORDS[number] for number in batch.shuffled]
+    assert figure.drawn == pytest.approx(plainly(batch.drawn, WORDS), abs=1e-4)
+    assert figure.shuffled == pytest.approx(plainly(batch.drawn, shuffled), abs=1e-4)
+    assert figure.real == pytest.approx(plainly(batch.described, WORDS), abs=1e-4)
     assert min(met) < 0 < max(met)  # so that it matters where they are cut off
 
     monkeypatch.setattr(clip_score, "load_encoder", None)  # the weights are loaded once
-    assert score(sitting).figures == [figure]
+    assert score(batch).figures == [figure]
 
 
-def test_a_model_of_words_alone_is_told(sitting: Sitting) -> None:
+def test_a_model_of_words_alone_is_told(batch: EvaluationBatch) -> None:
     with pytest.raises(
         UserError, match=r"reads no pictures: give a CLIP as evaluation\.faithfulness\.clip_score\.name"
     ):
-        ClipFaithfulness(frozen.PACKAGED)(sitting)
+        ClipAlignment(frozen.PACKAGED)(batch)
 
 
-def test_weights_that_are_nowhere_are_told(sitting: Sitting, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_are_nowhere_are_told(batch: EvaluationBatch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frozen, "_hub_answers", lambda: False)
-    score = instantiate(compose_evaluation(["evaluation=clip_score"]).evaluation.faithfulness.clip_score)
+    score = instantiate(compose_evaluation(["evaluation=clip_score"]).evaluation.text_alignment.clip_score)
     with pytest.raises(UserError, match=r"clip-vit-base-patch16 was found neither .*clip_score\.name takes the path"):
-        score(sitting)
+        score(batch)
 
 
-def test_a_missing_library_is_told(sitting: Sitting, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_told(batch: EvaluationBatch, monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def without(name: str, *args: Any, **kwargs: Any) -> Any:
@@ -112,4 +112,4 @@ def test_a_missing_library_is_told(sitting: Sitting, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(UserError, match=r"pip install -e '\.\[text\]'"):
-        ClipFaithfulness("someone/clip")(sitting)
+        ClipAlignment("someone/clip")(batch)

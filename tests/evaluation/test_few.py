@@ -11,24 +11,24 @@ from conftest import TINY
 from fixtures.drawn import draw_picture
 from omegaconf import DictConfig
 
-from t2f.evaluation.evaluator import Evaluation
+from t2f.evaluation.evaluator import Evaluator
 from t2f.metrics.attribute_classifier import train_classifier
 from t2f.metrics.distances import FrechetDistance, KernelDistance
-from t2f.metrics.neighbors import Memorisation, PrecisionRecall, Variety
+from t2f.metrics.neighbors import Diversity, Memorization, PrecisionRecall
 from t2f.utils.errors import UserError
 from train import train
 
 Tiny = Callable[..., DictConfig]
-OF_AVATARS = ("data.count=40", "data.held_out=8", "evaluation=none", "~callbacks.quality")
+OF_AVATARS = ("data.count=40", "data.held_out=8", "evaluation=none", "~callbacks.validation")
 MEASURED = [
     *(each for each in TINY if each not in OF_AVATARS),
     "data=folder",
     "data.workers=1",
     "evaluation=full",
-    "callbacks.quality.every=40",
+    "callbacks.validation.every=40",
     "features._target_=made_up.TinyFeatures",
     "~features.resolution",
-    *(f"{part}.count=12" for part in ("evaluation", "callbacks.quality.evaluation")),
+    *(f"{part}.count=12" for part in ("evaluation", "callbacks.validation.evaluation")),
 ]
 
 
@@ -78,14 +78,14 @@ def test_words_that_are_missing_in_what_is_held_out_are_told_before_the_training
     folder = tmp_path / "faces"
     write_folder(folder / "train", 6, text=lambda _: "a man")
     write_folder(folder / "test", 3, text=lambda _: "")
-    plain = [each for each in MEASURED if not each.startswith(("callbacks.quality", "evaluation"))]
-    at_end = [each for each in MEASURED if not each.startswith("callbacks.quality")] + ["~callbacks.quality"]
+    plain = [each for each in MEASURED if not each.startswith(("callbacks.validation", "evaluation"))]
+    at_end = [each for each in MEASURED if not each.startswith("callbacks.validation")] + ["~callbacks.validation"]
     meanwhile = [each for each in MEASURED if not each.startswith("evaluation")] + ["evaluation=none"]
     for base in (MEASURED, at_end, meanwhile):
         with pytest.raises(UserError, match=r"None of the faces held out is described.*evaluation=none '~callbacks"):
             train(tiny(f"data.folder={folder}", base=base))
         assert not list((tmp_path / "run").rglob("*.ckpt"))
-    train(tiny(f"data.folder={folder}", "evaluation=none", "~callbacks.quality", base=plain))
+    train(tiny(f"data.folder={folder}", "evaluation=none", "~callbacks.validation", base=plain))
 
 
 def test_attributes_without_contrast_and_words_without_difference_are_no_hindrance(tiny: Tiny, tmp_path: Path) -> None:
@@ -124,11 +124,11 @@ def test_how_many_faces_are_needed_is_known_before(tmp_path: Path) -> None:
     metrics = {
         "frechet": FrechetDistance(),
         "kernel": KernelDistance(),
-        "manifolds": PrecisionRecall(neighbours=3),
-        "variety": Variety(),
-        "copies": Memorisation(),
+        "manifolds": PrecisionRecall(neighbors=3),
+        "diversity": Diversity(),
+        "copies": Memorization(),
     }
-    evaluation = Evaluation(10, 10, "train", 0, str(tmp_path), TinyFeatures, metrics, {})
+    evaluation = Evaluator(10, 10, "train", 0, str(tmp_path), TinyFeatures, metrics, {})
     assert evaluation.too_few(MadeUp(train=4)) is None
     told = evaluation.too_few(MadeUp(train=3)) or ""
     assert told == (
@@ -136,5 +136,5 @@ def test_how_many_faces_are_needed_is_known_before(tmp_path: Path) -> None:
         "or do without"
     )
     assert "frechet, kernel, manifolds, variety, copies" in (evaluation.too_few(MadeUp(train=1)) or "")
-    few_drawn = Evaluation(3, 10, "train", 0, str(tmp_path), TinyFeatures, metrics, {})
+    few_drawn = Evaluator(3, 10, "train", 0, str(tmp_path), TinyFeatures, metrics, {})
     assert "raise the evaluation's count" in (few_drawn.too_few(MadeUp(train=20)) or "")

@@ -10,16 +10,16 @@ from fixtures.made_up import MadeUp, TinyFeatures
 from PIL import Image
 from rich.console import Console
 
-from t2f.evaluation.evaluator import Evaluation
-from t2f.evaluation.metric_value import Figure, Findings
+from t2f.evaluation.evaluator import Evaluator
+from t2f.evaluation.metric_value import EvaluationResult, MetricValue
 from t2f.evaluation.provenance import config_hash, git_commit, provenance
 from t2f.evaluation.report import as_markdown, number, show, write_report
 from t2f.metrics.distances import FrechetDistance
 from t2f.utils.errors import UserError
 
-FINDINGS = Findings(
-    [Figure("fid", "FID", 12.3456, real=None, better="lower"), Figure("acc", "accuracy", 0.9, 0.5, 0.95)],
-    [Figure("Smiling", "Smiling", 0.8, 0.5, None, count=1234)],
+FINDINGS = EvaluationResult(
+    [MetricValue("fid", "FID", 12.3456, real=None, better="lower"), MetricValue("acc", "accuracy", 0.9, 0.5, 0.95)],
+    [MetricValue("Smiling", "Smiling", 0.8, 0.5, None, count=1234)],
     ["Mind this."],
 )
 ABOUT = {"count": 1000, "images_seen": 68000, "features": "Inception", "versions": {"torch": "2.0"}, "git_commit": None}
@@ -53,8 +53,8 @@ def test_the_terminal_shows_the_same(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_the_terminal_names_the_features_once_and_breaks_no_title(capsys: pytest.CaptureFixture[str]) -> None:
     titles = ["frechet distance", "attribute accuracy (chance 0.5)", "R-precision of 100 (chance 0.01)"]
-    figures = [Figure(title, title, 1234.5, 0.5, 0.5) for title in titles]
-    show(Findings(figures, features="EfficientNet-Lite0"), Console(width=80))
+    figures = [MetricValue(title, title, 1234.5, 0.5, 0.5) for title in titles]
+    show(EvaluationResult(figures, features="EfficientNet-Lite0"), Console(width=80))
     shown = capsys.readouterr().out
     assert shown.count("EfficientNet-Lite0") == 1
     for title in titles:
@@ -62,12 +62,12 @@ def test_the_terminal_names_the_features_once_and_breaks_no_title(capsys: pytest
 
 
 def test_the_nearest_real_faces_are_a_picture(tmp_path: Path) -> None:
-    write_report(Findings(nearest=torch.zeros(3, 5, 3, 8, 8, dtype=torch.uint8)), ABOUT, tmp_path, "report")
+    write_report(EvaluationResult(nearest=torch.zeros(3, 5, 3, 8, 8, dtype=torch.uint8)), ABOUT, tmp_path, "report")
     assert Image.open(tmp_path / "report.nearest.png").size == (5 * 100 + 4, 3 * 100 + 21)
 
 
 def test_without_attributes_there_is_no_table_of_them() -> None:
-    assert "By attribute" not in as_markdown(Findings(FINDINGS.figures), ABOUT)
+    assert "By attribute" not in as_markdown(EvaluationResult(FINDINGS.figures), ABOUT)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 def about(source: MadeUp, config: str = "seed: 0") -> dict[str, object]:
     metrics = {"frechet_distance": FrechetDistance()}
-    evaluation = Evaluation(10, 250, "train", 7, "unused", TinyFeatures, metrics, {})
+    evaluation = Evaluator(10, 250, "train", 7, "unused", TinyFeatures, metrics, {})
     return provenance(evaluation, source, config, 42, torch.device("cpu"))
 
 
@@ -111,7 +111,7 @@ def test_other_data_or_another_config_are_told_apart() -> None:
     elsewhere = "seed: 0\ndata: {folder: /elsewhere, cache: /there, crop: 1}\npaths: {run: /here}"
     assert config_hash(elsewhere) == config_hash("seed: 0\ndata: {crop: 1}")
     assert config_hash(elsewhere) != config_hash("seed: 0\ndata: {crop: 2}")
-    assert config_hash("model: {width: 1, acceleration: {compile: true}}") == config_hash("model: {width: 1}")
+    assert config_hash("model: {width: 1, performance: {compile: true}}") == config_hash("model: {width: 1}")
 
 
 def test_the_commit_is_that_of_the_clone(monkeypatch: pytest.MonkeyPatch) -> None:

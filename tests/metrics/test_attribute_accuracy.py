@@ -14,52 +14,52 @@ def judged(seed: int, faces: int = 60, attributes: int = 5) -> tuple[Tensor, Ten
 
 def score(*batches: tuple[Tensor, Tensor]) -> Tensor:
     metric = AttributeAccuracy(batches[0][0].shape[1])
-    for read, asked in batches:
-        metric.update(read, asked)
+    for read, expected in batches:
+        metric.update(read, expected)
     return metric.compute()
 
 
-def balanced_accuracy(read: Tensor, asked: Tensor) -> list[float]:
+def balanced_accuracy(read: Tensor, expected: Tensor) -> list[float]:
     """Mean of the recalls of both classes, by attribute."""
-    pairs = zip(read.numpy().T, asked.numpy().T, strict=True)
+    pairs = zip(read.numpy().T, expected.numpy().T, strict=True)
     return [float(np.mean([np.mean(r[a == 1]), np.mean(~r[a == 0])])) for r, a in pairs]
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_is_the_mean_of_both_recalls(seed: int) -> None:
-    read, asked = judged(seed)
-    np.testing.assert_allclose(score((read, asked)).numpy(), balanced_accuracy(read, asked), rtol=1e-6)
+    read, expected = judged(seed)
+    np.testing.assert_allclose(score((read, expected)).numpy(), balanced_accuracy(read, expected), rtol=1e-6)
 
 
 def test_by_hand() -> None:
-    asked = torch.tensor([[1, 0], [1, 0], [1, 0], [1, 1], [0, -1]], dtype=torch.int8)
+    expected = torch.tensor([[1, 0], [1, 0], [1, 0], [1, 1], [0, -1]], dtype=torch.int8)
     read = torch.tensor([[True, True], [True, False], [True, False], [False, True], [True, True]])
-    assert score((read, asked)).tolist() == pytest.approx([(3 / 4 + 0) / 2, (1 + 2 / 3) / 2])
+    assert score((read, expected)).tolist() == pytest.approx([(3 / 4 + 0) / 2, (1 + 2 / 3) / 2])
 
 
 @pytest.mark.parametrize("always", [True, False])
 def test_always_the_same_answer_is_chance_however_rare_the_attribute(always: bool) -> None:
-    asked = torch.tensor([[1, 0]] + [[0, 1]] * 19, dtype=torch.int8)
-    assert score((torch.full((20, 2), always), asked)).tolist() == [0.5, 0.5]
+    expected = torch.tensor([[1, 0]] + [[0, 1]] * 19, dtype=torch.int8)
+    assert score((torch.full((20, 2), always), expected)).tolist() == [0.5, 0.5]
 
 
 def test_right_is_one_and_wrong_is_nothing() -> None:
-    asked = torch.tensor([[1, 1], [0, 0]], dtype=torch.int8)
-    right = asked.bool()
+    expected = torch.tensor([[1, 1], [0, 0]], dtype=torch.int8)
+    right = expected.bool()
     right[:, 1] = ~right[:, 1]
-    assert score((right, asked)).tolist() == [1, 0]
+    assert score((right, expected)).tolist() == [1, 0]
 
 
 def test_what_was_not_asked_does_not_count() -> None:
-    read, asked = judged(2)
-    flipped = torch.where(asked == -1, ~read, read)
-    assert torch.equal(score((flipped, asked)), score((read, asked)))
+    read, expected = judged(2)
+    flipped = torch.where(expected == -1, ~read, read)
+    assert torch.equal(score((flipped, expected)), score((read, expected)))
 
 
 @pytest.mark.parametrize("only", [0, 1, -1])
 def test_not_asked_both_ways_is_nan_and_leaves_the_others_alone(only: int) -> None:
-    asked = torch.tensor([[only, 1], [only, 0]], dtype=torch.int8)
-    one_sided, both = score((torch.tensor([[True, True], [False, False]]), asked)).tolist()
+    expected = torch.tensor([[only, 1], [only, 0]], dtype=torch.int8)
+    one_sided, both = score((torch.tensor([[True, True], [False, False]]), expected)).tolist()
     assert np.isnan(one_sided)
     assert both == 1
 

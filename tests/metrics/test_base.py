@@ -6,13 +6,13 @@ from fixtures.readings import normal, reading
 from torch import Tensor
 from torchmetrics import Metric
 
-from t2f.metrics.base import Comparison
+from t2f.metrics.base import FeatureMetric
 from t2f.metrics.distances import FrechetDistance, KernelDistance
 from t2f.metrics.inception_score import ClassScore
-from t2f.metrics.neighbors import Memorisation, PrecisionRecall, Variety
+from t2f.metrics.neighbors import Diversity, Memorization, PrecisionRecall
 from t2f.utils.errors import UserError
 
-COMPARISONS = [FrechetDistance, KernelDistance, PrecisionRecall, Variety, Memorisation]
+COMPARISONS = [FrechetDistance, KernelDistance, PrecisionRecall, Diversity, Memorization]
 ALL = [*COMPARISONS, ClassScore]
 DRAWN, REAL = normal(0, 90, 6, mean=0.2), normal(1, 80, 6)
 of_each = pytest.mark.parametrize("kind", ALL)
@@ -82,7 +82,7 @@ def test_logits_that_are_not_finite_are_told() -> None:
 
 @of_each_comparison
 @pytest.mark.parametrize("count", [0, 1])
-def test_too_few_faces_are_told(kind: Callable[..., Comparison], count: int) -> None:
+def test_too_few_faces_are_told(kind: Callable[..., FeatureMetric], count: int) -> None:
     least = kind().least
     message = rf"^{least} %s faces or more are needed, but there are {count}\.$"
     with pytest.raises(UserError, match=message % "drawn"):
@@ -92,7 +92,7 @@ def test_too_few_faces_are_told(kind: Callable[..., Comparison], count: int) -> 
 
 
 @of_each_comparison
-def test_nothing_given_is_told(kind: Callable[..., Comparison]) -> None:
+def test_nothing_given_is_told(kind: Callable[..., FeatureMetric]) -> None:
     with pytest.raises(UserError, match=r"^. drawn faces or more are needed, but there are 0\.$"):
         kind().compute()
 

@@ -7,12 +7,12 @@ from torch import Tensor
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from t2f.metrics.base import Comparison
+from t2f.metrics.base import FeatureMetric
 from t2f.metrics.distances import FrechetDistance, KernelDistance
 from t2f.utils.errors import UserError
 
 
-def score(metric: Comparison, drawn: Tensor, real: Tensor) -> float:
+def score(metric: FeatureMetric, drawn: Tensor, real: Tensor) -> float:
     metric.update(reading(drawn), real=False)
     metric.update(reading(real), real=True)
     return float(metric.compute())

@@ -5,15 +5,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from t2f.conditioning.sentences import Words
+from t2f.conditioning.sentences import TokenConditioner
 from t2f.data.faces import Faces
 from t2f.metrics import dual_encoder
-from t2f.metrics.dual_encoder import DualEncoder, Matcher, cached_matcher
+from t2f.metrics.dual_encoder import DualEncoder, TextImageMatcher, cached_matcher
 from t2f.metrics.retrieval import RPrecision
 
-COLOURS = ["red", "green", "blue"]
+COLORS = ["red", "green", "blue"]
 PLACES = ["above", "below"]
-SENTENCES = [f"a {colour} face that is bright {place}" for colour in COLOURS for place in PLACES]
+SENTENCES = [f"a {color} face that is bright {place}" for color in COLORS for place in PLACES]
 
 
 def make_faces(seed: int, count: int = 192) -> Faces:
@@ -28,8 +28,8 @@ def make_faces(seed: int, count: int = 192) -> Faces:
     return Faces(images.astype(np.uint8), captions, np.zeros((count, 0), np.int8), [])
 
 
-def matcher_of(faces: Faces, cache: Path, device: str = "cpu") -> Matcher:
-    return cached_matcher(faces, Words.fit(faces, vocabulary=50, max_tokens=12), cache, torch.device(device))
+def matcher_of(faces: Faces, cache: Path, device: str = "cpu") -> TextImageMatcher:
+    return cached_matcher(faces, TokenConditioner.fit(faces, vocabulary=50, max_tokens=12), cache, torch.device(device))
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def matcher(cache: Path) -> Matcher:
+def matcher(cache: Path) -> TextImageMatcher:
     return matcher_of(make_faces(0), cache)
 
 
@@ -52,7 +52,7 @@ def r_precision(faces: Tensor, own: Tensor, others: Tensor) -> float:
     return float(metric.compute())
 
 
-def test_new_faces_find_their_words(matcher: Matcher) -> None:
+def test_new_faces_find_their_words(matcher: TextImageMatcher) -> None:
     faces = make_faces(1, 120)
     kinds = torch.tensor([SENTENCES.index(captions[0]) for captions in faces.captions])
     words = matcher.of_captions(SENTENCES)
@@ -63,7 +63,7 @@ def test_new_faces_find_their_words(matcher: Matcher) -> None:
     assert r_precision(seen, words[kinds.roll(1)], words[others.roll(1, 0)]) < 0.35
 
 
-def test_vectors_are_of_length_one_whatever_they_are_read_with(matcher: Matcher) -> None:
+def test_vectors_are_of_length_one_whatever_they_are_read_with(matcher: TextImageMatcher) -> None:
     images = torch.from_numpy(make_faces(1, 30).images)
     seen, words = matcher.of_images(images), matcher.of_captions(SENTENCES)
     assert (seen.shape, words.shape) == ((30, 128), (6, 128))
@@ -92,7 +92,9 @@ def test_the_loss_is_that_of_guessing_where_nothing_is_told_and_falls_to_nothing
     assert encoder.loss(torch.eye(8)[:5], crossed).item() == pytest.approx(100, rel=1e-3)
 
 
-def test_the_second_call_reads_the_cache(cache: Path, matcher: Matcher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_call_reads_the_cache(
+    cache: Path, matcher: TextImageMatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (path,) = cache.iterdir()
     assert path.name.startswith("dual-encoder-") and path.suffix == ".safetensors"
     monkeypatch.setattr(dual_encoder, "train_encoder", refuse)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from t2f.data.faces import Images
-from t2f.metrics.features import BLOCK, FeatureExtractor, Reading, read_all, read_once
+from t2f.metrics.features import BLOCK, FeatureExtractor, Features, read_all, read_once
 from t2f.utils.errors import UserError
 
 
@@ -52,7 +52,7 @@ def test_reads_block_by_block_and_in_order() -> None:
 
 
 def test_what_was_read_moves_and_the_pictures_stay() -> None:
-    moved = Reading(*(torch.ones(2, 3) for _ in range(3))).to(torch.device("meta"))
+    moved = Features(*(torch.ones(2, 3) for _ in range(3))).to(torch.device("meta"))
     assert [part.device.type for part in (moved.images, moved.features, moved.logits)] == ["cpu", "meta", "meta"]
 
 

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from t2f.metrics.distances import FrechetDistance, KernelDistance
-from t2f.metrics.features import MissingPackage, Reading, read_all
+from t2f.metrics.features import Features, MissingPackage, read_all
 from t2f.metrics.inception import Inception
 from t2f.metrics.inception_score import ClassScore
 from t2f.metrics.neighbors import PrecisionRecall
@@ -76,7 +76,7 @@ DRAWN, REAL = Pictures(0, 4), Pictures(1, 8)
 
 
 @pytest.fixture(scope="module")
-def readings(extractor: Inception) -> tuple[Reading, Reading]:
+def readings(extractor: Inception) -> tuple[Features, Features]:
     return read_all(extractor, DRAWN.images), read_all(extractor, REAL.images)
 
 
@@ -105,7 +105,7 @@ def theirs(weights: Path) -> dict[str, float]:
 
 
 @pytest.mark.slow
-def test_images_differ_to_it(readings: tuple[Reading, Reading]) -> None:
+def test_images_differ_to_it(readings: tuple[Features, Features]) -> None:
     """Or the tests below would be of nothing."""
     for reading in readings:
         assert reading.features.shape == (FACES, 2048) and reading.logits.shape == (FACES, 1008)
@@ -124,7 +124,7 @@ def test_images_differ_to_it(readings: tuple[Reading, Reading]) -> None:
     ],
 )
 def test_figures_are_those_of_torch_fidelity(
-    metric: Any, name: str, scale: float, readings: tuple[Reading, Reading], theirs: dict[str, float]
+    metric: Any, name: str, scale: float, readings: tuple[Features, Features], theirs: dict[str, float]
 ) -> None:
     metric.update(readings[0], real=False)
     metric.update(readings[1], real=True)
@@ -132,7 +132,7 @@ def test_figures_are_those_of_torch_fidelity(
 
 
 def test_precision_and_recall_are_those_of_torch_fidelity(
-    readings: tuple[Reading, Reading], theirs: dict[str, float]
+    readings: tuple[Features, Features], theirs: dict[str, float]
 ) -> None:
     metric = PrecisionRecall(3)
     metric.update(readings[0], real=False)

@@ -6,13 +6,13 @@ from fixtures.readings import normal, reading
 from torch import Tensor
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from t2f.metrics import neighbors as neighbours
-from t2f.metrics.base import Comparison
-from t2f.metrics.neighbors import Memorisation, PrecisionRecall, Variety, nearest
+from t2f.metrics import neighbors
+from t2f.metrics.base import FeatureMetric
+from t2f.metrics.neighbors import Diversity, Memorization, PrecisionRecall, nearest
 from t2f.utils.errors import UserError
 
 
-def given(metric: Comparison, drawn: Tensor, real: Tensor) -> Comparison:
+def given(metric: FeatureMetric, drawn: Tensor, real: Tensor) -> FeatureMetric:
     metric.update(reading(drawn), real=False)
     metric.update(reading(real), real=True)
     return metric
@@ -24,11 +24,11 @@ def precision_recall(drawn: Tensor, real: Tensor, k: int = 3) -> tuple[float, fl
 
 
 def variety(drawn: Tensor, real: Tensor) -> float:
-    return float(given(Variety(), drawn, real).compute())
+    return float(given(Diversity(), drawn, real).compute())
 
 
 def memorisation(drawn: Tensor, real: Tensor) -> float:
-    return float(given(Memorisation(), drawn, real).compute())
+    return float(given(Memorization(), drawn, real).compute())
 
 
 def line(*places: float) -> Tensor:
@@ -135,7 +135,7 @@ def test_nearest_are_those_of_every_distance_sorted(monkeypatch: pytest.MonkeyPa
     distances, numbers = nearest(a, b, 4)
     torch.testing.assert_close(distances, expected.values[:, :4])
     assert torch.equal(numbers, expected.indices[:, :4])
-    monkeypatch.setattr(neighbours, "ROWS", 7)
+    monkeypatch.setattr(neighbors, "ROWS", 7)
     again = nearest(a, b, 4)
     torch.testing.assert_close(again[0], distances)
     assert torch.equal(again[1], numbers)

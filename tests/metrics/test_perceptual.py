@@ -13,15 +13,15 @@ from torch import Tensor, nn
 from torchmetrics.functional.image import learned_perceptual_image_patch_similarity
 
 from t2f.metrics import perceptual
-from t2f.metrics.features import BLOCK, Reading
-from t2f.metrics.perceptual import SIZE, PerceptualVariety
+from t2f.metrics.features import BLOCK, Features
+from t2f.metrics.perceptual import SIZE, PerceptualDiversity
 from t2f.utils.errors import UserError
 
 ALEXNET = torchvision.models.AlexNet_Weights.DEFAULT.url.rpartition("/")[2]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PerceptualVariety]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PerceptualDiversity]:
     """With random weights where torchvision would put its own; the classifier's, which LPIPS leaves out, are all 0."""
     home = tmp_path_factory.mktemp("torch")
     with torch.random.fork_rng(), torch.device("meta"):
@@ -38,24 +38,24 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PerceptualVariety
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TORCH_HOME", str(home))
         state = torch.get_rng_state()
-        metric = PerceptualVariety()
+        metric = PerceptualDiversity()
         assert torch.equal(torch.get_rng_state(), state)
         yield metric
 
 
-Make = Callable[..., PerceptualVariety]
+Make = Callable[..., PerceptualDiversity]
 
 
 @pytest.fixture
-def make(made: PerceptualVariety) -> Make:
+def make(made: PerceptualDiversity) -> Make:
     """The metric with other settings; the network, which takes long to make, is shared."""
 
-    def make(**settings: Any) -> PerceptualVariety:
+    def make(**settings: Any) -> PerceptualDiversity:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
                 perceptual, "LearnedPerceptualImagePatchSimilarity", lambda _: SimpleNamespace(net=made.network)
             )
-            return PerceptualVariety(**settings)
+            return PerceptualDiversity(**settings)
 
     return make
 
@@ -71,9 +71,9 @@ def drawn(seed: int, count: int, size: int = 16) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (count, 3, size, size), dtype=np.uint8))
 
 
-def given(metric: PerceptualVariety, *parts: Tensor, real: bool = False) -> PerceptualVariety:
+def given(metric: PerceptualDiversity, *parts: Tensor, real: bool = False) -> PerceptualDiversity:
     for images in parts:
-        metric.update(Reading(images, torch.empty(len(images), 0), torch.empty(len(images), 0)), real=real)
+        metric.update(Features(images, torch.empty(len(images), 0), torch.empty(len(images), 0)), real=real)
     return metric
 
 
@@ -137,7 +137,7 @@ def test_too_few_faces_are_told(make: Make, count: int) -> None:
 
 def test_no_pairs_are_told() -> None:
     with pytest.raises(UserError, match=r"^PerceptualVariety's pairs is 0: it must be at least 1\.$"):
-        PerceptualVariety(pairs=0)
+        PerceptualDiversity(pairs=0)
 
 
 def test_without_a_network_the_sentence_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +149,7 @@ def test_without_a_network_the_sentence_says_what_to_do(tmp_path: Path, monkeypa
     with pytest.raises(
         UserError, match=rf"^The weights of LPIPS's alex .*name resolution.* {tmp_path}/hub/checkpoints"
     ):
-        PerceptualVariety()
+        PerceptualDiversity()
 
 
 @pytest.mark.parametrize("content", [b"", b"half a file"])
@@ -161,5 +161,5 @@ def test_a_damaged_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     with pytest.raises(
         UserError, match=rf"^The weights of LPIPS's alex .*{path.parent}.* metrics=default\.$"
     ) as caught:
-        PerceptualVariety()
+        PerceptualDiversity()
     assert "\n" not in str(caught.value)

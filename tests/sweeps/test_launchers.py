@@ -17,7 +17,7 @@ from test_train import start
 
 from t2f.sweeps.job import Job, jobs_in
 from t2f.utils.checkpoints import read_checkpoint
-from t2f.utils.processes import alone_in
+from t2f.utils.processes import exclusive_run
 
 WITH_JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
 
@@ -94,7 +94,7 @@ def test_two_workers_on_one_search_share_its_study(tmp_path: Path) -> None:
     """The same command in two terminals at one moment."""
     optuna = pytest.importorskip("optuna", reason="Optuna is not installed")
     search = ["hydra/sweeper=search", "hydra.sweeper.n_trials=1", "name=search", f"paths.runs={tmp_path}"]
-    search += ["growth.images=[16,16]", "objective=images_seen"]
+    search += ["growth.images=[16,16]", "optimized_metric=images_seen"]
     with start("-m", *TINY, *search) as one, start("-m", *TINY, *search) as other:
         said = [process.communicate(timeout=200) for process in (one, other)]
     assert [one.returncode, other.returncode] == [0, 0], said
@@ -113,7 +113,7 @@ def test_a_sweep_of_runs_in_several_processes(tmp_path: Path, monkeypatch: pytes
     pytest.importorskip("wandb", reason="wandb is not installed")
     monkeypatch.setenv("WANDB_MODE", "offline")
     on_two = ["trainer=ddp_spawn", "trainer.devices=2", "trainer.accelerator=cpu", "logger=wandb"]
-    measured = ["evaluation=default", "evaluation.count=20", "evaluation.faithfulness={}"]
+    measured = ["evaluation=default", "evaluation.count=20", "evaluation.text_alignment={}"]
     measured += ["features._target_=made_up.TinyFeatures", "~features.resolution"]
     done = run(*on_two, *measured, "seed=1", f"hydra.sweep.dir={tmp_path}/sweep")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -147,7 +147,7 @@ def test_a_job_that_another_process_is_in_is_left_to_it(tmp_path: Path) -> None:
     theirs = Job(["theirs"])
     folder.mkdir(parents=True)
     theirs.write(folder)
-    with alone_in(folder):
+    with exclusive_run(folder):
         done = run("seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep")
     assert done.returncode == 1
     assert f"error: Another process is training in {folder}" in done.stderr

@@ -95,12 +95,12 @@ def test_a_search_keeps_its_study_and_outlives_failed_trials(tmp_path: Path) -> 
     search += ["evaluation=default", "metrics=none", "evaluation.count=20"]
     assert sweep(tmp_path, *search, "hydra.sweeper.n_trials=2") == 0
     # Another worker: it goes on with the study; what is asked of its trial is not measured.
-    assert sweep(tmp_path, *search, "hydra.sweeper.n_trials=1", "objective=beauty") == 1
+    assert sweep(tmp_path, *search, "hydra.sweeper.n_trials=1", "optimized_metric=beauty") == 1
     trials = optuna.load_study("search", f"sqlite:///{tmp_path}/search.optuna.db").trials
     assert [trial.state.name for trial in trials] == ["COMPLETE", "COMPLETE", "FAIL"]
     jobs = jobs_in(tmp_path / "search-sweep")
     assert [job.status for job in jobs.values()] == ["finished", "finished", "failed"]
-    assert "objective=beauty is none of this run's figures" in [*jobs.values()][2].error
+    assert "optimized_metric=beauty is none of this run's figures" in [*jobs.values()][2].error
     for trial, job in zip(trials, jobs.values(), strict=True):
         assert trial.value in (job.figures["attribute_accuracy"], None)
         assert 0.0005 <= trial.params["model.optimizers.generator.lr"] <= 0.01
@@ -111,7 +111,7 @@ def test_a_search_for_what_nobody_measures_is_refused_before_it_starts() -> None
     pytest.importorskip("optuna", reason="Optuna is not installed")
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = compose("train", ["hydra/sweeper=search", "evaluation=none"], return_hydra_config=True)
-    with pytest.raises(SystemExit, match="objective=attribute_accuracy is a figure of the evaluation"):
+    with pytest.raises(SystemExit, match="optimized_metric=attribute_accuracy is a figure of the evaluation"):
         callback.Sweep().on_multirun_start(cfg)
 
 
@@ -157,11 +157,11 @@ def test_a_record_is_plain_json(tmp_path: Path) -> None:
 def test_an_override_may_refer_to_a_setting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is told as it was typed, and the same command goes on."""
     trap = f"+callbacks.trap={{_target_: sweeps.test_sweep.FailOnce, file: {tmp_path}/happened, seed: 2}}"
-    command = ["seed=2", "callbacks.sheets.seed=${seed}", trap, f"hydra.sweep.dir={tmp_path}/one"]
+    command = ["seed=2", "callbacks.sample_grids.seed=${seed}", trap, f"hydra.sweep.dir={tmp_path}/one"]
     assert sweep(tmp_path, *command) == 1
-    assert "'callbacks.sheets.seed=${seed}'" in capsys.readouterr().out
+    assert "'callbacks.sample_grids.seed=${seed}'" in capsys.readouterr().out
     assert sweep(tmp_path, *command) == 0
-    assert OmegaConf.load(tmp_path / "one/0/config.yaml").callbacks.sheets.seed == 2
+    assert OmegaConf.load(tmp_path / "one/0/config.yaml").callbacks.sample_grids.seed == 2
 
 
 def test_a_sweeps_folder_that_hydra_cannot_hold_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

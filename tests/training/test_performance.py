@@ -19,17 +19,17 @@ from t2f.objectives import R1
 from t2f.training import base
 from t2f.training.conditional_gan import ConditionalGAN
 from t2f.training.growth_schedule import ScheduleState
-from t2f.training.performance import AUTO, Acceleration
+from t2f.training.performance import AUTO, Performance
 from t2f.utils.checkpoints import read_checkpoint
 from t2f.utils.errors import UserError
 from train import train
 
-PLAIN = {"channels_last": False, "compile": False, "graphs": False}
+PLAIN = {"channels_last": False, "compile": False, "cuda_graphs": False}
 
 
 def trained(build: Any, steps: int = 3, **choices: Any) -> ConditionalGAN:
     system: ConditionalGAN = build(
-        acceleration=Acceleration(**PLAIN | choices), penalties={"r1": R1(1.0, every=2)}, rates=(0.1, 0.1)
+        performance=Performance(**PLAIN | choices), penalties={"r1": R1(1.0, every=2)}, rates=(0.1, 0.1)
     )
     fit(system, *(make_batch() for _ in range(steps)))
     return system
@@ -98,7 +98,7 @@ def test_compiled_networks_train_as_eager_ones(build: Any, graphs: list[GraphMod
 @pytest.mark.slow
 def test_fading_needs_no_new_code(graphs: list[GraphModule], monkeypatch: pytest.MonkeyPatch) -> None:
     def faded(**choices: bool) -> ConditionalGAN:
-        system = growing(acceleration=Acceleration(**PLAIN | choices))
+        system = growing(performance=Performance(**PLAIN | choices))
 
         def next_step(batch: Any, number: int) -> None:
             made.append(len(graphs))
@@ -121,7 +121,9 @@ def test_a_run_grows_in_compiled_code(
     """Both stages and the fade between them, set by Hydra."""
     weights, made = [], []
     for compile in (False, True):
-        train(tiny(f"compile={compile}", "precision=32-true", f"paths.run={tmp_path}/{compile}"))
+        train(
+            tiny(f"performance.compile={compile}", "performance.precision=32-true", f"paths.run={tmp_path}/{compile}")
+        )
         made.append(len(graphs))
         weights.append(read_checkpoint(tmp_path / f"{compile}/checkpoints/last.ckpt")["state_dict"])
     assert made[0] == 0 and made[1] >= 6  # generator and discriminator at 4x4, fading to 8x8, and at 8x8
@@ -135,7 +137,7 @@ def test_compiled_code_draws_the_numbers_of_eager_code(monkeypatch: pytest.Monke
     torch.compiler.reset()
     system = growing()
     networks = (system.networks.generator, system.ema.generator, system.discriminator)
-    Acceleration(False, True, False).apply(*networks, torch.device("cpu"))
+    Performance(False, True, False).apply(*networks, torch.device("cpu"))
 
     def draw(count: Tensor) -> Tensor:
         return torch.rand_like(count) + 1
@@ -161,7 +163,7 @@ def test_networks_go_through_what_was_asked_for(
     system, compiled = growing(), list[tuple[str, dict[str, str]]]()
     monkeypatch.setattr(torch, "compile", lambda method, **given: compiled.append((method.__name__, given)) or method)
     networks = (system.networks.generator, system.ema.generator, system.discriminator)
-    Acceleration(False, compile, graphs).apply(*networks, torch.device("cuda"))
+    Performance(False, compile, graphs).apply(*networks, torch.device("cuda"))
     assert compiled == [("forward", options), ("extract", options), ("conditional_logits", options)]
 
 
@@ -200,11 +202,11 @@ def test_auto_lays_maps_out_as_the_device_likes_them(
     device: str, capability: tuple[int, int] | None, layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    assert Acceleration(AUTO, AUTO, AUTO).memory_format(torch.device(device)) == layout
+    assert Performance(AUTO, AUTO, AUTO).memory_format(torch.device(device)) == layout
 
 
 def test_what_cannot_be_is_told() -> None:
     with pytest.raises(ValueError, match=r"^compile is yes: it must be true, false or auto\.$"):
-        Acceleration(compile="yes")
-    with pytest.raises(UserError, match=r"^graphs=true needs a CUDA GPU, not cpu: "):
-        trained(growing, graphs=True)
+        Performance(compile="yes")
+    with pytest.raises(UserError, match=r"^performance.cuda_graphs=true needs a CUDA GPU, not cpu: "):
+        trained(growing, cuda_graphs=True)

@@ -20,9 +20,9 @@ from omegaconf import DictConfig
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_train import StopAt, assert_equal, rows
 
-from t2f.evaluation.evaluator import Evaluation
-from t2f.evaluation.metric_value import Findings
-from t2f.training.base import GANSystem
+from t2f.evaluation.evaluator import Evaluator
+from t2f.evaluation.metric_value import EvaluationResult
+from t2f.training.base import GANModule
 from t2f.training.resume import newest_whole
 from t2f.utils.checkpoints import read_checkpoint
 from t2f.utils.errors import UserError, sentence_of
@@ -37,7 +37,7 @@ sys.modules["test_survival"] = sys.modules[__name__]  # for configs to name the 
 def test_killed_again_and_again_a_run_comes_to_the_same_end(tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(10**6)
     command = [sys.executable, "experiments/survival/kill.py", "--kills=8", f"--seed={seed}", f"--out={tmp_path}"]
-    command.append("~callbacks.quality")  # which costs most of the time, and the study has
+    command.append("~callbacks.validation")  # which costs most of the time, and the study has
     process = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     assert process.returncode == 0, f"seed {seed}: {process.stdout}{process.stderr}"
     results = json.loads((tmp_path / "results.json").read_text())
@@ -107,7 +107,7 @@ def test_a_signal_after_the_last_step_leaves_the_evaluation_for_the_next_start(
 ) -> None:
     """The small evaluation follows the last step, and takes long enough for somebody to press Ctrl-C."""
     features = ["features._target_=made_up.TinyFeatures", "~features.resolution"]
-    measured = ["evaluation=default", "evaluation.count=20", "evaluation.faithfulness={}", *features]
+    measured = ["evaluation=default", "evaluation.count=20", "evaluation.text_alignment={}", *features]
     more = f"+callbacks.signal={{_target_: test_survival.SignalAt, images: 96, number: {int(signal.SIGTERM)}}}"
     with pytest.raises(SystemExit) as ended, exit_on_signals():
         train(tiny(*measured, more))
@@ -119,22 +119,22 @@ def test_a_signal_after_the_last_step_leaves_the_evaluation_for_the_next_start(
     assert (tmp_path / "run/evaluation.json").exists()
 
 
-class Killed(Evaluation):
+class Killed(Evaluator):
     """One that this process does not survive."""
 
-    def __call__(self, *_: object) -> Findings:
+    def __call__(self, *_: object) -> EvaluationResult:
         os.kill(os.getpid(), signal.SIGKILL)
-        return Findings()
+        return EvaluationResult()
 
 
 MEASURED = [
-    *(each for each in TINY if each not in ("~callbacks.quality", "evaluation=none")),
-    "callbacks.quality.every=40",
+    *(each for each in TINY if each not in ("~callbacks.validation", "evaluation=none")),
+    "callbacks.validation.every=40",
     "features._target_=made_up.TinyFeatures",
     "~features.resolution",
     *(
         f"{part}.{key}"
-        for part in ("evaluation", "callbacks.quality.evaluation")
+        for part in ("evaluation", "callbacks.validation.evaluation")
         for key in ("count=8", "faithfulness={}")
     ),
 ]
@@ -142,13 +142,13 @@ MEASURED = [
 
 @pytest.mark.parametrize(
     ("who", "images"),
-    [("callbacks.quality.evaluation", 40), ("callbacks.quality.evaluation", 96), ("evaluation", 96)],
+    [("callbacks.validation.evaluation", 40), ("callbacks.validation.evaluation", 96), ("evaluation", 96)],
 )
 def test_a_run_that_is_killed_in_an_evaluation_has_saved_what_it_had_learnt(
     tiny: Tiny, tmp_path: Path, who: str, images: int
 ) -> None:
     train(tiny(f"paths.run={tmp_path}/whole", base=MEASURED))
-    every = [f"callbacks.quality.every={images}", f"{who}._target_=test_survival.Killed"]
+    every = [f"callbacks.validation.every={images}", f"{who}._target_=test_survival.Killed"]
     cfg = tiny(*every, base=MEASURED)
     process = os.fork()
     if not process:
@@ -162,8 +162,8 @@ def test_a_run_that_is_killed_in_an_evaluation_has_saved_what_it_had_learnt(
 
     steps = []
     with pytest.MonkeyPatch.context() as patch:
-        step = GANSystem.training_step
-        patch.setattr(GANSystem, "training_step", lambda system, *given: steps.append(0) or step(system, *given))
+        step = GANModule.training_step
+        patch.setattr(GANModule, "training_step", lambda system, *given: steps.append(0) or step(system, *given))
         train(tiny("resume=true", base=MEASURED))
     assert len(steps) == (96 - images) / 8  # what is left, and else the evaluation alone
     assert (tmp_path / "run/evaluation.json").exists()
@@ -216,9 +216,9 @@ class KillWorkerAt(StopAt):
 def test_a_dead_worker_ends_the_run_in_one_sentence_and_it_goes_on_to_the_same_end(tiny: Tiny, tmp_path: Path) -> None:
     train(tiny(f"paths.run={tmp_path}/whole"))
     with pytest.raises(RuntimeError) as caught:
-        train(tiny("workers=1", "+callbacks.kill={_target_: test_survival.KillWorkerAt, images: 56}"))
+        train(tiny("loader.workers=1", "+callbacks.kill={_target_: test_survival.KillWorkerAt, images: 56}"))
     assert "A process that reads the data has died" in str(sentence_of(caught.value))
-    train(tiny("workers=1", "resume=true"))
+    train(tiny("loader.workers=1", "resume=true"))
     assert_same_end(tmp_path / "whole", tmp_path / "run")
 
 

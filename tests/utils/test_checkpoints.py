@@ -9,7 +9,7 @@ import torch
 from conftest import TINY
 from omegaconf import DictConfig, OmegaConf
 
-from t2f.inference.pipeline import Painter
+from t2f.inference.pipeline import Pipeline
 from t2f.training.resume import SafeCheckpointIO
 from t2f.utils.checkpoints import read_checkpoint
 from t2f.utils.errors import UserError
@@ -30,17 +30,17 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_checkpoint_alone_draws_what_the_averaged_networks_draw(checkpoint: Path) -> None:
-    painter = Painter.load(checkpoint)
-    assert painter.resolution == 8
-    assert painter.alpha == 1.0
+    pipeline = Pipeline.load(checkpoint)
+    assert pipeline.resolution == 8
+    assert pipeline.alpha == 1.0
     weights = read_checkpoint(checkpoint)["state_dict"]
-    for name, value in painter.networks.state_dict().items():
+    for name, value in pipeline.networks.state_dict().items():
         assert torch.equal(value, weights[f"ema.{name}"])
-    noise = torch.randn(3, painter.networks.noise_dim)
+    noise = torch.randn(3, pipeline.networks.noise_dim)
     captions = ["a man", "a smiling woman with red hair", "glasses"]
-    images = painter.draw(captions, noise)
+    images = pipeline.draw(captions, noise)
     assert images.shape == (3, 3, 8, 8)
-    one_by_one = torch.cat([painter.draw([caption], z[None]) for caption, z in zip(captions, noise, strict=True)])
+    one_by_one = torch.cat([pipeline.draw([caption], z[None]) for caption, z in zip(captions, noise, strict=True)])
     torch.testing.assert_close(images, one_by_one)
 
 
@@ -58,7 +58,7 @@ def test_a_missing_a_truncated_and_a_foreign_file_are_named(checkpoint: Path, tm
         ("foreign.ckpt", "not one that t2f made"),
     ):
         with pytest.raises(UserError, match=message) as error:
-            Painter.load(tmp_path / name)
+            Pipeline.load(tmp_path / name)
         assert str(tmp_path / name) in str(error.value)
 
 
@@ -78,7 +78,7 @@ def test_a_strangers_pickle_is_not_run(tmp_path: Path) -> None:
     (tmp_path / "plain.ckpt").write_bytes(pickle.dumps(Trap(str(sprung))))
     for name in ("evil.ckpt", "plain.ckpt"):
         with pytest.raises(UserError, match="no whole checkpoint"):
-            Painter.load(tmp_path / name)
+            Pipeline.load(tmp_path / name)
     assert not sprung.exists()
 
 
@@ -100,7 +100,7 @@ def test_a_strangers_config_calls_nothing_of_its_own(checkpoint: Path, tmp_path:
     content["t2f"]["config"] = OmegaConf.to_yaml(config)
     torch.save(content, tmp_path / "evil.ckpt")
     with pytest.raises(UserError, match=r"The checkpoint asks|holds a model that .* cannot build"):
-        Painter.load(tmp_path / "evil.ckpt")
+        Pipeline.load(tmp_path / "evil.ckpt")
     assert not (tmp_path / "sprung").exists()
 
 
@@ -113,7 +113,7 @@ def test_a_strangers_config_cannot_hide_a_call_behind_an_interpolation(checkpoin
     content["t2f"]["config"] = OmegaConf.to_yaml(config)
     torch.save(content, tmp_path / "evil.ckpt")
     with pytest.raises(UserError, match=r"holds a model that .* cannot build"):  # the text is no module
-        Painter.load(tmp_path / "evil.ckpt")
+        Pipeline.load(tmp_path / "evil.ckpt")
     assert not (tmp_path / "sprung").exists()
 
 

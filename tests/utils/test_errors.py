@@ -69,7 +69,7 @@ def test_a_missing_compiler_ends_in_one_sentence(error: Exception, capsys: pytes
         raise error
     told = capsys.readouterr().err.strip()
     assert told.startswith("error: The networks cannot be compiled here (No working C++ compiler found")
-    assert told.endswith("): train with compile=false graphs=false.")
+    assert told.endswith("): train with performance.compile=false performance.cuda_graphs=false.")
 
 
 def test_without_an_error_nothing_happens(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,11 +10,11 @@ from torch import Tensor
 from t2f.utils.errors import UserError
 from t2f.utils.images import captioned_sheet, save_png, save_time_lapse, titled, to_float, to_pil, to_uint8
 
-COLOURS = torch.tensor([[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 99, 199]], dtype=torch.uint8)
+COLORS = torch.tensor([[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 99, 199]], dtype=torch.uint8)
 
 
-def plain(colour: Tensor, size: int = 4) -> Tensor:
-    return colour[:, None, None].expand(3, size, size)
+def plain(color: Tensor, size: int = 4) -> Tensor:
+    return color[:, None, None].expand(3, size, size)
 
 
 def test_all_bytes_survive_the_round_trip() -> None:
@@ -53,12 +53,12 @@ def test_picture_has_the_pixels_where_they_were() -> None:
 
 
 def test_enlarging_repeats_whole_pixels() -> None:
-    image = torch.stack([plain(COLOURS[0], 1), plain(COLOURS[1], 1)], dim=2).reshape(3, 1, 2).expand(3, 2, 2)
+    image = torch.stack([plain(COLORS[0], 1), plain(COLORS[1], 1)], dim=2).reshape(3, 1, 2).expand(3, 2, 2)
     picture = to_pil(image, 8)
     assert picture.size == (8, 8)
     for x in range(8):
         for y in range(8):
-            assert picture.getpixel((x, y)) == tuple(COLOURS[int(x >= 4)].tolist())
+            assert picture.getpixel((x, y)) == tuple(COLORS[int(x >= 4)].tolist())
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 3)])
@@ -72,15 +72,15 @@ def test_sheet_holds_every_face_whole_in_rows_by_caption(rows: int, columns: int
     counts: dict[Any, int] = {}
     for y in range(sheet.height):
         for x in range(sheet.width):
-            colour = sheet.getpixel((x, y))
-            tops.setdefault(colour, (x, y))
-            counts[colour] = counts.get(colour, 0) + 1
+            color = sheet.getpixel((x, y))
+            tops.setdefault(color, (x, y))
+            counts[color] = counts.get(color, 0) + 1
     for row in range(rows):
         for column in range(columns):
-            colour = (200 + row, 100 + column, 50)
-            assert counts[colour] == 20 * 20
-            assert tops[colour][0] - tops[200, 100, 50][0] == column * 24  # the face and a gap of four
-            assert tops[colour][1] - tops[200, 100, 50][1] == row * 24
+            color = (200 + row, 100 + column, 50)
+            assert counts[color] == 20 * 20
+            assert tops[color][0] - tops[200, 100, 50][0] == column * 24  # the face and a gap of four
+            assert tops[color][1] - tops[200, 100, 50][1] == row * 24
 
 
 def test_sheet_grows_by_a_face_and_a_gap() -> None:
@@ -124,7 +124,7 @@ def test_a_title_is_cut_where_it_says_so() -> None:
 
 
 def test_png_is_saved_whole_without_leftovers(tmp_path: Path) -> None:
-    picture = to_pil(plain(COLOURS[3]))
+    picture = to_pil(plain(COLORS[3]))
     save_png(picture, tmp_path / "new" / "face.png")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["face.png"]
     assert Image.open(tmp_path / "new" / "face.png").tobytes() == picture.tobytes()
@@ -132,7 +132,7 @@ def test_png_is_saved_whole_without_leftovers(tmp_path: Path) -> None:
 
 def test_a_full_disk_leaves_the_old_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "face.png"
-    save_png(to_pil(plain(COLOURS[0])), path)
+    save_png(to_pil(plain(COLORS[0])), path)
     old = path.read_bytes()
 
     def half_a_picture(self: Path, content: bytes) -> None:
@@ -141,27 +141,27 @@ def test_a_full_disk_leaves_the_old_picture(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(Path, "write_bytes", half_a_picture)
     with pytest.raises(UserError, match=r"disk is full, so .*face\.png"):
-        save_png(to_pil(plain(COLOURS[1])), path)
+        save_png(to_pil(plain(COLORS[1])), path)
     assert path.read_bytes() == old
 
 
 @pytest.mark.parametrize("count", [1, 4])
 def test_time_lapse_shows_every_picture_in_order(tmp_path: Path, count: int) -> None:
     frames = [tmp_path / f"{i}.png" for i in range(count)]
-    for frame, colour in zip(frames, COLOURS, strict=False):
-        save_png(to_pil(plain(colour)), frame)
+    for frame, color in zip(frames, COLORS, strict=False):
+        save_png(to_pil(plain(color)), frame)
     save_time_lapse(frames, tmp_path / "growth.gif", seconds=4.0)
     with Image.open(tmp_path / "growth.gif") as film:
         assert film.n_frames == count
         for i in range(count):
             film.seek(i)
-            assert film.convert("RGB").getpixel((1, 1)) == tuple(COLOURS[i].tolist())
+            assert film.convert("RGB").getpixel((1, 1)) == tuple(COLORS[i].tolist())
 
 
 def test_time_lapse_loops_and_holds_its_last_picture_for_two_more_seconds(tmp_path: Path) -> None:
     frames = [tmp_path / f"{i}.png" for i in range(4)]
-    for frame, colour in zip(frames, COLOURS, strict=True):
-        save_png(to_pil(plain(colour)), frame)
+    for frame, color in zip(frames, COLORS, strict=True):
+        save_png(to_pil(plain(color)), frame)
     save_time_lapse(frames, tmp_path / "growth.gif", seconds=4.0)
     with Image.open(tmp_path / "growth.gif") as film:
         assert film.info["loop"] == 0

@@ -113,7 +113,12 @@ def test_attributes_are_chosen_by_odd_names(tiny: Tiny, tmp_path: Path) -> None:
     """As one types them: `\\${` is `${`, and what Hydra would read as a value is quoted."""
     names = ["${oc.env:T2F_SECRET}", "$HOME", "{x}", "null", "1e3", "yes", "a: b", '"q"', "it's", "[/red]"]
     typed = ",".join('"' + name.replace('"', r"\"").replace("${", r"\${") + '"' for name in names)
-    cfg = tiny(*write_odd(tmp_path / "faces"), "conditioning=attributes", f"attributes=[{typed}]", base=WITHOUT_DATA)
+    cfg = tiny(
+        *write_odd(tmp_path / "faces"),
+        "conditioning=attributes",
+        f"conditioning.attributes=[{typed}]",
+        base=WITHOUT_DATA,
+    )
     train(cfg)
     config = (tmp_path / "run/config.yaml").read_text(encoding="utf-8")
     assert from_yaml(config)["attributes"] == names
@@ -130,13 +135,24 @@ def test_attributes_are_chosen_by_odd_names(tiny: Tiny, tmp_path: Path) -> None:
 )
 def test_a_name_that_hydra_reads_as_a_value_is_told(tiny: Tiny, tmp_path: Path, attributes: str, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
-        train(tiny(*write_odd(tmp_path), "conditioning=attributes", f"attributes={attributes}", base=WITHOUT_DATA))
+        train(
+            tiny(
+                *write_odd(tmp_path),
+                "conditioning=attributes",
+                f"conditioning.attributes={attributes}",
+                base=WITHOUT_DATA,
+            )
+        )
 
 
 def test_resuming_announces_nothing_where_settings_are_odd_but_the_same(
     tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = [*write_odd(tmp_path / "a ${b}"), "conditioning=attributes", r"attributes=['\${foo}','1e3','null']"]
+    settings = [
+        *write_odd(tmp_path / "a ${b}"),
+        "conditioning=attributes",
+        r"conditioning.attributes=['\${foo}','1e3','null']",
+    ]
     train(tiny(*settings, base=WITHOUT_DATA))
     train(tiny(*settings, "resume=true", "growth.images=[48,64]", base=WITHOUT_DATA))
     notes = re.findall("note: resuming with (.*)", capsys.readouterr().err)

@@ -22,7 +22,7 @@ import train as main
 from t2f.cli.evaluate import evaluate
 from t2f.utils.checkpoints import read_checkpoint
 from t2f.utils.errors import UserError
-from t2f.utils.processes import alone_in, launch_name, one_at_a_time
+from t2f.utils.processes import exclusive_run, launch_name, one_at_a_time
 
 Tiny = Callable[..., DictConfig]
 Two = tuple[Path, list[dict[str, Any]]]
@@ -207,7 +207,7 @@ def test_two_processes_measure_what_one_does(two: Two, tmp_path: Path) -> None:
     assert [row["images_seen"] for row in numbers(run) if "quality/kernel_distance_tiny" in row] == [32, 64, 96]
     assert (run / "checkpoints/best.ckpt").exists()
     features = ["features._target_=made_up.TinyFeatures", "~features.resolution"]
-    settings = ["evaluation=default", "evaluation.count=80", "evaluation.faithfulness={}"]
+    settings = ["evaluation=default", "evaluation.count=80", "evaluation.text_alignment={}"]
     evaluate(str(run / "checkpoints/last.ckpt"), [*features, *settings], tmp_path)
     alone, together = (
         json.loads(file.read_text())["figures"] for file in (tmp_path / "report.json", run / "evaluation.json")
@@ -218,10 +218,10 @@ def test_two_processes_measure_what_one_does(two: Two, tmp_path: Path) -> None:
 
 def test_one_run_at_a_time_trains_in_a_folder(tmp_path: Path) -> None:
     with (
-        alone_in(tmp_path / "run"),
+        exclusive_run(tmp_path / "run"),
         pytest.raises(UserError, match="Another process is training in"),
-        alone_in(tmp_path / "run"),
+        exclusive_run(tmp_path / "run"),
     ):
         pass
-    with alone_in(tmp_path / "run"):  # free again
+    with exclusive_run(tmp_path / "run"):  # free again
         pass

@@ -9,7 +9,7 @@ import pytest
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 
-from t2f.utils.signals import SIGNALS, StopRequest, exit_on_signals, leave_signals_to_the_parent, stop_as_told
+from t2f.utils.signals import SIGNALS, StopRequest, exit_on_signals, leave_signals_to_the_parent, reraise_signal
 from train import train
 
 sys.modules["test_stopping"] = sys.modules[__name__]  # for a config to name the callback below
@@ -37,7 +37,7 @@ def test_who_listens_already_is_left_to_it() -> None:
         request.ignore()
         # Told, and yet no job that ended well.
         with pytest.raises(SystemExit) as ended, exit_on_signals():
-            stop_as_told(request.number, is_global_zero=True)
+            reraise_signal(request.number, is_global_zero=True)
         assert ended.value.code == 128 + signal.SIGUSR2
         assert heard == [signal.SIGUSR2]
     finally:
@@ -74,7 +74,7 @@ def test_the_first_signal_is_noted_and_the_second_acts(monkeypatch: pytest.Monke
 def test_a_process_that_is_not_the_first_ends_well() -> None:
     """Launchers take another failure for a crash, and kill what still saves."""
     with pytest.raises(SystemExit) as ended:
-        stop_as_told(signal.SIGTERM, is_global_zero=False)
+        reraise_signal(signal.SIGTERM, is_global_zero=False)
     assert ended.value.code == 0
 
 

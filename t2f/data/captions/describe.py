@@ -16,8 +16,8 @@ from t2f.data.captions.grammar import MAN, PERSON, WOMAN, Feature, Subject, choo
 from t2f.data.captions.phrases import (
     CALLED,
     CLAIMS,
-    COLOURED,
-    COLOURS,
+    COLORED,
+    COLORS,
     DARK,
     FACIAL_HAIR,
     LIGHT,
@@ -40,7 +40,7 @@ class Caption:
     """A text, and what it asks for: attribute -> 1 or 0, for those that it states or entails."""
 
     text: str
-    asked: dict[str, int]
+    expected: dict[str, int]
 
 
 def describe(attributes: Mapping[str, int], rng: random.Random) -> Caption:
@@ -53,29 +53,29 @@ def describe(attributes: Mapping[str, int], rng: random.Random) -> Caption:
     gender = attributes.get("Male", -1)
     features = list(_features(attributes, rng, certain=False))
     if gender != -1 and (not features or rng.random() < 0.85):
-        kind, asked = (WOMAN, MAN)[gender], {"Male": gender}
+        kind, expected = (WOMAN, MAN)[gender], {"Male": gender}
     else:
-        kind, asked = PERSON, {}
+        kind, expected = PERSON, {}
     if not features and kind is PERSON:
         features = list(_features(attributes, rng, certain=True))[:1]
     subject, entailed = _subject(kind, attributes, rng)
-    asked |= entailed
+    expected |= entailed
     if (noun := next((each for each in features if each.slot == "noun"), None)) is not None:
         if kind is WOMAN:  # custom calls no man a brunette
             subject = replace(subject, noun=noun.words)
-            asked = {"Male": gender}  # and no girl
+            expected = {"Male": gender}  # and no girl
             features.remove(noun)
         else:
             features[features.index(noun)] = replace(noun, slot="have", words=_hair_of(noun, rng))
-        asked |= noun.asked
+        expected |= noun.expected
     for feature in features:
-        asked |= feature.asked
+        expected |= feature.expected
     of_the_face = [feature for feature in features if feature.slot != "sentence"]
     own = words_of(features, "sentence")
     shape = choose_shape(bool(of_the_face), rng)
     sentences = shape.write(subject, of_the_face, rng)
     if not shape.tells_whom:
-        asked = {name: value for feature in of_the_face for name, value in feature.asked.items()}
+        expected = {name: value for feature in of_the_face for name, value in feature.expected.items()}
         own = []
     elif not of_the_face and any("{her}" in each for each in own) and rng.random() < USUALLY:
         sentences = []  # "Her hair is red" tells whom
@@ -83,7 +83,7 @@ def describe(attributes: Mapping[str, int], rng: random.Random) -> Caption:
     sentences += [each.format(her=her) for each in own]
     return Caption(
         text=" ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences),
-        asked={name: value for name, value in asked.items() if name in attributes},
+        expected={name: value for name, value in expected.items() if name in attributes},
     )
 
 
@@ -103,49 +103,54 @@ def _features(attributes: Mapping[str, int], rng: random.Random, certain: bool) 
     hair = _hair(attributes, rng, certain)
     ranked = [(rank, claim) for rank, claim in enumerate([*claims, *hair]) if _is_true(claim, attributes)]
     rng.shuffle(ranked)
-    colour = _colour(attributes) if attributes.get("Bald", 0) != 0 else None
+    color = _color(attributes) if attributes.get("Bald", 0) != 0 else None
     parts: set[str] = set()
-    asked: dict[str, int] = {}
+    expected: dict[str, int] = {}
     said = 0
     for rank, claim in ranked:
-        if said == MOST or rng.random() >= claim.chance or claim.part in parts or claim.asked.items() <= asked.items():
+        if (
+            said == MOST
+            or rng.random() >= claim.chance
+            or claim.part in parts
+            or claim.expected.items() <= expected.items()
+        ):
             continue
         slot, words = claim.choose(rng)
-        claimed = dict(claim.asked)
+        claimed = dict(claim.expected)
         if "{colour}" in words:
-            if colour and rng.random() < USUALLY:
-                slot, words = _tinted(slot, words, synonym(COLOURS[colour], rng), rng)
-                claimed |= _only(colour)
-                colour = None  # once is enough
+            if color and rng.random() < USUALLY:
+                slot, words = _tinted(slot, words, synonym(COLORS[color], rng), rng)
+                claimed |= _only(color)
+                color = None  # once is enough
             else:
-                words = words.format(colour="")
+                words = words.format(color="")
         said += 1
         parts |= {claim.part} - {""}
-        asked |= claimed
+        expected |= claimed
         yield Feature(slot, words, claimed, rank)
 
 
 def _is_true(claim: Claim, attributes: Mapping[str, int]) -> bool:
     """Whether the face is known to have all that the claim asks. What it entails may be missing in the mapping."""
-    subject = next(iter(claim.asked))
+    subject = next(iter(claim.expected))
     if subject not in attributes or (claim.men_only and attributes.get("Male") != 1):
         return False
-    return all(attributes.get(name, value) == value for name, value in claim.asked.items())
+    return all(attributes.get(name, value) == value for name, value in claim.expected.items())
 
 
-def _only(colour: str) -> dict[str, int]:
+def _only(color: str) -> dict[str, int]:
     """This hair colour and no other."""
-    return {name: int(name == colour) for name in COLOURS}
+    return {name: int(name == color) for name in COLORS}
 
 
-def _colour(attributes: Mapping[str, int]) -> str | None:
+def _color(attributes: Mapping[str, int]) -> str | None:
     """The one hair colour of a face, or None if it has none or several."""
-    return next((name for name in COLOURS if _is_true(Claim({name: 1, **_only(name)}), attributes)), None)
+    return next((name for name in COLORS if _is_true(Claim({name: 1, **_only(name)}), attributes)), None)
 
 
 def _hair_of(noun: Feature, rng: random.Random) -> str:
     """ "curly blond hair" for "curly-haired blonde"."""
-    shade = synonym(next(words for name, words in COLOURS.items() if noun.asked.get(name)), rng)
+    shade = synonym(next(words for name, words in COLORS.items() if noun.expected.get(name)), rng)
     return f"{noun.words.rpartition(' ')[0].removesuffix('-haired')} {shade} hair".lstrip()
 
 
@@ -153,7 +158,7 @@ def _tinted(slot: str, words: str, shade: str, rng: random.Random) -> tuple[str,
     """Facial hair with its colour: "a red beard", and rarely "her beard is red"."""
     if rng.random() < RARELY / 2:
         return "sentence", f"{{her}} {words.rpartition('}')[2]} is {shade}"
-    return slot, re.sub(r"\ba (?=[aeiou])", "an ", words.format(colour=f"{shade} "))
+    return slot, re.sub(r"\ba (?=[aeiou])", "an ", words.format(color=f"{shade} "))
 
 
 def _hair(attributes: Mapping[str, int], rng: random.Random, certain: bool) -> list[Claim]:
@@ -164,17 +169,17 @@ def _hair(attributes: Mapping[str, int], rng: random.Random, certain: bool) -> l
         ("wavy|curly||frizzy", {"Wavy_Hair": 1, "Straight_Hair": 0}, USUALLY),
         ("straight", {"Straight_Hair": 1, "Wavy_Hair": 0}, USUALLY),
     ]
-    if colour := _colour(attributes):
-        if colour in DARK and rng.random() < RARELY / 2:
+    if color := _color(attributes):
+        if color in DARK and rng.random() < RARELY / 2:
             parts.append(("dark", dict.fromkeys(LIGHT, 0), USUALLY))
         else:
-            parts.append((COLOURS[colour], {colour: 1, **_only(colour)}, USUALLY))
+            parts.append((COLORS[color], {color: 1, **_only(color)}, USUALLY))
     words: list[str] = []
-    asked: dict[str, int] = {}
+    expected: dict[str, int] = {}
     for synonyms, claims, chance in parts:
         if _is_true(Claim({**claims, "Bald": 0}), attributes) and (certain or rng.random() < chance):
             words.append(synonym(synonyms, rng))
-            asked |= claims
+            expected |= claims
     if not words:
         return []
     kinds = " ".join(words)
@@ -182,12 +187,12 @@ def _hair(attributes: Mapping[str, int], rng: random.Random, certain: bool) -> l
     if len(words) > 1:
         others = rng.sample(words, len(words))
         loose += [f"{' '.join(others)} hair", f"{', '.join(others)} hair", f"{joined(others)} hair"]
-    shade = colour if len(words) <= 2 and colour is not None and asked.get(colour) else ""
+    shade = color if len(words) <= 2 and color is not None and expected.get(color) else ""
     kind = f"{words[0]}-haired " if len(words) > 1 else ""  # "curly-haired blonde"
-    coloured = "|".join(f"{kind}{word}" for word in COLOURED.get(shade, "").split("|") if word)
+    coloured = "|".join(f"{kind}{word}" for word in COLORED.get(shade, "").split("|") if word)
     return [
         Claim(
-            {**asked, "Bald": 0},
+            {**expected, "Bald": 0},
             adjective=f"{'' if kind else f'{kinds}-haired'}||{coloured}",
             have=f"{kinds} hair||{'|'.join(loose)}",
             noun=f"||{kind}{CALLED[shade]}" if shade in CALLED else "",

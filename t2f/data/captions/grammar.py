@@ -16,7 +16,7 @@ class Feature:
 
     slot: str
     words: str
-    asked: Mapping[str, int]
+    expected: Mapping[str, int]
     rank: int = 0  # its place among the adjectives before a noun
 
 

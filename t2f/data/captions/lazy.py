@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
-from t2f.utils.files import whole_file
+from t2f.utils.files import atomic_write
 
 Captions = Sequence[Sequence[str]]
 
@@ -54,7 +54,7 @@ class Written(LazyCaptions):
             kept: list[list[str]] = json.loads(self.path.read_text(encoding="utf-8"))
             return kept
         texts = self.write()
-        with whole_file(self.path, f"the captions {self.path}") as side:
+        with atomic_write(self.path, f"the captions {self.path}") as side:
             side.write_text(json.dumps(texts, ensure_ascii=False), encoding="utf-8")
         return texts
 

@@ -14,7 +14,7 @@ USUALLY, SELDOM = 0.75, 0.3  # how often a thing is mentioned, and how often tha
 RARELY = 0.2  # how often a rare word is taken: plain words stay frequent, and a short training learns them first
 
 # Synonyms are separated by `|`; those after `||` are rare.
-COLOURS = {
+COLORS = {
     "Black_Hair": "black|jet-black||raven|deep black",
     "Blond_Hair": "blond|blonde||fair|golden|light|light blond|dark blond|platinum blonde|yellow",
     "Brown_Hair": "brown||dark brown|light brown|chestnut|brunette",
@@ -22,10 +22,10 @@ COLOURS = {
     "Red_Hair": "red|ginger||auburn|copper|orange|reddish|bright red",
 }
 DARK = ("Black_Hair", "Brown_Hair")  # hair that is also called "dark"
-LIGHT = tuple(colour for colour in COLOURS if colour not in DARK)  # which dark hair is not
+LIGHT = tuple(color for color in COLORS if color not in DARK)  # which dark hair is not
 
 # How hair is called where its colour alone is told: before a noun, and in place of one.
-COLOURED = {
+COLORED = {
     "Blond_Hair": "blond|blonde",
     "Brown_Hair": "brunette",
     "Red_Hair": "ginger|redheaded",
@@ -39,7 +39,7 @@ SLOTS = ("adjective", "be", "have", "wear", "lack", "verb", "noun", "sentence")
 
 @dataclass(frozen=True)
 class Claim:
-    """Something that can be said of a face. The first of `asked` is what it is about, the rest it entails.
+    """Something that can be said of a face. The first of `expected` is what it is about, the rest it entails.
 
     The words of each grammatical slot are synonyms, separated by `|`, rare ones after `||`:
 
@@ -52,7 +52,7 @@ class Claim:
     sentence    on its own; {her} is "her", "his" or "their"
     """
 
-    asked: Mapping[str, int]
+    expected: Mapping[str, int]
     adjective: str = ""
     be: str = ""
     have: str = ""

@@ -85,8 +85,8 @@ SERIOUS = ("serious", "sad")
 EYES = ("default",) * 8 + ("side", "happy")
 EYEBROWS = ("default", "defaultNatural", "raisedExcited")
 CLOTHES = ("shirtCrewNeck", "shirtScoopNeck", "shirtVNeck", "hoodie")
-CLOTHES_COLOURS = ("#25557c", "#5199e4", "#3c4f5c", "#a7ffc4", "#ff5c5c")
-HAT_COLOURS = ("#25557c", "#5199e4", "#ff5c5c", "#3f8f6b")
+CLOTHES_COLORS = ("#25557c", "#5199e4", "#3c4f5c", "#a7ffc4", "#ff5c5c")
+HAT_COLORS = ("#25557c", "#5199e4", "#ff5c5c", "#3f8f6b")
 BACKGROUNDS = ("#b6d7e8", "#b9d9b4", "#cbbfe6", "#8fb3c9")
 
 
@@ -99,7 +99,7 @@ def sample_face(rng: random.Random) -> tuple[dict[str, int], dict[str, Any]]:
     hat = rng.random() < 0.12
     long = int(not male and rng.random() < 0.5)
     wavy = int(rng.random() < 0.5)
-    colour, skin = rng.choice(list(HAIR)), rng.choice(list(SKIN))
+    color, skin = rng.choice(list(HAIR)), rng.choice(list(SKIN))
     sunglasses, eyeglasses = rng.choices([(1, 1), (0, 1), (0, 0)], [0.12, 0.25, 0.63])[0]
     smiling = int(rng.random() < 0.55)
 
@@ -115,7 +115,7 @@ def sample_face(rng: random.Random) -> tuple[dict[str, int], dict[str, Any]]:
         "Mustache": int(mustache),
         "Smiling": smiling,
         "Wearing_Hat": int(hat),
-        colour: 1,
+        color: 1,
     }
     if skin:
         attributes[skin] = 1
@@ -129,7 +129,7 @@ def sample_face(rng: random.Random) -> tuple[dict[str, int], dict[str, Any]]:
         elif bald:
             attributes |= dict.fromkeys(HAIR, 0)
 
-    hair_colour = rng.choice(HAIR[colour])
+    hair_colour = rng.choice(HAIR[color])
     options = {
         "seed": "",  # every choice is ours
         "idRandomization": False,
@@ -149,8 +149,8 @@ def sample_face(rng: random.Random) -> tuple[dict[str, int], dict[str, Any]]:
         "facialHairProbability": 100 * (beard or mustache),
         "facialHairColor": [hair_colour],
         "clothesVariant": [rng.choice(CLOTHES)],
-        "clothesColor": [rng.choice(CLOTHES_COLOURS)],
-        "hatColor": [rng.choice(HAT_COLOURS)],
+        "clothesColor": [rng.choice(CLOTHES_COLORS)],
+        "hatColor": [rng.choice(HAT_COLORS)],
         "backgroundColor": [rng.choice(BACKGROUNDS)],
     }
     return attributes, options
@@ -181,7 +181,7 @@ def caption(face: dict[str, int], rng: random.Random) -> str:
     Else "a woman" would be drawn with a hat as well as without one.
     """
     told = describe(face, rng)
-    return told.text if "Wearing_Hat" in told.asked else describe(as_seen(face), rng).text
+    return told.text if "Wearing_Hat" in told.expected else describe(as_seen(face), rng).text
 
 
 def _draw_faces(

@@ -17,7 +17,7 @@ import numpy as np
 
 from t2f.data.captions.describe_all import describe_all
 from t2f.data.datasets.origin import Origin
-from t2f.data.datasets.photographs import Files, Listing, Photographs, first_few
+from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, first_few
 from t2f.data.faces import Attributes
 from t2f.data.images.formats import PICTURE_ENDINGS
 from t2f.data.tables.columns import ABSENT, MINUS, PRESENT, attribute_value, names_files
@@ -32,7 +32,7 @@ SIGNS = {PRESENT: "1", ABSENT: "0", MINUS: "-1"}
 MEND = "download that file again or mend it"
 
 
-class CelebA(Photographs):
+class CelebA(ImageDataset):
     """The faces of a CelebA folder, each with `captions_per_face` sentences made from the chosen `attributes`.
 
     The data set's own partition is used where its file is present: 0 is to train on, 1 and 2 are held out. Otherwise
@@ -80,7 +80,7 @@ class CelebA(Photographs):
         self.seed = seed
         self.limit = limit
 
-    def read(self) -> Listing:
+    def read(self) -> ImageListing:
         table, images = self._find("list_attr_celeba"), self._images()
         if table is None or images is None:
             what = "No such folder" if not self.source.is_dir() else "No CelebA in the folder"
@@ -117,7 +117,7 @@ class CelebA(Photographs):
         captions = describe_all(
             self.cache, self.name, files, attributes, chosen_names, self.captions_per_face, self.seed, self.workers
         )
-        return Listing(Files(images, files), train, captions, attributes, chosen_names, [*notes, *note])
+        return ImageListing(Files(images, files), train, captions, attributes, chosen_names, [*notes, *note])
 
     def _find(self, stem: str) -> Path | None:
         """The .txt or .csv of this name, also in the folders that the authors publish it in."""

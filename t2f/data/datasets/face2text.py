@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from t2f.data.datasets.origin import Origin
-from t2f.data.datasets.photographs import Files, Listing, Photographs, first_few, place
+from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, first_few, place
 from t2f.data.tables.file_names import Names
 from t2f.data.tables.read import read_text
 from t2f.utils.errors import UserError, require
@@ -29,7 +29,7 @@ LAYOUT = "expected is LFW's own layout, Name/Name_0001.jpg"
 FORMS = 'expected is a list of {"image": ..., "descriptions": [{"text": ...}]} or {"filename": ..., "description": ...}'
 
 
-class Face2Text(Photographs):
+class Face2Text(ImageDataset):
     """The pictures of the folder `images` with the descriptions of the file `descriptions`, and no attributes.
 
     A share `held_out` of the described persons is held out: no other picture of theirs is trained on. With
@@ -76,7 +76,7 @@ class Face2Text(Photographs):
         self.descriptions = Path(descriptions).expanduser()
         self.undescribed = undescribed
 
-    def read(self) -> Listing:
+    def read(self) -> ImageListing:
         require(self.images.is_dir(), f"No such folder: {self.images} (data.images); {LAYOUT}.")
         require(self.descriptions.is_file(), f"No such file: {self.descriptions} (data.descriptions); {FORMS}.")
         captions: dict[str, list[str]] = {}
@@ -108,7 +108,7 @@ class Face2Text(Photographs):
             train += [name for name in paths if name not in captions and _person(name) not in held_out]
         files = train + [name for name in captions if _person(name) in held_out]
         no_attributes = np.zeros((len(files), 0), np.int8)
-        return Listing(
+        return ImageListing(
             Files(self.images, files), len(train), [captions.get(name, []) for name in files], no_attributes, [], notes
         )
 

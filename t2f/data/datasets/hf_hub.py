@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from t2f.data.datasets.photographs import Listing, Photographs, hold_out, place, size_and_time
+from t2f.data.datasets.photographs import ImageDataset, ImageListing, hold_out, place, size_and_time
 from t2f.data.images.decode import Pictures
 from t2f.data.tables.columns import SAMPLE, is_missing, names_files, only, text_columns
 from t2f.utils.errors import UserError, require
@@ -58,7 +58,7 @@ class Rows(Pictures):
                 yield from (path for path, alone in zip(paths, absent, strict=True) if path and alone)
 
 
-class Hub(Photographs):
+class HFHub(ImageDataset):
     """The rows of a data set: a name on the Hugging Face hub, or a local path that `datasets` can read.
 
     `image` is its column of pictures, `text` that of captions: each a string, a list of strings, or nothing. Where they
@@ -94,7 +94,7 @@ class Hub(Photographs):
         self.held_out_split = held_out_split
         self.config = config
 
-    def read(self) -> Listing:
+    def read(self) -> ImageListing:
         data = self._load(self.split)
         notes = self._choose_columns(data)
         if self.held_out_split is None:
@@ -120,7 +120,7 @@ class Hub(Photographs):
             # of the data as they were loaded: selecting and casting give others, which follow the library's version
             key=[some._fingerprint for some, _ in parts],
         )
-        return Listing(pictures, train, captions, np.zeros((len(captions), 0), np.int8), [], notes)
+        return ImageListing(pictures, train, captions, np.zeros((len(captions), 0), np.int8), [], notes)
 
     def _load(self, split: str) -> Any:
         try:

@@ -19,8 +19,8 @@ import numpy as np
 
 from t2f.data.captions.describe_all import describe_all
 from t2f.data.captions.lazy import Captions
-from t2f.data.captions.phrases import CLAIMS, COLOURS, FACIAL_HAIR
-from t2f.data.datasets.photographs import Files, Listing, Photographs, first_few, hold_out, place
+from t2f.data.captions.phrases import CLAIMS, COLORS, FACIAL_HAIR
+from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, first_few, hold_out, place
 from t2f.data.faces import Attributes
 from t2f.data.tables.columns import ABSENT, MINUS, PRESENT, UNKNOWN, attribute_value
 from t2f.data.tables.file_names import Names, inside
@@ -30,8 +30,8 @@ from t2f.utils.errors import UserError, require
 HELD_OUT = ("test", "validation")
 
 # The attributes that captions can be made from, under CelebA's names
-DESCRIBED = {name for claim in (*CLAIMS, *FACIAL_HAIR) for name in claim.asked}
-DESCRIBED |= {"Male", "Long_Hair", "Straight_Hair", "Wavy_Hair", *COLOURS}
+DESCRIBED = {name for claim in (*CLAIMS, *FACIAL_HAIR) for name in claim.expected}
+DESCRIBED |= {"Male", "Long_Hair", "Straight_Hair", "Wavy_Hair", *COLORS}
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Face:
             self.columns.setdefault(name, []).append(value)
 
 
-class Folder(Photographs):
+class ImageFolder(ImageDataset):
     """The faces that the folder's tables list, with their texts as captions.
 
     `text` may be a list of sentences in JSON lines; where it is missing or empty, the face has no captions. Columns
@@ -92,7 +92,7 @@ class Folder(Photographs):
         self.captions_per_face = captions_per_face
         self.seed = seed
 
-    def read(self) -> Listing:
+    def read(self) -> ImageListing:
         rows, train, notes = self._split_rows()
         names, attributes, ignored = _attributes(rows)
         if ignored:
@@ -115,7 +115,7 @@ class Folder(Photographs):
             notes.append(f"No face of {self.source} has a text: captions are made from {first_few(chosen)}.")
         elif not any(captions):
             notes.append(f"No face of {self.source} has a text, nor attributes under CelebA's names to make one from.")
-        return Listing(Files(self.source, files), train, captions, attributes, names, notes)
+        return ImageListing(Files(self.source, files), train, captions, attributes, names, notes)
 
     def _split_rows(self) -> tuple[list[Face], int, list[str]]:
         """All faces, those to train on first; how many those are; and sentences for the terminal."""

@@ -34,7 +34,7 @@ from t2f.utils.unicode import well_formed
 
 
 @dataclass(frozen=True)
-class Listing:
+class ImageListing:
     """All that a source knows before a picture is decoded: N pictures and their labels, training faces first."""
 
     pictures: Pictures
@@ -75,7 +75,7 @@ def size_and_time(file: str) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
-class Photographs(ABC):
+class ImageDataset(ABC):
     """A source of photographs, decoded once by `workers` processes (default: one a CPU, at most 8) into `cache`.
 
     crop      the side of the central square that is kept, as a share of the picture's width
@@ -126,11 +126,11 @@ class Photographs(ABC):
         return self.on_error == "skip"
 
     @abstractmethod
-    def read(self) -> Listing:
+    def read(self) -> ImageListing:
         """The pictures and their labels, from the source."""
 
     @cached_property
-    def listing(self) -> Listing:
+    def listing(self) -> ImageListing:
         try:
             listing = self.read()
         except OSError as error:

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from t2f.conditioning.sentences import Words
-from t2f.inference.pipeline import Painter
+from t2f.conditioning.sentences import TokenConditioner
+from t2f.inference.pipeline import Pipeline
 from t2f.utils.errors import UserError, require
 
 TOLERANCE = 1e-4
 INPUTS, OUTPUT = ("condition", "noise"), "images"
 
-Draw = Callable[[Tensor, Tensor], Tensor]
+BatchIndices = Callable[[Tensor, Tensor], Tensor]
 
 
 class Drawing(nn.Module):
@@ -24,26 +24,26 @@ class Drawing(nn.Module):
     Conditions are what the conditioner gives: int64 token ids (N, L), 0 for padding, or float32 rows (N, size).
     """
 
-    def __init__(self, painter: Painter) -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
         super().__init__()
-        self.networks = painter.networks
-        self.resolution = painter.resolution
-        self.alpha = painter.alpha
+        self.networks = pipeline.networks
+        self.resolution = pipeline.resolution
+        self.alpha = pipeline.alpha
 
     def forward(self, condition: Tensor, noise: Tensor) -> Tensor:
         images: Tensor = self.networks(condition, noise, self.resolution, self.alpha)
         return images
 
 
-def trace(painter: Painter) -> ExportedProgram:
+def trace(pipeline: Pipeline) -> ExportedProgram:
     """The drawing as a graph, for any number of faces and any length of their descriptions.
 
     Raises `UserError` for networks that cannot be one.
     """
-    inputs = some_inputs(painter, count=3, length=7)
-    drawing = Drawing(painter).eval().requires_grad_(False)
+    inputs = some_inputs(pipeline, count=3, length=7)
+    drawing = Drawing(pipeline).eval().requires_grad_(False)
     try:
-        program = torch.export.export(drawing, inputs, dynamic_shapes=free_sizes(painter))
+        program = torch.export.export(drawing, inputs, dynamic_shapes=free_sizes(pipeline))
     except Exception as error:  # networks of one's own can be anything
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UserError(
@@ -57,18 +57,20 @@ def trace(painter: Painter) -> ExportedProgram:
     return program
 
 
-def free_sizes(painter: Painter) -> tuple[dict[int, Dim], dict[int, Dim]]:
+def free_sizes(pipeline: Pipeline) -> tuple[dict[int, Dim], dict[int, Dim]]:
     """The dimensions of condition and noise that may have any size, with their names."""
     batch = Dim("batch")
-    return {0: batch, 1: Dim("length")} if isinstance(painter.conditioner, Words) else {0: batch}, {0: batch}
+    return {0: batch, 1: Dim("length")} if isinstance(pipeline.conditioner, TokenConditioner) else {0: batch}, {
+        0: batch
+    }
 
 
-def some_inputs(painter: Painter, count: int, length: int) -> tuple[Tensor, Tensor]:
+def some_inputs(pipeline: Pipeline, count: int, length: int) -> tuple[Tensor, Tensor]:
     """Conditions and noise of a seed of their own: sentences of 0 to `length` random words, or random rows."""
     generator = torch.Generator().manual_seed(1000 * count + length)
-    noise = torch.randn(count, painter.noise_dim, generator=generator)
-    size = painter.conditioner.size
-    if not isinstance(painter.conditioner, Words):
+    noise = torch.randn(count, pipeline.noise_dim, generator=generator)
+    size = pipeline.conditioner.size
+    if not isinstance(pipeline.conditioner, TokenConditioner):
         return torch.randn(count, size, generator=generator), noise
     words = torch.randint(1, size, (count, length), generator=generator)
     lengths = torch.randint(0, length + 1, (count, 1), generator=generator)
@@ -76,12 +78,12 @@ def some_inputs(painter: Painter, count: int, length: int) -> tuple[Tensor, Tens
     return words * (torch.arange(length) < lengths), noise
 
 
-def check(draw: Draw, painter: Painter, name: str) -> float:
+def check(draw: BatchIndices, pipeline: Pipeline, name: str) -> float:
     """The worst difference of any pixel between `draw` and the model, for one face and for several.
 
     Raises `UserError` where that is above `TOLERANCE`.
     """
-    worst = max(difference(draw, painter, *inputs) for inputs in all_inputs(painter))
+    worst = max(difference(draw, pipeline, *inputs) for inputs in all_inputs(pipeline))
     require(
         worst <= TOLERANCE,
         f"The exported {name} draws other faces than the model (they differ by up to {worst:.2g}, on a scale from -1 "
@@ -91,13 +93,13 @@ def check(draw: Draw, painter: Painter, name: str) -> float:
 
 
 @torch.no_grad()
-def difference(draw: Draw, painter: Painter, condition: Tensor, noise: Tensor) -> float:
+def difference(draw: BatchIndices, pipeline: Pipeline, condition: Tensor, noise: Tensor) -> float:
     """The largest of all pixels; infinite where one is not a number."""
-    gap = (draw(condition, noise) - painter.sample(condition, noise)).abs().nan_to_num(nan=torch.inf)
+    gap = (draw(condition, noise) - pipeline.sample(condition, noise)).abs().nan_to_num(nan=torch.inf)
     return float(gap.max())
 
 
-def all_inputs(painter: Painter) -> Iterator[tuple[Tensor, Tensor]]:
+def all_inputs(pipeline: Pipeline) -> Iterator[tuple[Tensor, Tensor]]:
     """What exports are checked with: several numbers of faces, and several lengths."""
     for count, length in ((1, 1), (1, 12), (2, 50), (5, 7), (16, 20)):
-        yield some_inputs(painter, count, length)
+        yield some_inputs(pipeline, count, length)

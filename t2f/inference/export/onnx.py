@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from t2f.inference.export.function import INPUTS, OUTPUT, check, free_sizes
-from t2f.inference.pipeline import Painter
+from t2f.inference.pipeline import Pipeline
 from t2f.utils.errors import UserError
 from t2f.utils.extras import install_command
 
@@ -27,7 +27,7 @@ def require_onnx() -> None:
         raise UserError(f"For ONNX, {error.name} is missing: {install_command('export')} installs it.") from error
 
 
-def write_onnx(program: ExportedProgram, painter: Painter, folder: Path) -> float:
+def write_onnx(program: ExportedProgram, pipeline: Pipeline, folder: Path) -> float:
     """Write `ONNX` into `folder`; its worst difference from the model, as onnxruntime runs it."""
     import onnxruntime
 
@@ -40,7 +40,7 @@ def write_onnx(program: ExportedProgram, painter: Painter, folder: Path) -> floa
             verbose=False,
             input_names=[*INPUTS],
             output_names=[OUTPUT],
-            dynamic_shapes=free_sizes(painter),
+            dynamic_shapes=free_sizes(pipeline),
         )
     assert exported is not None
     exported.save(folder / ONNX)
@@ -50,4 +50,4 @@ def write_onnx(program: ExportedProgram, painter: Painter, folder: Path) -> floa
         inputs = dict(zip(INPUTS, (condition.numpy(), noise.numpy()), strict=True))
         return torch.from_numpy(session.run([OUTPUT], inputs)[0])
 
-    return check(draw, painter, ONNX)
+    return check(draw, pipeline, ONNX)

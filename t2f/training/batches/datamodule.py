@@ -13,7 +13,7 @@ from t2f.conditioning.base import Conditioner
 from t2f.data.faces import Faces
 from t2f.training.batches.batch import Batch
 from t2f.training.batches.dataset import ConditionedFaces
-from t2f.training.batches.sampler import ImageClockSampler
+from t2f.training.batches.sampler import ImagesSeenSampler
 from t2f.training.growth_schedule import GrowthSchedule
 from t2f.utils.errors import UserError, require
 from t2f.utils.signals import leave_signals_to_the_parent
@@ -25,7 +25,7 @@ FORKS = sys.platform == "linux"
 """Whether workers share this process's memory; elsewhere each is sent a copy of all faces."""
 
 
-class FaceSource(Protocol):
+class FaceDataset(Protocol):
     """What a data set of `conf/data` offers: `prepare` fills the cache, the rest reads it."""
 
     name: str
@@ -58,10 +58,10 @@ class FaceDataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        source: FaceSource,
+        source: FaceDataset,
         conditioner: Conditioner,
         schedule: GrowthSchedule,
-        labelled_share: float,
+        labeled_fraction: float,
         seed: int,
         workers: int | str,
         faces_on_device: bool | str,
@@ -77,13 +77,13 @@ class FaceDataModule(pl.LightningDataModule):
         )
         require(
             faces_on_device is not True or workers in (AUTO, 0),
-            f"workers is {workers}, but faces_on_device=true leaves nothing to read ahead: leave it at {AUTO}.",
+            f"workers is {workers}, but loader.faces_on_device=true leaves nothing to read ahead: leave it at {AUTO}.",
         )
-        require(0 < labelled_share <= 1, f"labelled_share is {labelled_share}: it is a share above 0, at most 1.")
+        require(0 < labeled_fraction <= 1, f"labeled_fraction is {labeled_fraction}: it is a share above 0, at most 1.")
         self.source = source
         self.conditioner = conditioner
         self.schedule = schedule
-        self.labelled_share = labelled_share
+        self.labeled_fraction = labeled_fraction
         self.seed = seed
         self.workers = workers
         self.faces_on_device = faces_on_device
@@ -121,10 +121,10 @@ class FaceDataModule(pl.LightningDataModule):
             raise UserError(
                 f"A batch of {uneven[0]} of growth.batch_sizes cannot be shared evenly by {world_size} processes."
             )
-        self.check_labelled(cast(Learner, system), world_size)
-        sampler = ImageClockSampler(
-            self.faces.labelled,
-            self.labelled_share,
+        self.check_labeled(cast(Learner, system), world_size)
+        sampler = ImagesSeenSampler(
+            self.faces.labeled,
+            self.labeled_fraction,
             self.schedule,
             self.seed,
             # Lightning has restored the module by now, so on resume this is where the checkpoint stopped.
@@ -143,23 +143,23 @@ class FaceDataModule(pl.LightningDataModule):
             pin_memory=self.faces.kept is None and self.trainer.strategy.root_device.type == "cuda",
         )
 
-    def check_labelled(self, system: Learner, world_size: int) -> None:
+    def check_labeled(self, system: Learner, world_size: int) -> None:
         """Raise `UserError` where batches have unlabelled faces that the system cannot learn from, or too many."""
-        unlabelled = int((~self.faces.labelled).sum())
-        if not unlabelled:
+        unlabeled = int((~self.faces.labeled).sum())
+        if not unlabeled:
             share = 1.0
         else:
-            share = self.labelled_share
+            share = self.labeled_fraction
             require(
                 share == 1 or system.uses_unlabeled,
-                f"{unlabelled:,} of the {len(self.faces):,} faces have no description, and only a discriminator that "
-                "also judges a picture alone learns from them: leave them out with labelled_share=1, or set "
+                f"{unlabeled:,} of the {len(self.faces):,} faces have no description, and only a discriminator that "
+                "also judges a picture alone learns from them: leave them out with labeled_fraction=1, or set "
                 "model.discriminator.unconditional=true (model=t2f and multiscale have it).",
             )
         for stage in self.schedule.stages:
-            labelled = int(round(stage.batch_size * share, 6)) // world_size
+            labeled = int(round(stage.batch_size * share, 6)) // world_size
             require(
-                labelled >= system.min_labeled,
-                f"A batch of {stage.batch_size} of growth.batch_sizes may have only {labelled} described face(s) a "
-                f"process, but {system.min_labeled} are needed to learn words: raise it, or labelled_share.",
+                labeled >= system.min_labeled,
+                f"A batch of {stage.batch_size} of growth.batch_sizes may have only {labeled} described face(s) a "
+                f"process, but {system.min_labeled} are needed to learn words: raise it, or labeled_fraction.",
             )

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from t2f.conditioning.base import Conditioner
 from t2f.data.faces import Faces, Images
 from t2f.training.batches.batch import Batch
-from t2f.training.batches.sampler import Draw, Numbers
+from t2f.training.batches.sampler import BatchIndices, Numbers
 
 CPU = torch.device("cpu")
 SHARE_OF_MEMORY = 0.25
@@ -20,7 +20,7 @@ BYTES_AT_ONCE = 2**26
 
 
 class ConditionedFaces(Dataset[Batch]):
-    """A `Draw` -> a batch, at once.
+    """A `BatchIndices` -> a batch, at once.
 
     The faces are read where they are, as a rule in a memory map, and batches are made on the CPU; after `keep_on`, on
     the device that all is kept on. The batches are the same.
@@ -28,7 +28,7 @@ class ConditionedFaces(Dataset[Batch]):
 
     def __init__(self, faces: Faces, conditioner: Conditioner, mirror: bool) -> None:
         conditions = conditioner.of(faces)
-        self.counts, self.turns = conditions.counts, conditions.turns
+        self.counts, self.rotation_k = conditions.counts, conditions.rotation_k
         self.first = np.cumsum(self.counts) - self.counts
         self.mirror = mirror
         self.device = CPU
@@ -60,31 +60,31 @@ class ConditionedFaces(Dataset[Batch]):
         return self.images.nbytes + self.rows.nbytes + self.attributes.nbytes <= SHARE_OF_MEMORY * free
 
     @property
-    def labelled(self) -> npt.NDArray[np.bool_]:
+    def labeled(self) -> npt.NDArray[np.bool_]:
         """Which faces have conditions, (N,)."""
         return self.counts > 0
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, draw: Draw) -> Batch:
+    def __getitem__(self, draw: BatchIndices) -> Batch:
         faces = self.placed(draw.faces)
         chosen = self.first[draw.faces] + (draw.choice * self.counts[draw.faces]).astype(np.int64)
-        chosen[draw.labelled :] = draw.choice[draw.labelled :] * len(self.turns)
+        chosen[draw.labeled :] = draw.choice[draw.labeled :] * len(self.rotation_k)
         images = self.read(draw.faces) if self.kept is None else self.kept[faces]
         if self.mirror:
             mirrored = self.placed(np.flatnonzero(draw.mirror < 0.5))
             images[mirrored] = images[mirrored].flip(3)
-        for turns in (1, 2, 3):
-            turned = np.flatnonzero(self.turns[chosen] == turns)
+        for rotation_k in (1, 2, 3):
+            turned = np.flatnonzero(self.rotation_k[chosen] == rotation_k)
             if len(turned):
                 where = self.placed(turned)
-                images[where] = images[where].rot90(turns, (2, 3))
+                images[where] = images[where].rot90(rotation_k, (2, 3))
         return {
             "images": images,
             "conditions": self.rows[self.placed(chosen)],
             "attributes": self.attributes[faces],
-            "labeled": torch.arange(len(draw.faces), device=self.device) < draw.labelled,
+            "labeled": torch.arange(len(draw.faces), device=self.device) < draw.labeled,
         }
 
     def read(self, faces: Numbers) -> Tensor:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from t2f.training.base import GANSystem
+from t2f.training.base import GANModule
 from t2f.training.batches.datamodule import FaceDataModule
 from t2f.utils.errors import require
 
 
-class Cadence:
+class EveryNImages:
     """True once for each multiple of `every` that the clock has passed."""
 
     def __init__(self, every: int) -> None:
@@ -38,14 +38,14 @@ def data_of(trainer: pl.Trainer) -> FaceDataModule:
     return data
 
 
-class ClockCallback(pl.Callback):
+class ImagesSeenCallback(pl.Callback):
     """Calls `act` after every `every` images seen, and when the schedule is over."""
 
     def __init__(self, every: int) -> None:
-        self.cadence = Cadence(every)
+        self.cadence = EveryNImages(every)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, GANSystem)
+        assert isinstance(pl_module, GANModule)
         self.schedule = data_of(trainer).schedule
         self.cadence.start(pl_module.images_seen)
         self.begin(trainer, pl_module)
@@ -53,17 +53,17 @@ class ClockCallback(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        assert isinstance(pl_module, GANSystem)
+        assert isinstance(pl_module, GANModule)
         if self.cadence.is_due(pl_module.images_seen) or self.is_milestone(pl_module):
             self.act(trainer, pl_module)
 
-    def begin(self, trainer: pl.Trainer, system: GANSystem) -> None:
+    def begin(self, trainer: pl.Trainer, system: GANModule) -> None:
         """Before the first step."""
 
-    def is_milestone(self, system: GANSystem) -> bool:
+    def is_milestone(self, system: GANModule) -> bool:
         """Whether to act outside the cadence."""
         return system.images_seen >= self.schedule.total_images
 
     @abstractmethod
-    def act(self, trainer: pl.Trainer, system: GANSystem) -> None:
+    def act(self, trainer: pl.Trainer, system: GANModule) -> None:
         """What there is to do."""

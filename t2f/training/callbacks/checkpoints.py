@@ -10,14 +10,14 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from t2f.training.base import GANSystem
-from t2f.training.callbacks.base import ClockCallback, data_of
+from t2f.training.base import GANModule
+from t2f.training.callbacks.base import ImagesSeenCallback, data_of
 from t2f.utils.errors import require
-from t2f.utils.files import LEFT_BY_A_CRASH, whole_file
+from t2f.utils.files import LEFT_BY_A_CRASH, atomic_write
 from t2f.utils.signals import StopRequest
 
 
-class Checkpoints(ClockCallback):
+class Checkpoints(ImagesSeenCallback):
     """Write a checkpoint named for the images seen, `000020000.ckpt`, every `every` images; the newest `keep` stay.
 
     `last.ckpt` is another name of the newest, and each stage's last one is kept under its resolution, `8px.ckpt`.
@@ -37,17 +37,17 @@ class Checkpoints(ClockCallback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A run that was killed between a checkpoint and its names, or before it by its best one, goes on with both."""
-        assert isinstance(pl_module, GANSystem)
+        assert isinstance(pl_module, GANModule)
         resumed = Path(trainer.ckpt_path) if trainer.ckpt_path else None
         if resumed and resumed.parent.resolve() == self.folder.resolve() and trainer.is_global_zero:
             clock, schedule = pl_module.images_seen, data_of(trainer).schedule
             ends = {schedule.stage_end(number): stage.resolution for number, stage in enumerate(schedule.stages)}
             for name in ["last", f"{clock:09d}", *([f"{ends[clock]}px"] if clock in ends else [])]:
                 if resumed.stem != name:
-                    name_too(resumed, self.folder / f"{name}.ckpt")
+                    hard_link(resumed, self.folder / f"{name}.ckpt")
             self.drop_old(clock)
 
-    def begin(self, trainer: pl.Trainer, system: GANSystem) -> None:
+    def begin(self, trainer: pl.Trainer, system: GANModule) -> None:
         # Lightning's own handler would wait for the other processes, which a second signal is not to do.
         trainer._signal_connector.teardown()
         self.stop.listen()
@@ -66,19 +66,19 @@ class Checkpoints(ClockCallback):
         if trainer.strategy.reduce_boolean_decision(self.stop.number is not None, all=False):
             self.stopped_by = self.stop.number or signal.SIGTERM
 
-    def stage_is_over(self, system: GANSystem) -> bool:
+    def stage_is_over(self, system: GANModule) -> bool:
         return system.images_seen >= self.schedule.stage_end(system.position.stage)
 
-    def is_milestone(self, system: GANSystem) -> bool:
+    def is_milestone(self, system: GANModule) -> bool:
         saved_before_others = self.saved_at == system.images_seen  # and does not know what they have come to since
         return self.stage_is_over(system) or self.stopped_by is not None or saved_before_others
 
-    def act(self, trainer: pl.Trainer, system: GANSystem) -> None:
+    def act(self, trainer: pl.Trainer, system: GANModule) -> None:
         self.save(trainer, system)
         # Only now: what is saved once Lightning has left its loop counts as finished, and would not go on.
         trainer.should_stop = trainer.should_stop or self.stopped_by is not None
 
-    def save(self, trainer: pl.Trainer, system: GANSystem) -> None:
+    def save(self, trainer: pl.Trainer, system: GANModule) -> None:
         """Write a checkpoint under all of its names. To be called in all processes."""
         system.assert_finite()
         self.saved_at = system.images_seen
@@ -87,7 +87,7 @@ class Checkpoints(ClockCallback):
         if trainer.is_global_zero:
             names = ["last", f"{system.position.resolution}px"] if self.stage_is_over(system) else ["last"]
             for name in names:
-                name_too(newest, self.folder / f"{name}.ckpt")
+                hard_link(newest, self.folder / f"{name}.ckpt")
             self.drop_old(system.images_seen)
         trainer.strategy.barrier("checkpoint named")
 
@@ -105,16 +105,16 @@ class Checkpoints(ClockCallback):
         self.stop.ignore()
 
 
-def save_first(trainer: pl.Trainer, system: GANSystem) -> None:
+def save_first(trainer: pl.Trainer, system: GANModule) -> None:
     """Save what is learnt so far, where checkpoints are kept at all: for what takes minutes, in which a run may end."""
     for callback in getattr(trainer, "callbacks", []):
         if isinstance(callback, Checkpoints):
             callback.save(trainer, system)
 
 
-def name_too(file: Path, name: Path) -> None:
+def hard_link(file: Path, name: Path) -> None:
     """Give a file a second name, in place of what had it, at once; a copy where the disk knows no hard links."""
-    with whole_file(name, f"the checkpoint {name}") as side:
+    with atomic_write(name, f"the checkpoint {name}") as side:
         side.unlink(missing_ok=True)
         try:
             os.link(file, side)

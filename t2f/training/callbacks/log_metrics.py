@@ -9,24 +9,24 @@ import time
 import pytorch_lightning as pl
 import torch
 
-from t2f.training.base import GANSystem
-from t2f.training.callbacks.base import ClockCallback
+from t2f.training.base import GANModule
+from t2f.training.callbacks.base import ImagesSeenCallback
 from t2f.training.loggers.csv import go_back
 
 
-class LogMetrics(ClockCallback):
+class LogMetrics(ImagesSeenCallback):
     """Log what the system reported since the last time, and where the growth stands.
 
     Lightning's own step counts each optimiser's steps, so the loggers are called here with our clock.
     A loss that is not finite ends the run at the next log.
     """
 
-    def begin(self, trainer: pl.Trainer, system: GANSystem) -> None:
+    def begin(self, trainer: pl.Trainer, system: GANModule) -> None:
         for logger in trainer.loggers:
             go_back(logger, system.images_seen)
         self.since, self.seen = time.perf_counter(), system.images_seen
 
-    def act(self, trainer: pl.Trainer, system: GANSystem) -> None:
+    def act(self, trainer: pl.Trainer, system: GANModule) -> None:
         system.assert_finite()
         now = time.perf_counter()
         metrics = {

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from t2f.conditioning.sentences import Sentences
-from t2f.training.base import GANSystem
+from t2f.conditioning.sentences import TextConditioner
+from t2f.training.base import GANModule
 from t2f.training.batches.datamodule import FaceDataModule
 from t2f.training.callbacks.base import data_of
 from t2f.training.growth_schedule import GrowthSchedule
@@ -73,7 +73,7 @@ class TerminalReport(pl.Callback):
         quiet_libraries()  # in processes that Lightning spawned, too
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, GANSystem)
+        assert isinstance(pl_module, GANModule)
         self.console = terminal(quiet=not trainer.is_global_zero)
         data = data_of(trainer)
         self.schedule = data.schedule
@@ -86,7 +86,7 @@ class TerminalReport(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        assert isinstance(pl_module, GANSystem)
+        assert isinstance(pl_module, GANModule)
         self.task.see(pl_module.images_seen)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -96,11 +96,11 @@ class TerminalReport(pl.Callback):
         if hasattr(self, "task"):
             self.task.end()
 
-    def describe(self, trainer: pl.Trainer, system: GANSystem, data: FaceDataModule) -> None:
+    def describe(self, trainer: pl.Trainer, system: GANModule, data: FaceDataModule) -> None:
         """The data, the sizes of the networks, and the growth schedule as a table."""
         train, held_out = data.source.train, data.source.held_out
         words = ""
-        if isinstance(data.conditioner, Sentences):  # else nobody reads captions, and none need be written
+        if isinstance(data.conditioner, TextConditioner):  # else nobody reads captions, and none need be written
             described = data.conditioner.described(train)
             words = f" with {sum(map(len, train.captions)):,} captions"
             words += f" of {described:,} of them" if described < len(train) else ""

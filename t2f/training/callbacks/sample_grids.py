@@ -11,14 +11,14 @@ from PIL import Image
 from pytorch_lightning.loggers import TensorBoardLogger
 from torchvision.transforms.functional import pil_to_tensor
 
-from t2f.training.base import GANSystem
-from t2f.training.callbacks.base import Cadence, ClockCallback, data_of
+from t2f.training.base import GANModule
+from t2f.training.callbacks.base import EveryNImages, ImagesSeenCallback, data_of
 from t2f.training.loggers.wandb import WandbLogger
 from t2f.utils.errors import require
 from t2f.utils.images import captioned_sheet, save_png, save_time_lapse, to_pil, to_uint8
 
 
-class SampleSheets(ClockCallback):
+class SampleGrids(ImagesSeenCallback):
     """Draw what `captions` held-out faces are described by, `faces` faces each, beside the real face.
 
     One row a description, one column a noise vector, so that a row shows the variety and a column what the words do.
@@ -29,7 +29,7 @@ class SampleSheets(ClockCallback):
         self, folder: str, every: int, frames: int, captions: int, faces: int, face_size: int, seed: int
     ) -> None:
         super().__init__(every)
-        require(frames >= 1, f"callbacks.sheets.frames is {frames}: it must be at least 1.")
+        require(frames >= 1, f"callbacks.sample_grids.frames is {frames}: it must be at least 1.")
         self.frames = frames
         self.folder = Path(folder)
         self.rows = captions
@@ -39,10 +39,10 @@ class SampleSheets(ClockCallback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         most = data_of(trainer).schedule.total_images // self.frames
-        self.cadence = Cadence(max(1, min(self.cadence.every, most)))
+        self.cadence = EveryNImages(max(1, min(self.cadence.every, most)))
         super().on_train_start(trainer, pl_module)
 
-    def begin(self, trainer: pl.Trainer, system: GANSystem) -> None:
+    def begin(self, trainer: pl.Trainer, system: GANModule) -> None:
         data = data_of(trainer)
         shown = data.source.held_out
         examples = data.conditioner.examples(shown, self.rows)
@@ -58,7 +58,7 @@ class SampleSheets(ClockCallback):
             self.act(trainer, system)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, GANSystem)
+        assert isinstance(pl_module, GANModule)
         frames = sorted(self.folder.glob("[0-9]*.png"))
         if trainer.is_global_zero and frames:
             growth = self.folder.parent / "growth.gif"
@@ -67,7 +67,7 @@ class SampleSheets(ClockCallback):
                 if isinstance(logger, WandbLogger):
                     logger.log_time_lapse(growth, pl_module.images_seen)
 
-    def act(self, trainer: pl.Trainer, system: GANSystem) -> None:
+    def act(self, trainer: pl.Trainer, system: GANModule) -> None:
         if not trainer.is_global_zero:
             return
         drawn = to_uint8(system.sample(self.conditions.to(system.device), self.noise.to(system.device))).cpu()
@@ -79,7 +79,7 @@ class SampleSheets(ClockCallback):
         save_png(sheet, self.folder / f"{system.images_seen:09d}.png")
         self.show(trainer, system, sheet, drawn)
 
-    def show(self, trainer: pl.Trainer, system: GANSystem, sheet: Image.Image, drawn: torch.Tensor) -> None:
+    def show(self, trainer: pl.Trainer, system: GANModule, sheet: Image.Image, drawn: torch.Tensor) -> None:
         """To the loggers that can show pictures."""
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):

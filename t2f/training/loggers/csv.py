@@ -13,7 +13,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from t2f.utils.errors import disk_errors
-from t2f.utils.files import whole_file
+from t2f.utils.files import atomic_write
 
 CLOCK = "images_seen"
 
@@ -83,7 +83,7 @@ class CSVLogger(Logger):
     def write_anew(self) -> None:
         """All rows."""
         with (
-            whole_file(self.path, f"the metrics {self.path}") as side,
+            atomic_write(self.path, f"the metrics {self.path}") as side,
             side.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.DictWriter(file, self.columns)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from t2f.data.captions.describe import Caption, describe
-from t2f.data.captions.phrases import COLOURS
+from t2f.data.captions.phrases import COLORS
 
 CELEBA = [
     "5_o_Clock_Shadow",
@@ -110,8 +110,8 @@ def noisy_faces(
 @pytest.mark.parametrize("values", [(0, 1), (0, 1, -1)], ids=["known", "some hidden"])
 def test_never_contradicts(names: list[str], values: tuple[int, ...]) -> None:
     for attributes, caption in noisy_faces(1500, names, values):
-        assert caption.asked.items() <= attributes.items(), (caption, attributes)
-        assert -1 not in caption.asked.values()
+        assert caption.expected.items() <= attributes.items(), (caption, attributes)
+        assert -1 not in caption.expected.values()
 
 
 def test_words_mean_what_is_asked() -> None:
@@ -120,7 +120,7 @@ def test_words_mean_what_is_asked() -> None:
         for pattern, meaning in MEANINGS.items():
             if re.search(pattern, caption.text.lower()):
                 met.add(pattern)
-                assert meaning.items() <= caption.asked.items(), (pattern, caption)
+                assert meaning.items() <= caption.expected.items(), (pattern, caption)
     assert met == set(MEANINGS)
 
 
@@ -145,7 +145,7 @@ def test_every_attribute_is_said(name: str) -> None:
     attributes = dict.fromkeys([*CELEBA, *DRAWN], 0) | {"Male": 1, name: 1}
     if name == "Sunglasses":
         attributes["Eyeglasses"] = 1
-    assert any(describe(attributes, random.Random(seed)).asked.get(name) == 1 for seed in range(60))
+    assert any(describe(attributes, random.Random(seed)).expected.get(name) == 1 for seed in range(60))
 
 
 def test_denials_come_last() -> None:
@@ -166,23 +166,23 @@ def test_only_the_gender_is_known() -> None:
     texts = {caption.text for caption in said({"Male": 0})}
     assert "A woman." in texts
     assert "A portrait of a lady." in texts
-    assert all(caption.asked == {"Male": 0} for caption in said({"Male": 0}))
+    assert all(caption.expected == {"Male": 0} for caption in said({"Male": 0}))
 
 
 def test_something_is_always_said() -> None:
     for caption in said({"Male": -1, "Smiling": 0, "Wavy_Hair": -1}):
-        assert caption.asked == {"Smiling": 0}
+        assert caption.expected == {"Smiling": 0}
     assert "Someone with a serious look." in {caption.text for caption in said({"Smiling": 0}, 1000)}
 
 
 def test_nothing_to_say() -> None:
     assert {caption.text for caption in said({})} >= {"A person.", "A portrait of a person."}
-    assert all(caption.asked == {} for caption in said({}))
+    assert all(caption.expected == {} for caption in said({}))
 
 
 def test_black_hair_entails_the_other_colours() -> None:
-    face = {"Male": 0, "Bald": 0} | dict.fromkeys(COLOURS, 0) | {"Black_Hair": 1}
-    captions = {caption.text: caption.asked for caption in said(face, 2000)}
+    face = {"Male": 0, "Bald": 0} | dict.fromkeys(COLORS, 0) | {"Black_Hair": 1}
+    captions = {caption.text: caption.expected for caption in said(face, 2000)}
     assert captions["A woman with black hair."] == face
     assert captions["She has black hair."] == face
     assert captions["The woman has black hair."] == face
@@ -192,7 +192,7 @@ def test_black_hair_entails_the_other_colours() -> None:
 
 def test_a_list_of_words_is_a_description_too() -> None:
     face = {"Male": 0, "Smiling": 1, "Bald": 0, "Long_Hair": 1, "Wearing_Hat": 0}
-    captions = {caption.text: caption.asked for caption in said(face, 20_000)}
+    captions = {caption.text: caption.expected for caption in said(face, 20_000)}
     for text in ("Smiling woman, long hair, no hat.", "Smiling woman long hair no hat."):
         assert captions[text] == face
     assert captions["Long-haired lady, smile."] == {"Male": 0, "Smiling": 1, "Bald": 0, "Long_Hair": 1}
@@ -209,8 +209,8 @@ def test_hair_is_one_phrase_in_its_natural_order() -> None:
 
 @pytest.mark.parametrize("bald", [1, -1], ids=["bald", "under a hat"])
 def test_colour_of_a_beard(bald: int) -> None:
-    face = {"Male": 1, "Bald": bald, "No_Beard": 0} | dict.fromkeys(COLOURS, 0) | {"Red_Hair": 1}
-    captions = {caption.text: caption.asked for caption in said(face, 2000)}
+    face = {"Male": 1, "Bald": bald, "No_Beard": 0} | dict.fromkeys(COLORS, 0) | {"Red_Hair": 1}
+    captions = {caption.text: caption.expected for caption in said(face, 2000)}
     assert captions["A man with a red beard."] == {name: value for name, value in face.items() if name != "Bald"}
     assert captions["A man with a beard."] == {"Male": 1, "No_Beard": 0}
     assert ("A bald man with a red beard." in captions) == (bald == 1)
@@ -223,26 +223,26 @@ def test_noise_is_not_repeated() -> None:
         assert not re.search("black|goatee|clean-shaven|beard", caption.text)
     two_colours = {"Male": 0, "Bald": 0, "Black_Hair": 1, "Brown_Hair": 1}
     for caption in said(two_colours):
-        assert caption.asked == {"Male": 0}
+        assert caption.expected == {"Male": 0}
 
 
 def test_glasses_without_the_attribute_sunglasses() -> None:
     for caption in said({"Eyeglasses": 1}):
-        assert caption.asked == {"Eyeglasses": 1}
+        assert caption.expected == {"Eyeglasses": 1}
         assert "sunglasses" not in caption.text
         assert "shades" not in caption.text
 
 
 def test_nobody_calls_a_woman_clean_shaven() -> None:
     for caption in said({"Male": 0, "No_Beard": 1, "Mustache": 0}):
-        assert caption.asked == {"Male": 0}
+        assert caption.expected == {"Male": 0}
 
 
 def test_denials_are_rarer_than_mentions() -> None:
     glasses, none = said({"Male": 1, "Eyeglasses": 1}, 1000), said({"Male": 1, "Eyeglasses": 0}, 1000)
     # Binomial with n = 1000 and p = 0.75, 0.3: the standard deviation is below 15.
-    assert abs(sum("Eyeglasses" in caption.asked for caption in glasses) - 750) < 75
-    assert abs(sum("Eyeglasses" in caption.asked for caption in none) - 300) < 75
+    assert abs(sum("Eyeglasses" in caption.expected for caption in glasses) - 750) < 75
+    assert abs(sum("Eyeglasses" in caption.expected for caption in none) - 300) < 75
 
 
 def test_same_seed_same_words_and_many_of_them() -> None:
@@ -267,41 +267,41 @@ def test_only_who_may_be_young_is_called_a_boy_or_a_girl(young: dict[str, int], 
     for male, words in ((1, r"\b(boys?|lads?)\b"), (0, r"\bgirls?\b")):
         captions = [each for each in said({"Male": male, **young}, 1000) if re.search(words, each.text.lower())]
         assert bool(captions) == told
-        assert all(young.items() <= caption.asked.items() for caption in captions)
+        assert all(young.items() <= caption.expected.items() for caption in captions)
 
 
 def test_dark_hair_is_black_or_brown() -> None:
-    for colour in COLOURS:
-        face = {"Male": 0, "Bald": 0, "Dark_Skin": 0} | dict.fromkeys(COLOURS, 0) | {colour: 1}
+    for color in COLORS:
+        face = {"Male": 0, "Bald": 0, "Dark_Skin": 0} | dict.fromkeys(COLORS, 0) | {color: 1}
         dark = [each for each in said(face, 3000) if re.search("dark[ -]hair", each.text.lower())]
-        assert bool(dark) == (colour in ("Black_Hair", "Brown_Hair"))
+        assert bool(dark) == (color in ("Black_Hair", "Brown_Hair"))
         for caption in dark:
-            assert {"Blond_Hair": 0, "Gray_Hair": 0, "Red_Hair": 0}.items() <= caption.asked.items()
-            assert not {"Black_Hair", "Brown_Hair"} & set(caption.asked)
+            assert {"Blond_Hair": 0, "Gray_Hair": 0, "Red_Hair": 0}.items() <= caption.expected.items()
+            assert not {"Black_Hair", "Brown_Hair"} & set(caption.expected)
 
 
 def test_fair_hair_is_blond_and_fair_skin_is_pale() -> None:
-    face = {"Male": 0, "Bald": 0, "Pale_Skin": 1, "Dark_Skin": 0} | dict.fromkeys(COLOURS, 0) | {"Blond_Hair": 1}
+    face = {"Male": 0, "Bald": 0, "Pale_Skin": 1, "Dark_Skin": 0} | dict.fromkeys(COLORS, 0) | {"Blond_Hair": 1}
     for caption in said(face, 3000):
         if re.search(r"\bfair([ -]skin| complexion)", caption.text.lower()):
-            assert caption.asked["Pale_Skin"] == 1
+            assert caption.expected["Pale_Skin"] == 1
         if re.search(r"\bfair[ -]hair", caption.text.lower()):
-            assert caption.asked["Blond_Hair"] == 1
+            assert caption.expected["Blond_Hair"] == 1
 
 
 def test_tanned_is_neither_pale_nor_dark_where_both_are_known() -> None:
     neither = [each for each in said({"Male": 0, "Pale_Skin": 0, "Dark_Skin": 0}, 3000) if "tan" in each.text.lower()]
     assert neither
-    assert all(caption.asked["Pale_Skin"] == caption.asked["Dark_Skin"] == 0 for caption in neither)
+    assert all(caption.expected["Pale_Skin"] == caption.expected["Dark_Skin"] == 0 for caption in neither)
     assert not any("tanned" in each.text for each in said({"Male": 0, "Pale_Skin": 0}, 3000))
 
 
 def test_a_brunette_is_a_woman_and_a_redhead_anyone() -> None:
     for male in (0, 1):
-        face = {"Male": male, "Bald": 0} | dict.fromkeys(COLOURS, 0) | {"Brown_Hair": 1}
+        face = {"Male": male, "Bald": 0} | dict.fromkeys(COLORS, 0) | {"Brown_Hair": 1}
         nouns = [each for each in said(face, 3000) if re.search(r"\b(a|the|this) brunette( who| with|\.|,)", each.text)]
         assert bool(nouns) == (male == 0)
-        assert all(each.asked == {**each.asked, "Male": 0, "Brown_Hair": 1} for each in nouns)
+        assert all(each.expected == {**each.expected, "Male": 0, "Brown_Hair": 1} for each in nouns)
 
 
 def test_several_people_have_plural_words() -> None:
@@ -313,6 +313,6 @@ def test_several_people_have_plural_words() -> None:
 
 
 def test_features_alone_ask_nothing_of_the_subject() -> None:
-    texts = {caption.text: caption.asked for caption in said({"Male": 1, "Smiling": 0}, 6000)}
+    texts = {caption.text: caption.expected for caption in said({"Male": 1, "Smiling": 0}, 6000)}
     for text in ("Is not smiling.", "Not smiling.", "Serious."):
         assert texts[text] == {"Smiling": 0}

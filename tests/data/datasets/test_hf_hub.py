@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from t2f.data.datasets.hf_hub import Hub, Rows
+from t2f.data.datasets.hf_hub import HFHub, Rows
 from t2f.utils.errors import UserError
 
 datasets = pytest.importorskip("datasets", reason="what reads the Hub's data is not installed")
@@ -66,13 +66,13 @@ def in_two(data: Any, path: Path) -> None:
     datasets.DatasetDict({"train": data, "test": data}).save_to_disk(path)
 
 
-def source(path: Path, **settings: Any) -> Hub:
+def source(path: Path, **settings: Any) -> HFHub:
     given: dict[str, Any] = {"cache": str(path.parent / "cache"), "resolution": 4, "workers": 1, "held_out": 0.2}
     given |= {"image": "picture", "text": "caption"}
-    return Hub(str(path), **given | settings)
+    return HFHub(str(path), **given | settings)
 
 
-def prepared(path: Path, **settings: Any) -> Hub:
+def prepared(path: Path, **settings: Any) -> HFHub:
     made = source(path, **settings)
     made.prepare()
     return made

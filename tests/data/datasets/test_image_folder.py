@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from t2f.data.captions.describe import describe
-from t2f.data.datasets.image_folder import DESCRIBED, Folder
+from t2f.data.datasets.image_folder import DESCRIBED, ImageFolder
 from t2f.utils.errors import UserError
 
 TEXTS = ["a man, smiling", "una señora con gafas", "微笑的女人", "امرأة تبتسم", 'a "quoted" text\nof two lines'] * 4
@@ -51,12 +51,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "faces"
 
 
-def source(folder: Path, **settings: Any) -> Folder:
+def source(folder: Path, **settings: Any) -> ImageFolder:
     given: dict[str, Any] = {"cache": str(folder.parent / "cache"), "resolution": 4, "workers": 1, "held_out": 0.2}
-    return Folder(str(folder), **given | settings)
+    return ImageFolder(str(folder), **given | settings)
 
 
-def prepared(folder: Path, **settings: Any) -> Folder:
+def prepared(folder: Path, **settings: Any) -> ImageFolder:
     made = source(folder, **settings)
     made.prepare()
     return made

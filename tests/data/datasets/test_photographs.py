@@ -10,12 +10,12 @@ from data.images.test_decode import content, portrait, quarters
 from omegaconf import OmegaConf
 from PIL import Image
 
-from t2f.data.datasets.photographs import Files, Listing, Photographs, hold_out, place
+from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, hold_out, place
 from t2f.data.faces import Faces
 from t2f.utils.errors import UserError
 
 
-class Source(Photographs):
+class Source(ImageDataset):
     """The files of a folder in the order of their names, the last one held out."""
 
     name = "source"
@@ -25,10 +25,12 @@ class Source(Photographs):
         super().__init__(str(cache), **given | {"workers": 1} | settings)
         self.source = folder
 
-    def read(self) -> Listing:
+    def read(self) -> ImageListing:
         names = sorted(path.name for path in self.source.iterdir())
         attributes = np.arange(len(names), dtype=np.int8)[:, None]
-        return Listing(Files(self.source, names), len(names) - 1, [[name] for name in names], attributes, ["Number"])
+        return ImageListing(
+            Files(self.source, names), len(names) - 1, [[name] for name in names], attributes, ["Number"]
+        )
 
 
 @pytest.fixture

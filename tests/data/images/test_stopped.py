@@ -21,7 +21,7 @@ def wait(number):
 if __name__ == "__main__":
     with command_line():
         print("starting", flush=True)
-        list(in_parallel(wait, range(10), workers=2))
+        list(in_parallel(wait, range(10), loader.workers=2))
 """
 AVATARS = """
 import sys
@@ -31,7 +31,7 @@ from t2f.data.datasets.avatars import Avatars
 if __name__ == "__main__":
     with command_line():
         print("starting", flush=True)
-        Avatars(sys.argv[1], count=100_000, held_out=10, workers=2).prepare()
+        Avatars(sys.argv[1], count=100_000, held_out=10, loader.workers=2).prepare()
 """
 
 

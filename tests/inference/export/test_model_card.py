@@ -25,8 +25,8 @@ def test_a_card_tells_the_terms_and_biases_of_the_data(source: type, license: st
 @pytest.mark.parametrize(
     "config",
     [
-        {"data": {"_target_": "t2f.data.datasets.image_folder.Folder"}},
-        {"data": {"_target_": "t2f.data.datasets.hf_hub.Hub", "dataset": "somebody/faces"}},
+        {"data": {"_target_": "t2f.data.datasets.image_folder.ImageFolder"}},
+        {"data": {"_target_": "t2f.data.datasets.hf_hub.HFHub", "dataset": "somebody/faces"}},
         {"data": {"_target_": "somebody.Else"}},
         {"data": {"_target_": "os.system"}},
         {"data": None},

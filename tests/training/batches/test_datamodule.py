@@ -5,7 +5,7 @@ import pytest
 import torch
 from training.batches.test_dataset import CAPTIONS, PARTLY, make_faces
 
-from t2f.conditioning.sentences import Words
+from t2f.conditioning.sentences import TokenConditioner
 from t2f.data.faces import Faces
 from t2f.training.batches import datamodule
 from t2f.training.batches.datamodule import FaceDataModule
@@ -15,8 +15,8 @@ from t2f.utils.errors import UserError
 
 
 @pytest.fixture
-def words() -> Words:
-    return Words.fit(make_faces(), vocabulary=100, max_tokens=3)
+def words() -> TokenConditioner:
+    return TokenConditioner.fit(make_faces(), vocabulary=100, max_tokens=3)
 
 
 class Source:
@@ -29,13 +29,15 @@ class Source:
     def prepare(self) -> None: ...
 
 
-def data_of(words: Words, schedule: GrowthSchedule, faces: Faces | None = None, **settings: Any) -> FaceDataModule:
-    given = {"labelled_share": 0.5, "seed": 0, "workers": 0, "faces_on_device": False} | settings
+def data_of(
+    words: TokenConditioner, schedule: GrowthSchedule, faces: Faces | None = None, **settings: Any
+) -> FaceDataModule:
+    given = {"labeled_fraction": 0.5, "seed": 0, "workers": 0, "faces_on_device": False} | settings
     return FaceDataModule(Source(faces or make_faces()), words, schedule, **given)
 
 
 def set_up(
-    words: Words,
+    words: TokenConditioner,
     world_size: int = 1,
     rank: int = 0,
     images_seen: int = 0,
@@ -55,7 +57,7 @@ def set_up(
     return data
 
 
-def test_words_stay_with_their_picture_through_the_loader(words: Words) -> None:
+def test_words_stay_with_their_picture_through_the_loader(words: TokenConditioner) -> None:
     batches = list(set_up(words).train_dataloader())
     assert [len(batch["images"]) for batch in batches] == [4, 4, 2, 2, 2, 2]
     for batch in batches:
@@ -67,7 +69,7 @@ def test_words_stay_with_their_picture_through_the_loader(words: Words) -> None:
         assert batch["attributes"][:, 0].tolist() == (batch["images"][:, 0, 0, 0] // 10 % 2).tolist()
 
 
-def test_the_loader_goes_on_where_training_stopped(words: Words) -> None:
+def test_the_loader_goes_on_where_training_stopped(words: TokenConditioner) -> None:
     whole = list(set_up(words).train_dataloader())
     rest = list(set_up(words, images_seen=8).train_dataloader())
     assert len(rest) == 4
@@ -76,7 +78,7 @@ def test_the_loader_goes_on_where_training_stopped(words: Words) -> None:
         assert torch.equal(batch["conditions"], expected["conditions"])
 
 
-def test_two_processes_share_each_batch(words: Words) -> None:
+def test_two_processes_share_each_batch(words: TokenConditioner) -> None:
     whole = set_up(words).train_dataloader()
     shares = [set_up(words, world_size=2, rank=rank).train_dataloader() for rank in range(2)]
     for all_of_it, *parts in zip(whole, *shares, strict=True):
@@ -85,7 +87,7 @@ def test_two_processes_share_each_batch(words: Words) -> None:
         assert sorted(together.tolist()) == sorted(all_of_it["images"][:, 0, 0, 0].tolist())
 
 
-def test_the_loader_gives_every_labelled_picture_its_own_words(words: Words) -> None:
+def test_the_loader_gives_every_labelled_picture_its_own_words(words: TokenConditioner) -> None:
     faces = make_faces(captions=PARTLY)
     batches = list(set_up(words, faces=faces).train_dataloader())
     assert [int(batch["labeled"].sum()) for batch in batches] == [2, 2, 1, 1, 1, 1]
@@ -95,37 +97,37 @@ def test_the_loader_gives_every_labelled_picture_its_own_words(words: Words) -> 
 
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.5])
-def test_a_senseless_share_is_refused(words: Words, share: float) -> None:
+def test_a_senseless_share_is_refused(words: TokenConditioner, share: float) -> None:
     schedule = GrowthSchedule([8], [4], [0], images=[8])
-    with pytest.raises(UserError, match=rf"^labelled_share is {share}: it is a share above 0, at most 1"):
-        data_of(words, schedule, labelled_share=share)
+    with pytest.raises(UserError, match=rf"^labeled_fraction is {share}: it is a share above 0, at most 1"):
+        data_of(words, schedule, labeled_fraction=share)
 
 
-def test_a_batch_that_cannot_be_shared_is_refused(words: Words) -> None:
+def test_a_batch_that_cannot_be_shared_is_refused(words: TokenConditioner) -> None:
     with pytest.raises(UserError, match=r"A batch of 2 of growth.batch_sizes cannot be shared evenly by 4 processes"):
         set_up(words, world_size=4).train_dataloader()
 
 
-def test_growing_past_the_data_is_refused(words: Words) -> None:
+def test_growing_past_the_data_is_refused(words: TokenConditioner) -> None:
     schedule = GrowthSchedule([4, 8, 16], [4, 4, 4], [0, 0, 0], images=[4, 4, 4])
     data = data_of(words, schedule, make_faces(8))
     with pytest.raises(UserError, match=r"kept at 8 pixels, but growth\.resolutions end at 16.*data\.resolution=16"):
         data.setup("fit")
 
 
-def test_unlabelled_faces_are_refused_where_nothing_learns_from_them(words: Words) -> None:
+def test_unlabelled_faces_are_refused_where_nothing_learns_from_them(words: TokenConditioner) -> None:
     partly = Faces(make_faces().images, [*CAPTIONS[:3], []], make_faces().attributes, ["Smiling"])
     data = set_up(words, faces=partly)
     assert data.trainer is not None
     data.trainer.lightning_module.uses_unlabeled = False
-    with pytest.raises(UserError, match=r"^1 of the 4 faces have no description.* labelled_share=1, or "):
+    with pytest.raises(UserError, match=r"^1 of the 4 faces have no description.* labeled_fraction=1, or "):
         data.train_dataloader()
-    data.labelled_share = 1.0
+    data.labeled_fraction = 1.0
     seen = torch.cat([batch["images"][:, 0, 0, 0] for batch in data.train_dataloader()])
     assert set(seen.tolist()) == {0, 10, 20}
 
 
-def test_batches_with_too_few_labelled_faces_are_refused_before_the_first_step(words: Words) -> None:
+def test_batches_with_too_few_labelled_faces_are_refused_before_the_first_step(words: TokenConditioner) -> None:
     partly = Faces(make_faces().images, [*CAPTIONS[:3], []], make_faces().attributes, ["Smiling"])
     data = set_up(words, faces=partly)
     assert data.trainer is not None
@@ -137,7 +139,7 @@ def test_batches_with_too_few_labelled_faces_are_refused_before_the_first_step(w
 # --- where faces are kept ---------------------------------------------------------------------------------------------
 
 
-def test_batches_are_the_same_from_faces_kept_and_faces_made_ahead(words: Words) -> None:
+def test_batches_are_the_same_from_faces_kept_and_faces_made_ahead(words: TokenConditioner) -> None:
     mapped, kept, ahead = (
         list(set_up(words, **settings).train_dataloader())
         for settings in ({}, {"faces_on_device": True}, {"workers": 1})
@@ -171,7 +173,7 @@ def test_faces_are_kept_where_there_is_room_or_else_made_ahead_of_a_gpu(
     kept: bool,
     workers: int,
     pinned: bool,
-    words: Words,
+    words: TokenConditioner,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[torch.device] = []
@@ -190,7 +192,7 @@ def test_faces_are_kept_where_there_is_room_or_else_made_ahead_of_a_gpu(
     assert (loader.num_workers, loader.pin_memory) == (workers, pinned)
 
 
-def test_copies_are_given_up_after_the_training(words: Words) -> None:
+def test_copies_are_given_up_after_the_training(words: TokenConditioner) -> None:
     data = set_up(words, faces_on_device=True)
     before = next(iter(data.train_dataloader()))
     data.teardown("fit")
@@ -199,7 +201,7 @@ def test_copies_are_given_up_after_the_training(words: Words) -> None:
 
 
 def test_auto_makes_no_batches_ahead_where_each_process_would_hold_all_faces(
-    words: Words, monkeypatch: pytest.MonkeyPatch
+    words: TokenConditioner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(datamodule, "FORKS", False)
     monkeypatch.setattr(ConditionedFaces, "fits", lambda faces, device: False)
@@ -216,10 +218,10 @@ def test_auto_makes_no_batches_ahead_where_each_process_would_hold_all_faces(
         ({"faces_on_device": "gpu"}, r"^faces_on_device is gpu: it must be true, false or auto\.$"),
         (
             {"workers": 2, "faces_on_device": True},
-            r"^workers is 2, but faces_on_device=true leaves nothing to read ahead: ",
+            r"^workers is 2, but loader.faces_on_device=true leaves nothing to read ahead: ",
         ),
     ],
 )
-def test_senseless_places_are_refused(settings: dict[str, Any], message: str, words: Words) -> None:
+def test_senseless_places_are_refused(settings: dict[str, Any], message: str, words: TokenConditioner) -> None:
     with pytest.raises(UserError, match=message):
         set_up(words, **settings)
