@@ -22,6 +22,7 @@ from t2f.conditioning.base import fit_conditioner, save_conditioner
 from t2f.evaluation.after_training import evaluate_run
 from t2f.sweeps.job import run_job
 from t2f.training.batches.datamodule import FaceDataModule
+from t2f.training.callbacks.config import RecordConfig
 from t2f.training.callbacks.progress import show_where_it_is
 from t2f.training.fit import fit
 from t2f.training.growth_schedule import GrowthSchedule
@@ -29,7 +30,7 @@ from t2f.training.loggers.csv import finish_wandb
 from t2f.training.resolvers import quiet_libraries, register_resolvers, require_numbers
 from t2f.training.resume import SafeCheckpointIO, checkpoint_to_resume, warn
 from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
-from t2f.utils.errors import disk_errors, one_sentence_errors, require
+from t2f.utils.errors import one_sentence_errors, require
 from t2f.utils.instantiate import as_typed, build
 from t2f.utils.processes import exclusive_run, one_at_a_time
 from t2f.utils.progress import Task, terminal
@@ -81,9 +82,10 @@ def train(cfg: DictConfig) -> dict[str, float]:
         terminal().print(f"{folder} is finished ({images} of {images} images): raise growth.images to train it longer.")
         return figures
 
+    record = RecordConfig(folder, config)
     trainer = build(
         cfg.trainer,
-        callbacks=[build(callback) for callback in cfg.callbacks.values()],
+        callbacks=[*(build(callback) for callback in cfg.callbacks.values()), record],
         logger=[build(logger) for logger in cfg.logger.values()],
         plugins=[SafeCheckpointIO()],
     )
@@ -93,8 +95,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         if few := evaluation.too_few(source):
             warn(f"at the end, {few}")
     if trainer.is_global_zero:
-        with disk_errors(f"the config in {folder}"):
-            (folder / "config.yaml").write_text(config, encoding="utf-8")
+        record.write_first()
     stopped_by = fit(trainer, system, data, checkpoint)
     figures = {"images_seen": float(system.images_seen), "images_planned": float(schedule.total_images)}
     finished = system.images_seen >= schedule.total_images

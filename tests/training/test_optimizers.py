@@ -189,7 +189,21 @@ def test_what_cannot_take_over_the_state_is_refused(
     tiny: Tiny, tmp_path: Path, change: list[str], sentence: str
 ) -> None:
     train(tiny("growth.images=[16,16]"))
-    before = (tmp_path / "run/checkpoints/last.ckpt").read_bytes()
+    recorded = [tmp_path / "run/checkpoints/last.ckpt", tmp_path / "run/config.yaml"]
+    before = [file.read_bytes() for file in recorded]
     with pytest.raises(UserError, match=sentence):
         train(tiny("resume=true", "growth.images=[16,32]", *change))
-    assert (tmp_path / "run/checkpoints/last.ckpt").read_bytes() == before
+    assert [file.read_bytes() for file in recorded] == before
+
+
+def test_the_config_that_is_recorded_is_what_the_run_was_trained_with(tiny: Tiny, tmp_path: Path) -> None:
+    def beta() -> float:
+        config = from_yaml((tmp_path / "run/config.yaml").read_text(encoding="utf-8"))
+        return float(config["model"]["generator_optimizer"]["betas"][1])
+
+    train(tiny("growth.images=[16,16]"))
+    assert beta() == 0.99
+    train(tiny("resume=true", "growth.images=[16,16]", "model.generator_optimizer.betas=[0.0,0.5]"))
+    assert beta() == 0.99  # it was finished
+    train(tiny("resume=true", "growth.images=[16,32]", "model.generator_optimizer.betas=[0.0,0.5]"))
+    assert beta() == 0.5
