@@ -127,7 +127,7 @@ def _header(text: str, chosen: str | None) -> tuple[list[str], dict[str, Any], i
             )
             for cells, style in read
         ]
-        best = max(scores, default=(False,))
+        best = max(scores)
         if not line.strip() or (line.startswith("#") and not best[0]):
             continue
         columns, style = read[scores.index(best)]
