@@ -54,6 +54,8 @@ class Lexicon:
             concepts = CONCEPTS_OF.get(form, [])
             if {HAIR_COLOUR, SKIN} <= {concept.topic for concept in concepts}:
                 concepts = [each for each in concepts if each.topic == (HAIR_COLOUR if of_hair else SKIN)]
+            if not ends:  # a teen girl is young
+                concepts = [each for each in concepts if each.topic != ANYONE] or concepts
             for meant in (form, *(each for concept in concepts for each in concept.stand_ins(form))):
                 words = tuple(meant.split())
                 is_known = all(each in self.vocabulary for each in words)

@@ -178,10 +178,10 @@ def is_missing(part: Sequence[Token]) -> bool:
 
 
 def with_articles(tokens: Sequence[Token], known: Container[str]) -> list[Token]:
-    """The tokens with "a" or "an" as the next one sounds, where it is read as another word than was written."""
+    """The tokens with "a" or "an" as the next one sounds, which may stand for what was written or follow by a gap."""
     written = list(tokens)
     for place, (token, after) in enumerate(pairwise(tokens)):
         article = "an" if after.text[0] in "aeiou" else "a"
-        if token.text in ("a", "an") and article in known and after.text != after.spelt.lower():
+        if token.text in ("a", "an") and article in known:
             written[place] = Token(article, token.spelt)
     return written

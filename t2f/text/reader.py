@@ -39,6 +39,7 @@ from t2f.text.tokenizer import PAD_ID, UNKNOWN_ID, Token, WordTokenizer
 MOST_READ = 1_000  # tokens: an LSTM takes any number, one after the other
 MOST_LISTED, LONGEST_LISTED = 8, 30  # words, letters: what a note repeats of a description
 LONGEST_PHRASE = 5  # tokens
+SEPARATORS = frozenset(";/|+")  # read as commas
 MEANINGLESS = DETERMINERS | LINKS | (FILLERS - TOPIC_OF.keys())
 
 
@@ -185,19 +186,26 @@ class Reader:
 
     def _without_unknown_things(self, tokens: list[Token], reading: Reading) -> list[Token]:
         """The tokens without things that the model knows no word for, each with its looks: "big blue eyes"."""
-        gone: list[tuple[int, int]] = []
+        is_known = [bool(each.text in self.vocabulary or self.lexicon.meant(each.text)) for each in tokens]
+        gone = [
+            span
+            for place in range(len(tokens))
+            if is_known[place]
+            for span in self._unknown_looks(tokens, place, reading)
+        ]
+        taken = {place for start, end in gone for place in range(start, end)}
         for place, token in enumerate(tokens):
             start, end = looks_before(tokens, place, LOOKS), place + 1
-            if token.text in self.vocabulary or self.lexicon.meant(token.text):
-                gone += self._unknown_looks(tokens, place, reading)
-            elif (topic := TOPIC_OF.get(token.text)) in THINGS:
+            if is_known[place] or place in taken:
+                continue
+            if (topic := TOPIC_OF.get(token.text)) in THINGS:
                 end = predicate_after(tokens, end, LOOKS)
                 self._leave_out(str(topic), spelt(tokens[start:end]), reading)
                 gone.append((start, end))
             elif start < place and self._is_object(tokens, start, place):
                 reading.ignored[spelt(tokens[start:end])] = None
                 gone.append((start, end))
-        for start, end in reversed(gone):
+        for start, end in sorted(gone, reverse=True):
             tokens = without(tokens, start, end)
         return tokens
 
@@ -244,6 +252,8 @@ class Reader:
             text = token.text
             if text in self.vocabulary or (text == "face" and tokens[place + 1 : place + 2] == [Token("of", "of")]):
                 kept += [token] if text in self.vocabulary else []
+            elif text in SEPARATORS and "," in self.vocabulary:
+                kept.append(Token(",", token.spelt))
             elif self._is_shade(tokens, place):
                 reading.replaced[spelt(tokens[place : place + 2])] = tokens[place + 1].text
             elif meant := self._read_as(tokens, place):
@@ -258,7 +268,10 @@ class Reader:
                 else:
                     reading.ignored[token.spelt] = self.lexicon.nearest(text)
         for place in reversed(gone):
-            kept = without(kept, place, place + 1)
+            if place + 1 not in gone:  # several in a row go at once
+                end = place + 1
+            if place - 1 not in gone:
+                kept = without(kept, place, end)
         return kept
 
     def _read_as(self, tokens: Sequence[Token], place: int) -> tuple[str, ...] | None:
@@ -283,9 +296,11 @@ class Reader:
         )
 
     def _is_shade(self, tokens: Sequence[Token], place: int) -> bool:
-        """Whether the word only shades the known colour after it: "strawberry" of "strawberry blonde"."""
-        after = tokens[place + 1].text if place + 1 < len(tokens) else ""
-        return tokens[place].text in SHADES and after in self.vocabulary and TOPIC_OF.get(after) == HAIR_COLOUR
+        """Whether the word only tells the kind of the known word after it: "strawberry blonde", "hipster guy"."""
+        text, after = tokens[place].text, tokens[place + 1].text if place + 1 < len(tokens) else ""
+        topic = TOPIC_OF.get(after)
+        is_kind = text in SHADES if topic == HAIR_COLOUR else topic == ANYONE and TOPIC_OF.get(text) == ANYONE
+        return is_kind and after in self.vocabulary and text.isalpha()
 
     def _leave_out(self, topic: str, words: str, reading: Reading) -> None:
         (reading.unsaid if topic in self.lexicon.seen else reading.unseen).setdefault(topic, []).append(words)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from t2f.text.synonyms import LOOKS
 
 PEOPLE = "man|woman|men|women|boy|girl|boys|girls|lady|guy"
-SHORTEST = 5  # letters of a word of which a slip is mended; of one in which a letter is wrong, two more
+SHORTEST = 5  # letters of a word with a letter more than it should have; of one in which a letter is wrong, two more
 
 
 def forms(word: str) -> Iterator[str]:
@@ -17,7 +17,7 @@ def forms(word: str) -> Iterator[str]:
     if compound := re.fullmatch(r"(\w{3,})(haired|skinned|shaven|headed|hair)", word):
         yield " ".join(compound.groups())
         yield f"{compound[1]} {compound[2].removesuffix('ed').replace('skinn', 'skin')}"
-    if someone := re.fullmatch(rf"(?!w[oi]|hu)\w{{3,}}({PEOPLE})", word):
+    if someone := re.fullmatch(rf"(?!w[oi]|hu)\w{{3,}}?({PEOPLE})", word):
         yield someone[1]
     if lack := re.fullmatch(r"(\w{3,})less", word):
         yield f"no {lack[1]}"
@@ -46,15 +46,13 @@ def is_slip(word: str, right: str) -> bool:
 
     A wrong letter counts in long words only, since many short words differ by one: "board", "beard".
     """
-    if word[:1] != right[:1] or word == right or min(len(word), len(right)) < SHORTEST - 1:
+    shorter, longer = sorted((word, right), key=len)
+    if word[:1] != right[:1] or word == right or len(right) < SHORTEST - 1 or len(longer) - len(shorter) > 1:
         return False
-    start = next((place for place, (a, b) in enumerate(zip(word, right, strict=False)) if a != b), None)
-    if start is None:
-        return abs(len(word) - len(right)) == 1 and max(len(word), len(right)) > SHORTEST
-    mine, other = word[start:], right[start:]
+    start = next((place for place, (a, b) in enumerate(zip(word, right, strict=False)) if a != b), len(shorter))
     if len(word) == len(right):
+        mine, other = word[start:], right[start:]
         swapped = mine[:2] == other[1::-1] and mine[2:] == other[2:]
         return swapped or (len(word) >= SHORTEST + 2 and mine[1:] == other[1:])
-    if max(len(word), len(right)) <= SHORTEST:
-        return False
-    return mine[1:] == other if len(word) > len(right) else mine == other[1:]
+    is_doubled = longer[start] == longer[start - 1]
+    return longer[start + 1 :] == shorter[start:] and (is_doubled or len(shorter) >= SHORTEST or longer == right)

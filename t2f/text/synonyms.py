@@ -29,7 +29,7 @@ CONTRACTIONS = (
     (r"(?<=i)'m\b", " am"),
     (r"'ll\b", " will"),
     (r"(?<=\bi|\bhe|\bshe|\byou)'d\b", " would"),
-    (r"\bw/o\b", "without"),
+    (r"\bw/o(?:ut)?\b", "without"),
     (r"\bw/", "with "),
     (r"&", " and "),
     (r"(?<=\w)-(?=\w)", " "),  # grey-haired, grey haired
@@ -48,6 +48,8 @@ FILLERS = words_of("""
     features featuring hello hi need try let's appear appears appearing visible shown profile
     gender sex headshot selfie closeup close portrait whatever kinda gonna wanna maybe mainly mostly
     probably slight thing bit lots
+    around under over between most few though into down yet while other same more much almost perhaps during since
+    because another through together relatively fully partly something lil well wearer person's
     huge tiny neat neatly tidy trimmed completely big small large only even ever simply still quick i'm hey ok okay
     """)
 
@@ -99,29 +101,31 @@ def table(topics: dict[str, str]) -> list[Concept]:
 CONCEPTS = table(
     {
         "": """
-        wears wearing wear < wore sporting
+        wearing wears wear < wore sporting
         has have having < had
         in > wearing with
         not | no without < non
         never hardly barely rarely > does_not not no without
         no | without < zero > not
-        without | no < lacking lacks minus sans neither > not
+        without | no < lacking lacks minus sans neither lost > not
         nor or | no without
         color colour
         """,
         "man, woman or anyone": """
         man guy gentleman male fellow dude bloke chap gent lad boy | men guys gentlemen males fellows dudes blokes chaps
-          gents lads boys | he < son brother father dad daddy husband groom king prince uncle sir mister mr boyfriend
-          actor waiter salesman monk priest business_man
+          gents lads boys | he < son brother father dad daddy husband groom king prince uncle fella sir mister mr
+          boyfriend actor waiter salesman monk priest business_man
         young_man < schoolboy schoolboys > boy man he
         old_man older_man < grandpa grandad granddad grandfather grandpas grandfathers > man he
         woman lady female gal girl | women ladies females gals girls | she < daughter sister mother mom mum mummy wife
-          bride queen princess aunt auntie miss mrs ms madam girlfriend actress waitress nun chick chicks babe
-          business_woman wives housewife
+          bride queen princess aunt auntie miss mrs ms madam girlfriend actress waitress nun chick chicks babe lass
+          lassie hag business_woman wives housewife
         young_woman < schoolgirl schoolgirls > girl woman she
         old_woman older_woman < grandma granny grandmother nan grandmas grandmothers > woman she
         person someone somebody individual human face | people persons individuals humans faces < human_being adult
-          everyone everybody anyone anybody child baby model celebrity
+          everyone everybody anyone anybody child baby model celebrity doctor nurse teacher student soldier athlete
+          player singer artist scientist farmer chef cook lawyer judge pilot politician worker pirate hipster rapper
+          customer professor coach footballer speaker hippie punk goth biker wizard elf viking
         young_person young_face < kid child teenager teen youngster youth baby toddler kids children teenagers teens >
           person face people
         old_person older_person < pensioner pensioners > person face
@@ -234,7 +238,7 @@ CONCEPTS = table(
 FURTHER = {
     "expression": "smiley sad angry expression expressions look looks mood",
     "hair colour": "blonde silver white yellow dark gold",
-    "length of hair": "length medium",
+    "length of hair": "length medium shoulder",
     "texture of hair": "wavy",
     "hair": "headed shaved shaven",
     "hairline": "receding hairline hairlines",
@@ -244,7 +248,14 @@ FURTHER = {
         nineties""",
     "looks": "good ugly unattractive",
     "build": "heavy big-boned",
-    "character": """nerdy friendly smart clever intelligent wise confident shy kind-hearted mean evil scary creepy
+    "pose": """posing pose facing staring glancing squint squinting talking speaking shouting listening thinking
+        concentrating concentrated focused holding turned tilted leaning standing sitting pulled back front side left
+        right upwards""",
+    "character": """tall petite pleased satisfied determined attentive powerful sweet polite pleasant healthy fit sporty
+        successful strange frustrated intense genuine interesting bold glamorous glamourous casual formal smartly
+        groomed
+        stylish trendy average wild sassy intellectual dreamy mysterious charming nerdy friendly smart clever
+        intelligent wise confident shy kind-hearted mean evil scary creepy
         funny goofy silly cool tough rich poor famous proud tired sleepy sick professional relaxed calm nervous
         surprised shocked scared afraid excited cheeky manly feminine masculine""",
     "style of the picture": """realistic photorealistic detailed hd 4k 8k quality studio
@@ -252,7 +263,8 @@ FURTHER = {
     "makeup": "mascara eyeliner blush eyeshadow foundation",
     "jewellery": "jewelry jewellery piercing piercings ring rings stud chain",
     "size and shape": """big large small tiny huge narrow wide thick thin full pointed pointy bushy arched rosy high
-        prominent double""",
+        prominent double elongated defined pronounced broad protruding pursed almond rounded
+        crooked flared cleft symmetrical raised soft low wire rimmed rimless framed tinted""",
     "eyes": "eyes eye eyed eyelashes lashes gaze bags",
     "mouth": "mouth lips lip teeth tongue dimples dimple dimpled braces open closed",
     "ears": "ears ear",
@@ -261,10 +273,12 @@ FURTHER = {
     "freckles and scars": "freckles freckle freckled scar scars scarred mole moles tattoo tattoos acne",
     "origin": """asian european american latino latina hispanic indian chinese japanese korean arab arabic mediterranean
         oriental nordic german roman""",
-    "clothes": "shirts dress suits sweater jumper hoodie collar uniform clothes clothing dressed outfit",
-    "hairdos": """dreadlocks dreads braid braids braided ponytail pigtails bun mohawk crew buzz spiky messy silky shiny
+    "clothes": """polo attire jersey vest cardigan gown tuxedo costume shirts dress suits sweater jumper hoodie collar
+        uniform clothes clothing dressed outfit""",
+    "hairdos": """buzzcut pixie wig topknot updo dyed highlights wet sleek styled roots dreadlocks dreads braid braids
+        braided ponytail pigtails bun mohawk crew buzz spiky messy silky shiny
         slicked combed parted thinning undercut quiff fluffy layered tied loose plait plaits bob mullet fade bowl cut
-        parting shoulder""",
+        parting""",
     "other colours": "blue green pink purple violet turquoise colourful colorful",
     "groups of faces": "two three four five six several couple group crowd",
     "background": "background behind street outside outdoors beach park",

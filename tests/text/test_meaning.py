@@ -67,6 +67,14 @@ def read(some: Reader, typed: str) -> str:
         ("a not old man", "a man"),
         ("glasses-free man", "no glasses man"),
         ("an angry man", "a serious man"),
+        ("an elderly woman", "a woman"),
+        ("a kid w/out glasses", "a person without glasses"),
+        ("a woman who's lost her glasses", "a woman who is without her glasses"),
+        ("female / brown hair / glasses", "female , brown hair , glasses"),
+        ("businesswoman with black hair", "woman with black hair"),
+        ("a fireman in a top hat", "a man in a hat"),
+        ("a hipster guy", "a guy"),
+        ("teen girl with acne", "girl"),
     ],
 )
 def test_a_model_of_drawn_faces_is_asked_for_what_they_show(typed: str, meant: str) -> None:
