@@ -1,1 +1,1 @@
-"""What the `t2f` command line calls."""
+"""The `t2f` command line and the demo page."""

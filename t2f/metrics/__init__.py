@@ -1,1 +1,17 @@
-"""How good are the faces, and do they follow the words."""
+"""torchmetrics Metrics and feature extractors."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "efficientnet": ["EfficientNetLite0"],
+        "inception": ["Inception"],
+        "distances": ["FrechetDistance", "KernelDistance"],
+        "inception_score": ["ClassScore"],
+        "neighbors": ["PrecisionRecall", "Diversity", "Memorization"],
+        "perceptual": ["PerceptualDiversity"],
+        "retrieval": ["RPrecision"],
+        "attribute_accuracy": ["AttributeAccuracy"],
+    },
+)

@@ -1,1 +1,12 @@
-"""From words to a vector."""
+"""Captions to text embeddings: tokenizer, description reader and the LSTM encoder."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "tokenizer": ["WordTokenizer"],
+        "reader": ["Reader"],
+        "lstm": ["LSTMEncoder"],
+    },
+)

@@ -1,0 +1,1 @@
+"""Errors, files, images, progress and signals: what every folder may use."""

@@ -1,0 +1,1 @@
+"""Attributes to English sentences."""

@@ -1,0 +1,1 @@
+"""Metadata tables and the image files that they name."""

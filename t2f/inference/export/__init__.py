@@ -1,1 +1,1 @@
-"""A trained model for other programs: what is written beside its weights, and what tells of it."""
+"""Export a model: safetensors with a model card, ONNX, torch.export, the Hugging Face Hub."""

@@ -1,1 +1,1 @@
-"""What makes the next batch: faces and their conditions, on the clock of images seen."""
+"""Batches of images and conditions, as a function of images seen."""

@@ -1,1 +1,1 @@
-"""What happens around training: growth, sheets, checkpoints, reports."""
+"""Lightning callbacks: growth, checkpoints, sample grids, progress."""

@@ -1,0 +1,64 @@
+"""The direction of imports between the folders of the package, and what each folder offers."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import t2f
+
+PACKAGE = Path(t2f.__file__).parent
+LAYERS = (
+    {"utils"},
+    {"networks", "text", "data"},
+    {"conditioning"},
+    {"objectives"},
+    {"training"},
+    {"metrics"},
+    {"evaluation"},
+    {"inference"},
+    {"sweeps"},
+    {"cli"},
+)
+LAYER = {folder: number for number, folders in enumerate(LAYERS) for folder in folders}
+FOLDERS = sorted(LAYER)
+
+
+def imports() -> Iterator[tuple[Path, str, str]]:
+    """Each module of a folder, that folder, and a folder that it imports from."""
+    for folder in FOLDERS:
+        for path in (PACKAGE / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("t2f."):
+                    yield path, folder, (node.module or "").split(".")[1]
+
+
+def test_every_folder_has_its_layer() -> None:
+    assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == set(FOLDERS)
+    assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "__main__.py"}
+
+
+def test_imports_point_downwards() -> None:
+    upward = {
+        (str(path.relative_to(PACKAGE)), imported)
+        for path, folder, imported in imports()
+        if imported != folder and LAYER[imported] >= LAYER[folder]
+    }
+    assert not upward
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_public_name_of_a_folder_can_be_imported(folder: str) -> None:
+    package = importlib.import_module(f"t2f.{folder}")
+    for name in getattr(package, "__all__", []):
+        assert getattr(package, name).__module__.startswith(f"t2f.{folder}."), name
+
+
+def test_importing_the_package_is_quick() -> None:
+    """No folder imports torch before one of its names is used."""
+    code = "import sys; import " + ", ".join(f"t2f.{folder}" for folder in FOLDERS) + "; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
