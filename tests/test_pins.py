@@ -47,7 +47,7 @@ LABELS = ["conditioning=attributes", "conditioning.attributes=[Male,Smiling]"]
 CONFIGS = {
     "t2f_evaluated": [
         *(each for each in GROWING if each != "evaluation=none"),
-        "features._target_=made_up.TinyFeatures",
+        "features._target_=fixtures.made_up.TinyFeatures",
         "~features.resolution",
         "evaluation.count=40",
         "evaluation.text_alignment={}",

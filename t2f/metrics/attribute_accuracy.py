@@ -30,7 +30,7 @@ class AttributeAccuracy(Metric):
     def __init__(self, attributes: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.add_state("right", torch.zeros(2, attributes, dtype=torch.int64), dist_reduce_fx="sum")
-        self.add_state("asked", torch.zeros(2, attributes, dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("expected", torch.zeros(2, attributes, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, read: Tensor, expected: Tensor) -> None:
         for value in (0, 1):

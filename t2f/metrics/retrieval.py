@@ -30,7 +30,7 @@ class RPrecision(Metric):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.add_state("found", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("asked", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("expected", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, faces: Tensor, own: Tensor, others: Tensor) -> None:
         near = (faces * own).sum(dim=1, keepdim=True)

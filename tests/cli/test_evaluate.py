@@ -18,7 +18,7 @@ from t2f.metrics.attribute_classifier import AttributeClassifier
 from t2f.utils.errors import UserError
 from train import train
 
-TINY_FEATURES = ["features._target_=made_up.TinyFeatures", "~features.resolution"]
+TINY_FEATURES = ["features._target_=fixtures.made_up.TinyFeatures", "~features.resolution"]
 FAST = [*TINY_FEATURES, "evaluation=default", "evaluation.count=20"]
 NO_READER = ["evaluation.text_alignment={}"]
 

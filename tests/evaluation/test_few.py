@@ -26,7 +26,7 @@ MEASURED = [
     "data.workers=1",
     "evaluation=full",
     "callbacks.validation.every=40",
-    "features._target_=made_up.TinyFeatures",
+    "features._target_=fixtures.made_up.TinyFeatures",
     "~features.resolution",
     *(f"{part}.count=12" for part in ("evaluation", "callbacks.validation.evaluation")),
 ]

@@ -22,7 +22,7 @@ def numbers(count: int = 4, seed: int = 1) -> Tensor:
     return torch.rand(count, 7, generator=torch.Generator().manual_seed(seed))
 
 
-def coloured(image: Picture, told: list[float]) -> Picture:
+def colored(image: Picture, told: list[float]) -> Picture:
     """Brightness by U(-0.5, 0.5), then saturation times U(0, 2), then contrast times U(0.5, 1.5)."""
     image = image + (told[0] - 0.5)
     result = np.empty_like(image)
@@ -65,7 +65,7 @@ def cut(image: Picture, told: list[float]) -> Picture:
     return result
 
 
-REFERENCES = {"color": coloured, "translation": moved, "cutout": cut}
+REFERENCES = {"color": colored, "translation": moved, "cutout": cut}
 
 
 @pytest.mark.parametrize("size", [4, 8, 16])

@@ -114,7 +114,7 @@ def test_a_sweep_of_runs_in_several_processes(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("WANDB_MODE", "offline")
     on_two = ["trainer=ddp_spawn", "trainer.devices=2", "trainer.accelerator=cpu", "logger=wandb"]
     measured = ["evaluation=default", "evaluation.count=20", "evaluation.text_alignment={}"]
-    measured += ["features._target_=made_up.TinyFeatures", "~features.resolution"]
+    measured += ["features._target_=fixtures.made_up.TinyFeatures", "~features.resolution"]
     done = run(*on_two, *measured, "seed=1", f"hydra.sweep.dir={tmp_path}/sweep")
     assert done.returncode == 0, done.stdout + done.stderr
     (job,) = jobs_in(tmp_path / "sweep").values()

@@ -29,7 +29,7 @@ ODD = [
     *("- c", '"q"', "it's", "[/red]", "a | b", "a\\", "#x", "~", "${", "}", "2024-01-01", " blank in it"),
 ]
 WITHOUT_DATA = [each for each in TINY if not each.startswith("data.")]
-MEASURED = ["features._target_=made_up.TinyFeatures", "~features.resolution", "evaluation.count=24"]
+MEASURED = ["features._target_=fixtures.made_up.TinyFeatures", "~features.resolution", "evaluation.count=24"]
 
 
 def write_odd(folder: Path) -> list[str]:

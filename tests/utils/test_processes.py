@@ -206,7 +206,7 @@ def test_two_processes_measure_what_one_does(two: Two, tmp_path: Path) -> None:
     run = two[0] / "dcgan"
     assert [row["images_seen"] for row in numbers(run) if "quality/kernel_distance_tiny" in row] == [32, 64, 96]
     assert (run / "checkpoints/best.ckpt").exists()
-    features = ["features._target_=made_up.TinyFeatures", "~features.resolution"]
+    features = ["features._target_=fixtures.made_up.TinyFeatures", "~features.resolution"]
     settings = ["evaluation=default", "evaluation.count=80", "evaluation.text_alignment={}"]
     evaluate(str(run / "checkpoints/last.ckpt"), [*features, *settings], tmp_path)
     alone, together = (

@@ -117,7 +117,7 @@ def _features(attributes: Mapping[str, int], rng: random.Random, certain: bool) 
             continue
         slot, words = claim.choose(rng)
         claimed = dict(claim.expected)
-        if "{colour}" in words:
+        if "{color}" in words:
             if color and rng.random() < USUALLY:
                 slot, words = _tinted(slot, words, synonym(COLORS[color], rng), rng)
                 claimed |= _only(color)
@@ -189,11 +189,11 @@ def _hair(attributes: Mapping[str, int], rng: random.Random, certain: bool) -> l
         loose += [f"{' '.join(others)} hair", f"{', '.join(others)} hair", f"{joined(others)} hair"]
     shade = color if len(words) <= 2 and color is not None and expected.get(color) else ""
     kind = f"{words[0]}-haired " if len(words) > 1 else ""  # "curly-haired blonde"
-    coloured = "|".join(f"{kind}{word}" for word in COLORED.get(shade, "").split("|") if word)
+    colored = "|".join(f"{kind}{word}" for word in COLORED.get(shade, "").split("|") if word)
     return [
         Claim(
             {**expected, "Bald": 0},
-            adjective=f"{'' if kind else f'{kinds}-haired'}||{coloured}",
+            adjective=f"{'' if kind else f'{kinds}-haired'}||{colored}",
             have=f"{kinds} hair||{'|'.join(loose)}",
             noun=f"||{kind}{CALLED[shade]}" if shade in CALLED else "",
             sentence=f"||{{her}} hair is {joined(words)}",

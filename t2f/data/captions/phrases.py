@@ -217,8 +217,8 @@ CLAIMS = (
 
 # The colour of the hair is said here when the head itself shows none.
 FACIAL_HAIR = (
-    Claim({"Goatee": 1, "No_Beard": 0}, have="a {colour}goatee", part="chin"),
-    Claim({"No_Beard": 0}, adjective="||bearded", have="a {colour}beard||facial hair", part="chin"),
-    Claim({"5_o_Clock_Shadow": 1}, have="{colour}stubble|a five o'clock shadow", part="chin"),
-    Claim({"Mustache": 1}, adjective="||moustached|mustached", have="a {colour}mustache|a {colour}moustache"),
+    Claim({"Goatee": 1, "No_Beard": 0}, have="a {color}goatee", part="chin"),
+    Claim({"No_Beard": 0}, adjective="||bearded", have="a {color}beard||facial hair", part="chin"),
+    Claim({"5_o_Clock_Shadow": 1}, have="{color}stubble|a five o'clock shadow", part="chin"),
+    Claim({"Mustache": 1}, adjective="||moustached|mustached", have="a {color}mustache|a {color}moustache"),
 )

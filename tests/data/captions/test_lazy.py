@@ -109,7 +109,7 @@ def test_no_sentence_is_written_for_a_model_of_attributes(
     write: Callable[[Path], list[str]],
 ) -> None:
     """Not in its training, nor its evaluation, with the retrieval of labels, nor in a comparison."""
-    features = ["features._target_=made_up.TinyFeatures", "~features.resolution", "evaluation.count=12"]
+    features = ["features._target_=fixtures.made_up.TinyFeatures", "~features.resolution", "evaluation.count=12"]
     settings = [f"data={data}", *write(tmp_path / "data"), f"paths.cache={tmp_path}/cache", *features]
     base = [each for each in TINY if not each.startswith("data.")]
     train(tiny(*settings, "conditioning=attributes", "evaluation=default", base=base))
