@@ -223,8 +223,7 @@ class Undrawn(TorchFunctionMode):
 
 def build_networks(config: Any) -> ConditionalGenerator:
     """Build the drawing networks of a checkpoint's plain config, and nothing else."""
-    packages = ("t2f.conditioning", "t2f.networks", "t2f.text", "torch.nn.Identity")
-    networks = build_ours(config["model"]["networks"], packages, nn.Module)
+    networks = build_ours(config["model"]["networks"], ("t2f.conditioning", "t2f.networks", "t2f.text"), nn.Module)
     require(isinstance(networks, ConditionalGenerator), f"The checkpoint's networks are a {type(networks).__name__}.")
     assert isinstance(networks, ConditionalGenerator)
     return networks

@@ -9,6 +9,9 @@ from hydra.utils import get_class
 
 from t2f.utils.errors import UserError, require
 
+HARMLESS = ("torch.nn.Identity",)
+"""Classes of PyTorch that a config may call."""
+
 
 def build_ours(config: Any, packages: tuple[str, ...], kind: type | tuple[type, ...]) -> Any:
     """Build the object of a checkpoint's plain config, as Hydra would, but with every text as it is.
@@ -32,21 +35,20 @@ def built(config: Any) -> Any:
 def require_ours(config: Any, packages: tuple[str, ...], kind: type | tuple[type, ...]) -> None:
     """Raise `UserError` unless a plain config of a checkpoint calls nothing but classes of `kind` in our `packages`.
 
-    A class may also stand among the packages by its full name.
+    `HARMLESS` classes of this kind may be called, too.
     """
     inside = tuple(f"{package}." for package in packages)
     for target in targets_of(config):
-        if target in packages:
-            continue
+        harmless = target in HARMLESS
         require(
-            target.startswith(inside),
+            harmless or target.startswith(inside),
             f"The checkpoint asks to call {target}, which is not ours: do not trust it.",
         )
         try:
             found = get_class(target)
         except Exception as error:
             raise UserError(f"The checkpoint asks for {target}, which this version of t2f does not have.") from error
-        ours = issubclass(found, kind) and found.__module__.startswith(inside)
+        ours = issubclass(found, kind) and (harmless or found.__module__.startswith(inside))
         require(ours, f"The checkpoint asks to call {target}, which is not what belongs there: do not trust it.")
 
 

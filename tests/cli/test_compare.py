@@ -86,7 +86,7 @@ def test_what_differs_is_told_and_no_folder_does(runs: Path) -> None:
     assert not [name for name, values in settings.items() if any(str(runs.parent) in str(each) for each in values)]
     shown = told(settings)
     assert shown["seed"] == ["1", "0"]
-    assert shown["loss"] == ["Hinge", "NonSaturating"]
+    assert shown["adversarial"] == ["Hinge", "NonSaturating"]
     assert not any("half_life" in name or "sheets" in name for name in shown)
     assert told(differing([found[0], found[0]])) == {}
 

@@ -17,6 +17,13 @@ def test_our_own_classes_are_trusted_however_deep() -> None:
     require_ours({}, ("t2f",), nn.Module)
 
 
+def test_the_encoder_of_what_is_embedded_already_is_trusted_as_a_module_only() -> None:
+    identity = {"_target_": "torch.nn.Identity"}
+    assert isinstance(build_ours(identity, ("t2f.text",), nn.Module), nn.Identity)
+    with pytest.raises(UserError, match="which is not what belongs there"):
+        require_ours(identity, ("t2f.data",), ImageFolder)
+
+
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
