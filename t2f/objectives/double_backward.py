@@ -1,9 +1,9 @@
-"""Second derivatives of convolutions, as gradient penalties take them, by kernels that are made for gradients.
+"""Second derivatives of convolutions for gradient penalties, by the kernels of first derivatives.
 
-A convolution y = w * x is linear in x and in w. For any g of y's shape, <g, w * x> is linear in all three: its
-derivative by g is the convolution, by x the input's gradient, by w the weight's, and each of these maps is
-differentiated by the two others. PyTorch's own second derivative takes the weight's gradient as a convolution by a
-kernel as large as the picture, on a CPU at many times the cost (`experiments/speed`).
+A convolution y = w * x is linear in x and in w, so <g, w * x> is linear in g, x and w. Its derivative by g is the
+convolution, by x the input's gradient, and by w the weight's gradient; the derivative of each of these maps is given by
+the two others. PyTorch's second derivative computes the weight's gradient as a convolution with a kernel as large as
+the image, which takes many times as long on a CPU (`experiments/speed`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ Pair = tuple[int, int]
 
 
 class FastDoubleBackward(TorchFunctionMode):
-    """What runs inside can be differentiated by its inputs alone, and the result once more by inputs and weights.
+    """A context whose convolutions support one kind of double backward.
 
-    Values and these derivatives are those of PyTorch, to rounding.
+    The first derivative must be by inputs only, the second may be by inputs and weights. Values and derivatives are
+    those of PyTorch up to rounding.
     """
 
     def __torch_function__(
@@ -41,11 +42,11 @@ def convolve(
     dilation: int | Pair = 1,
     groups: int = 1,
 ) -> Tensor:
-    """`torch.conv2d` of a batch (B, C, H, W), by `Convolution`, unless its padding is given by a name."""
+    """Compute `torch.conv2d` of a batch (B, C, H, W) by `Convolution`; padding by name is left to PyTorch."""
     if isinstance(padding, str):
         return F.conv2d(input, weight, bias, stride, padding, dilation, groups)
     kind = input.device.type
-    # What is saved for later is cast, too; float64 is left alone, as by autocast itself.
+    # Cast before saving for backward; as autocast does, leave float64 alone.
     if torch.is_autocast_enabled(kind) and input.dtype != torch.float64:
         dtype = torch.get_autocast_dtype(kind)
         input, weight, bias = input.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
@@ -60,7 +61,7 @@ def pair(value: int | Pair) -> Pair:
 def gradients(
     g: Tensor, x: Tensor, weight: Tensor, steps: tuple[Any, ...], wanted: tuple[bool, bool, bool]
 ) -> tuple[Tensor | None, ...]:
-    """The derivatives of <g, w * x + b> by x, w and b that are wanted; of what they do not need, the shape counts."""
+    """Compute the wanted derivatives of <g, w * x + b> by x, w and b. Of unused arguments only the shape matters."""
     *windows, groups = steps
     stride, padding, dilation = map(pair, windows)
     backward = torch.ops.aten.convolution_backward
@@ -71,7 +72,7 @@ def gradients(
 
 
 class Convolution(Function):
-    """x, w, b -> w * x + b. With `create_graph` only x gets a gradient: a penalty asks for no other."""
+    """Maps x, w, b to w * x + b. With `create_graph` only x gets a gradient, which is all that a penalty uses."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, steps: tuple[Any, ...]) -> Tensor:
@@ -82,13 +83,13 @@ class Convolution(Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        if torch.is_grad_enabled():  # by create_graph: it is differentiated once more
+        if torch.is_grad_enabled():  # by create_graph, for a second derivative
             return InputGradient.apply(g, weight, x, ctx.steps), None, None, None
         return *gradients(g, x, weight, ctx.steps, ctx.needs_input_grad[:3]), None
 
 
 class InputGradient(Function):
-    """g, w -> the derivative of <g, w * x> by x, which is only asked for its shape."""
+    """Maps g, w to the derivative of <g, w * x> by x. Of x only the shape matters."""
 
     @staticmethod
     def forward(ctx: Any, g: Tensor, weight: Tensor, x: Tensor, steps: tuple[Any, ...]) -> Tensor | None:
