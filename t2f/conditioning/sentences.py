@@ -103,11 +103,16 @@ class TokenConditioner(TextConditioner):
 
     @classmethod
     def fit(cls, faces: Faces, vocabulary: int, max_tokens: int) -> TokenConditioner:
-        """Learn the words of the captions."""
+        """Learn the words of the captions. Raises `UserError` where none that is kept says anything."""
         require_captions(faces)
         captions = (caption for captions in faces.captions for caption in captions)
         tokenizer = WordTokenizer.train(captions, vocabulary, max_tokens)
         reader = Reader(tokenizer)
+        require(
+            any(reader(word).understood for word in tokenizer.vocabulary),
+            f"text.conditioner.vocabulary is {vocabulary:,}: that keeps words such as 'a' and 'with' alone, with which "
+            "no face can be described; raise it.",
+        )
         return cls(tokenizer, typical_caption(faces, lambda caption: reader(caption).as_written))
 
     def rows(self, captions: list[str]) -> Tensor:

@@ -160,6 +160,22 @@ def test_the_example_is_one_of_the_captions_own(words: TokenConditioner) -> None
     assert load_conditioner(save_conditioner(flowers)).example == flowers.example
 
 
+@pytest.mark.parametrize("vocabulary", [8, 10, 15, 20, 30, 60, 200])
+def test_the_example_of_a_few_words_is_understood(vocabulary: int) -> None:
+    """It is printed after a run, and in errors, as what to type."""
+    rng = random.Random(0)
+    names = ["Male", "Smiling", "Eyeglasses", "Bald", "Wearing_Hat", "No_Beard"]
+    described = [[describe({name: rng.randint(0, 1) for name in names}, rng).text] for _ in range(200)]
+    words = TokenConditioner.fit(make_faces(described, names), vocabulary, max_tokens=30)
+    assert words.notes(words.example) == []
+
+
+def test_a_vocabulary_without_a_word_that_describes_is_refused() -> None:
+    captions = [["a tall tulip with a leaf"], ["a tulip with a bud"], ["a rose with a thorn"]]
+    with pytest.raises(UserError, match="vocabulary is 4: that keeps words such as 'a' and 'with' alone"):
+        TokenConditioner.fit(make_faces(captions), vocabulary=4, max_tokens=6)
+
+
 def test_a_model_that_keeps_no_example_has_one_that_it_understands(words: TokenConditioner) -> None:
     flowers = TokenConditioner.fit(make_faces([["A tulip."], ["A red tulip."]]), vocabulary=100, max_tokens=6)
     for conditioner in (words, flowers):
