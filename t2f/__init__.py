@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # OpenMP reads this once, when torch is imported, so what imports both imports t2f first.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["load"]
 
 

@@ -1,4 +1,4 @@
-"""The README's commands, executed as written, on tiny faces and networks."""
+"""The commands of the README and of the pages beside the code, executed as written, on tiny data and networks."""
 
 import re
 import runpy
@@ -23,11 +23,18 @@ from t2f.inference.pipeline import Pipeline
 from t2f.utils.checkpoints import read_checkpoint
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [
+    ROOT / "README.md",
+    ROOT / ".github/CONTRIBUTING.md",
+    ROOT / "conf/README.md",
+    *sorted(ROOT.glob("t2f/*/README.md")),
+]
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 
 def commands(mark: str) -> list[str]:
     """The lines of the code blocks that follow `<!-- mark -->`."""
-    blocks = re.findall(rf"<!-- {mark} -->\n```bash\n(.*?)```", README, flags=re.DOTALL)
+    blocks = re.findall(rf"<!-- {mark} -->\n```bash\n(.*?)```", TEXT, flags=re.DOTALL)
     return [line for block in blocks for line in block.splitlines() if line]
 
 
@@ -77,7 +84,7 @@ def execute(command: str, folder: Path) -> None:
 
 def files(kind: str) -> dict[str, str]:
     """The README's files of a kind, py or yaml, by their names."""
-    blocks = re.findall(rf"<!-- file (\S+\.{kind}) -->\n```\w+\n(.*?)```", README, flags=re.DOTALL)
+    blocks = re.findall(rf"<!-- file (\S+\.{kind}) -->\n```\w+\n(.*?)```", TEXT, flags=re.DOTALL)
     return dict(blocks)
 
 
@@ -196,6 +203,9 @@ def test_every_value_of_every_config_group_is_in_the_table() -> None:
         "augment",
         "growth",
         "lr_schedule",
+        "performance",
+        "loader",
+        "paths",
         "trainer",
         "callbacks",
         "logger",
@@ -206,13 +216,13 @@ def test_every_value_of_every_config_group_is_in_the_table() -> None:
         "hydra/launcher",
         "hydra/sweeper",
     ):
-        (row,) = re.findall(rf"^\| `{group}` \| (.*) \|$", README, flags=re.MULTILINE)
+        (row,) = re.findall(rf"^\| `{group}` \| (.*) \|$", TEXT, flags=re.MULTILINE)
         there = {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")}
         assert set(re.findall(r"`(\w+)`", row)) == there
 
 
 def test_the_lines_of_python_draw_a_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (lines,) = re.findall(r"```python\n(from t2f import load\n.*?)```", README, flags=re.DOTALL)
+    (lines,) = re.findall(r"```python\n(import t2f\n.*?)```", README, flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
     exec(lines, {})
     assert Image.open("face.png").size == (64, 64)
@@ -220,9 +230,9 @@ def test_the_lines_of_python_draw_a_face(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_what_the_pages_link_exists() -> None:
     headings = {line.strip("# ").lower().replace(" ", "-") for line in README.splitlines() if line.startswith("#")}
-    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= headings
-    for page in (ROOT / "README.md", *(ROOT / "experiments").rglob("*.md")):
-        for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
+    assert set(re.findall(r"\]\((?:\.\./README\.md)?#([^)]+)\)", TEXT)) <= headings
+    for page in (*PAGES, *(ROOT / "experiments").rglob("*.md")):
+        for target in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), (page, target)
 
 

@@ -28,7 +28,9 @@ from t2f.utils.instantiate import build, from_yaml
 from t2f.utils.quoting import in_shell, show_exactly
 from t2f.utils.quoting import place as place_of
 
-CONF = Path(t2f.__file__).parent.parent / "conf"
+PACKAGE = Path(t2f.__file__).parent
+CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
+"""Part of the wheel; in a clone, beside the package."""
 
 
 def evaluate(model: str, overrides: list[str], out: Path | None) -> None:
