@@ -10,8 +10,8 @@ A study is a folder with a `study.yaml`:
 
 Each run is a `python train.py`, timed from start to end, in runs/STUDY/NAME, and a `t2f evaluate` of what it trained;
 one that was stopped goes on, one that is finished is not run again. The folder then gets results.json, results.md,
-curves.png, and of each run its last sheet (without photographs), its report and its config; experiments/README.md
-gets the figures of all studies. `--seconds` stops the study between two runs once so much time is spent.
+curves.png, and of each run its last sheet (without photographs), its report and its config.
+`--seconds` stops the study between two runs once so much time is spent.
 """
 
 import argparse
@@ -42,7 +42,6 @@ from t2f.utils.images import CAPTION_WIDTH, GAP
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-FIGURES = "<!-- figures -->"
 CURVES = ("loss/discriminator", "loss/generator", "accuracy/real", "accuracy/fake")
 
 
@@ -232,38 +231,6 @@ def markdown(headings: list[str], rows: list[list[str]]) -> list[str]:
     ]
 
 
-def all_figures() -> str:
-    """Every run of every study that has been measured, side by side."""
-    studies = {path.parent.name: json.loads(path.read_text()) for path in sorted(HERE.glob("*/results.json"))}
-    results = [
-        (name, run) for name, runs in studies.items() if isinstance(runs, list) for run in runs if "table" in run
-    ]
-    titles = measured([run for _, run in results])
-    rows = [
-        [f"[{name}]({name}): {run['name']}", f"{run['count']:,} / {run['real_count']:,}", *cells(run, titles)]
-        for name, run in results
-    ]
-    return "\n".join(
-        [
-            "Written by `experiments/study.py`, measured by `t2f evaluate`. Of drawn faces; in brackets of shuffled "
-            "words, if they matter to the figure (attribute accuracy by chance: 0.5), and of real held-out faces. "
-            "Distances compare within a study only, for the data differ.",
-            "",
-            *markdown(["run", "faces drawn / real", *titles.values()], rows),
-            "",
-            *(f"- {run['name']}: `{run['command']}`" for _, run in results),
-        ]
-    )
-
-
-def write_all_figures() -> None:
-    """Put them into experiments/README.md, where it says so."""
-    readme = HERE / "README.md"
-    before, _, rest = readme.read_text().partition(FIGURES)
-    _, _, after = rest.partition(FIGURES)
-    readme.write_text(f"{before}{FIGURES}\n\n{all_figures()}\n\n{FIGURES}{after}")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path)
@@ -292,7 +259,6 @@ def main() -> None:
     draw_curves(study, finished)
     for name, folder in finished.items():
         collect(study, name, folder, plan.get("descriptions"))
-    write_all_figures()
 
 
 if __name__ == "__main__":
