@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 if __name__ == "__main__":
-    from t2f.utils.signals import leave_on_signals
+    from t2f.utils.signals import install_exit_handlers
 
-    leave_on_signals()  # now, since the imports below take seconds
+    install_exit_handlers()  # now, since the imports below take seconds
 
 import t2f  # noqa: F401  # before all that imports torch, whose threads it sets up
 
@@ -31,9 +31,9 @@ from t2f.training.resolvers import quiet_libraries, register_resolvers, require_
 from t2f.training.resume import SafeCheckpointIO, checkpoint_to_resume, warn
 from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
 from t2f.utils.errors import one_sentence_errors, require
-from t2f.utils.instantiate import as_typed, build
-from t2f.utils.processes import exclusive_run, one_at_a_time
-from t2f.utils.progress import Task, terminal
+from t2f.utils.instantiate import build, raw_overrides
+from t2f.utils.processes import exclusive_run, folder_lock
+from t2f.utils.progress import Task, run_console
 from t2f.utils.signals import exit_on_signals, reraise_signal
 
 register_resolvers()
@@ -59,7 +59,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     schedule = build(cfg.growth)  # its mistakes are told before the data are prepared
 
     source = build(cfg.data)
-    with one_at_a_time(Path(cfg.paths.cache)):
+    with folder_lock(Path(cfg.paths.cache)):
         source.prepare()
         with Task("Reading the descriptions"):
             conditioner = fit_conditioner(build(cfg.conditioning.conditioner), source.train)
@@ -79,7 +79,9 @@ def train(cfg: DictConfig) -> dict[str, float]:
         )
     if (figures := finished_figures(cfg, checkpoint, schedule)) is not None:
         images = f"{schedule.total_images:,}"
-        terminal().print(f"{folder} is finished ({images} of {images} images): raise growth.images to train it longer.")
+        run_console().print(
+            f"{folder} is finished ({images} of {images} images): raise growth.images to train it longer."
+        )
         return figures
 
     record = RecordConfig(folder, config)
@@ -103,9 +105,11 @@ def train(cfg: DictConfig) -> dict[str, float]:
         figures |= evaluate_run(evaluation, trainer, system, data, config, folder)
     if trainer.is_global_zero:
         if finished and evaluation and stopped_by:
-            terminal().print("Trained to the end, but stopped before the evaluation.", style="bold")
-        overrides = as_typed(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-        show_where_it_is(folder, overrides, system.images_seen, schedule.total_images, conditioner.example, terminal())
+            run_console().print("Trained to the end, but stopped before the evaluation.", style="bold")
+        overrides = raw_overrides(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+        show_where_it_is(
+            folder, overrides, system.images_seen, schedule.total_images, conditioner.example, run_console()
+        )
     if stopped_by:
         reraise_signal(stopped_by, trainer.is_global_zero)
     return figures

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from t2f.inference.load import load
 
-# A thread of torch's that has done its part of an operation sleeps until the others have done theirs. By default it
-# spins, and beside any other program it so takes the very core that the last one waits for (experiments/threads).
-# OpenMP reads this once, when torch is imported, so what imports both imports t2f first.
+# By default, OpenMP threads spin while they wait for each other, which takes CPU time from the threads that still
+# compute (experiments/threads). "passive" lets them sleep. OpenMP reads the variable once, when torch is imported, so
+# t2f must be imported before torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 __version__ = "0.2.0"
@@ -18,7 +18,7 @@ __all__ = ["load"]
 
 
 def __getattr__(name: str) -> Any:
-    """`load`, at its first use: torch takes seconds to import, and `t2f --help` does not need it."""
+    """Import `load` at its first use: importing torch takes seconds, and `t2f --help` does not need it."""
     if name != "load":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from t2f.inference.load import load

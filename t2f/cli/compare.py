@@ -22,8 +22,8 @@ from t2f.inference.pipeline import Pipeline
 from t2f.utils.errors import UserError, disk_errors
 from t2f.utils.images import CAPTION_WIDTH, GAP, captioned_sheet, save_png, to_uint8
 from t2f.utils.instantiate import from_yaml
-from t2f.utils.progress import followed
-from t2f.utils.quoting import in_shell, show_exactly
+from t2f.utils.progress import track
+from t2f.utils.quoting import print_verbatim, shell_command
 
 ALIKE = ("count", "real_count", "reference", "features", "extractor", "data_fingerprint")
 """What must be the same for figures to be compared."""
@@ -61,7 +61,7 @@ def compare(places: list[Path], captions: list[str], count: int, seed: int, out:
         written.append(out / "compare.png")
     for note in [*notes, *cannot, *unclear]:
         console.print(f"note: {note}", style="yellow", markup=False, highlight=False)
-    show_exactly(f"Written: {', '.join(in_shell(str(file)) for file in written)}", console)
+    print_verbatim(f"Written: {', '.join(shell_command(str(file)) for file in written)}", console)
 
 
 def taken_otherwise(runs: Sequence[Run]) -> list[str]:
@@ -163,7 +163,7 @@ def write_csv(names: list[str], runs: list[Run], settings: dict[str, list[Any]],
 def load_pipelines(names: Sequence[str], runs: Sequence[Run]) -> tuple[dict[str, Pipeline], list[str]]:
     """The models by the runs' names, and why some are missing."""
     pipelines, notes = {}, []
-    for name, run in followed(zip(names, runs, strict=True), "Loading the models", len(runs)):
+    for name, run in track(zip(names, runs, strict=True), "Loading the models", len(runs)):
         if run.checkpoint is None:
             notes.append(f"{name} has no checkpoint that can be read, so it is not in the picture.")
             continue
@@ -224,7 +224,7 @@ def side_by_side(asked: list[Asked], count: int, seed: int) -> Image.Image:
     """A block of `count` columns a run, under its name; words once, where all are asked the same."""
     blocks: list[Image.Image] = []
     before: list[str] | None = None
-    for name, pipeline, captions in followed(asked, "Drawing with the models", len(asked)):
+    for name, pipeline, captions in track(asked, "Drawing with the models", len(asked)):
         # One noise vector a column, the same ones for every run.
         noise = pipeline.noise(count, seed)
         rows = [caption for caption in captions for _ in range(count)]

@@ -11,7 +11,7 @@ from t2f.cli.generate import about, by, named, note, require_descriptions, shown
 from t2f.inference.load import load
 from t2f.inference.pipeline import Pipeline, understood
 from t2f.utils.errors import require
-from t2f.utils.images import save_png, tiled, titled, to_uint8
+from t2f.utils.images import add_title, image_grid, save_png, to_uint8
 
 
 def edit(model: str, before: str, after: str, count: int, steps: int, seed: int, truncation: float, out: Path) -> None:
@@ -23,7 +23,7 @@ def edit(model: str, before: str, after: str, count: int, steps: int, seed: int,
     noise = pipeline.noise(count, seed, truncation)
     words = between(pipeline, first, last, steps)
     faces = to_uint8(pipeline.generate(words.repeat(count, 1), noise.repeat_interleave(steps, dim=0)))
-    sheet = titled(f"{first}  ->  {last}", tiled(faces, steps, shown_size(faces)))
+    sheet = add_title(f"{first}  ->  {last}", image_grid(faces, steps, shown_size(faces)))
     save_png(sheet, out, about([first, last], {"model": named(model), "seed": seed, "truncation": truncation}))
     tell(f"{count} edited faces, from left to right, written to {out}, drawn by {by(model)}")
 

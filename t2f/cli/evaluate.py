@@ -25,8 +25,7 @@ from t2f.inference.trust import build_ours
 from t2f.training.batches.datamodule import FaceDataset
 from t2f.utils.errors import UserError, require
 from t2f.utils.instantiate import build, from_yaml
-from t2f.utils.quoting import in_shell, show_exactly
-from t2f.utils.quoting import place as place_of
+from t2f.utils.quoting import path_argument, print_verbatim, shell_command
 
 PACKAGE = Path(t2f.__file__).parent
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
@@ -55,12 +54,14 @@ def evaluate(model: str, overrides: list[str], out: Path | None) -> None:
     )
     result = evaluation(pipeline, source, pipeline.conditioner)
     about = provenance(evaluation, source, pipeline.config, pipeline.images_seen, pipeline.device)
-    command = in_shell("t2f", "evaluate", place_of(name), *overrides, *(["--out", str(out)] if out is not None else []))
+    command = shell_command(
+        "t2f", "evaluate", path_argument(name), *overrides, *(["--out", str(out)] if out is not None else [])
+    )
     folder = out or (Path() if place.is_dir() else run_folder(place))
     write_report(result, {**about, "command": command}, folder, "report")
     show(result, console)
-    files = (in_shell(str(folder / name)) for name in ("report.md", "report.json"))
-    show_exactly(f"The report: {', '.join(files)}", console)
+    files = (shell_command(str(folder / name)) for name in ("report.md", "report.json"))
+    print_verbatim(f"The report: {', '.join(files)}", console)
 
 
 def compose_evaluation(overrides: list[str]) -> DictConfig:

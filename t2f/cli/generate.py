@@ -16,8 +16,8 @@ import t2f
 from t2f.inference.load import PRETRAINED, find, holds_model, load
 from t2f.inference.pipeline import understood_or_refused
 from t2f.utils.errors import UserError, require
-from t2f.utils.images import captioned_sheet, save_png, tiled, titled, to_pil, to_uint8
-from t2f.utils.quoting import in_shell, show_exactly
+from t2f.utils.images import add_title, captioned_sheet, image_grid, save_png, to_pil, to_uint8
+from t2f.utils.quoting import print_verbatim, shell_command
 
 FACE_SIZE = 128
 
@@ -55,7 +55,7 @@ def sheet_of(descriptions: Sequence[str], faces: Tensor) -> Image.Image:
     if len(descriptions) > 1:
         return captioned_sheet(descriptions, faces, shown_size(faces))
     columns = min(8, max(3, math.ceil(math.sqrt(faces.shape[1]))), faces.shape[1])
-    return titled(descriptions[0], tiled(faces[0], columns, shown_size(faces)))
+    return add_title(descriptions[0], image_grid(faces[0], columns, shown_size(faces)))
 
 
 def shown_size(faces: Tensor) -> int:
@@ -86,7 +86,7 @@ def require_descriptions(descriptions: Sequence[str]) -> None:
     for description in descriptions:
         if is_model(description):
             raise UserError(
-                f"{description} is a model, not a description: name it by {in_shell('--model', description)}."
+                f"{description} is a model, not a description: name it by {shell_command('--model', description)}."
             )
 
 
@@ -120,4 +120,4 @@ def note(what: str) -> None:
 
 def tell(what: str) -> None:
     """What was done."""
-    show_exactly(what, Console())
+    print_verbatim(what, Console())

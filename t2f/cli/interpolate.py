@@ -15,7 +15,7 @@ from t2f.inference.pipeline import understood
 from t2f.utils.errors import UserError, require
 from t2f.utils.extras import install_command
 from t2f.utils.files import atomic_write
-from t2f.utils.images import tiled, to_uint8
+from t2f.utils.images import image_grid, to_uint8
 
 FRAMES_A_SECOND = 16
 
@@ -45,7 +45,7 @@ def interpolate(
     path = torch.stack([slerp(noise, ends, share / (frames - 1)) for share in range(frames)])
     words = between(pipeline, first, last, frames).repeat_interleave(count, dim=0)
     faces = to_uint8(pipeline.generate(words, path.flatten(0, 1))).unflatten(0, (frames, count))
-    there = [tiled(each, count, shown_size(faces)) for each in faces]
+    there = [image_grid(each, count, shown_size(faces)) for each in faces]
     pictures = [*there, *there[-2:0:-1]]
     with atomic_write(out, f"the film {out}") as side:
         (write_gif if kind == ".gif" else write_mp4)(pictures, side)

@@ -11,7 +11,7 @@ from t2f.evaluation.provenance import provenance
 from t2f.evaluation.report import show, write_report
 from t2f.training.base import GANModule
 from t2f.training.batches.datamodule import FaceDataModule
-from t2f.utils.progress import terminal
+from t2f.utils.progress import run_console
 
 
 def evaluate_run(
@@ -27,7 +27,7 @@ def evaluate_run(
     if trainer.is_global_zero:
         about = provenance(evaluation, data.source, config, system.images_seen, system.device)
         write_report(result, about, folder, "evaluation")
-        show(result, terminal())
+        show(result, run_console())
         for logger in trainer.loggers:
             values = {f"evaluation/{name}": value for name, value in figures.items()}
             logger.log_metrics(values, step=system.images_seen)

@@ -25,7 +25,7 @@ from t2f.metrics.neighbors import nearest
 from t2f.training.batches.datamodule import FaceDataset
 from t2f.utils.distributed import rank_and_world_size
 from t2f.utils.errors import UserError, require
-from t2f.utils.progress import followed
+from t2f.utils.progress import track
 
 NEAREST_ROWS, NEAREST_COLUMNS = 8, 4  # of the picture of drawn faces and the real ones nearest to them
 BETTER: dict[bool | None, Better] = {True: "higher", False: "lower", None: "as real"}
@@ -176,7 +176,7 @@ class Evaluator:
         device = self.extractor.device if self.extractor.device.type == "cuda" else torch.device("cpu")
         drawn, real = drawn.to(device), real.to(device)
         figures, left_out = [], []
-        for name, metric in followed(self.metrics.items(), "Comparing with real faces", len(self.metrics)):
+        for name, metric in track(self.metrics.items(), "Comparing with real faces", len(self.metrics)):
             metric.to(device).reset()
             metric.distributed_available_fn = _no_others  # the other processes do not measure
             metric.update(drawn, real=False)

@@ -12,7 +12,7 @@ from t2f.metrics.features import BLOCK, FeatureExtractor, Features
 from t2f.utils.distributed import rank_and_world_size
 from t2f.utils.errors import require
 from t2f.utils.images import to_uint8
-from t2f.utils.progress import followed
+from t2f.utils.progress import track
 
 
 class ImageGenerator(Protocol):
@@ -53,7 +53,7 @@ def draw(
     blocks: dict[int, tuple[Tensor, ...]] = {}
     starts = range(rank * BLOCK, len(conditions), world_size * BLOCK)
     title = f"Drawing {len(conditions):,} faces to measure"
-    for start in followed(starts, title, len(conditions), world_size * BLOCK, quiet=rank > 0):
+    for start in track(starts, title, len(conditions), world_size * BLOCK, quiet=rank > 0):
         rows = slice(start, start + BLOCK)
         images = generator.sample(conditions[rows].to(generator.device), noise[rows].to(generator.device))
         pictures = to_uint8(images)

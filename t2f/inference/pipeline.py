@@ -19,7 +19,7 @@ from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
 from t2f.utils.errors import UserError, require
 from t2f.utils.images import to_pil, to_uint8
 from t2f.utils.instantiate import from_yaml
-from t2f.utils.progress import followed
+from t2f.utils.progress import track
 from t2f.utils.unicode import well_formed
 
 LARGEST_SEED = 2**63 - 1
@@ -151,7 +151,7 @@ class Pipeline:
         images = []
         batches = zip(embedding.split(batch_size), noise.split(batch_size), strict=True)
         title, quiet = f"Drawing {len(noise):,} faces", len(noise) < MANY
-        for words, z in followed(batches, title, len(noise), batch_size, quiet):
+        for words, z in track(batches, title, len(noise), batch_size, quiet):
             sample, _ = self.networks.generate(words.to(self.device), z.to(self.device), self.resolution, self.alpha)
             images.append(self.networks.generator.to_image(sample).cpu())
         return torch.cat(images)

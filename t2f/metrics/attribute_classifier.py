@@ -14,7 +14,7 @@ from t2f.data.faces import Faces, checksum, fingerprint
 from t2f.metrics.efficientnet import pretrained_network
 from t2f.utils.cached_tensors import cached_tensors
 from t2f.utils.images import perturbed, to_float, to_uint8
-from t2f.utils.progress import followed
+from t2f.utils.progress import track
 
 RECIPE = 6  # raise it with any change to the features or the fit: classifiers are cached by it
 RESOLUTION = 64  # that images are brought to
@@ -80,7 +80,7 @@ def train_classifier(faces: Faces, device: torch.device, seed: int = 0) -> Attri
     classifier = AttributeClassifier(len(faces.attribute_names)).to(device)
     rows = np.sort(np.random.default_rng(seed).permutation(len(faces))[:MAX_FACES])
     batches = [rows[start : start + BATCH_SIZE] for start in range(0, len(rows), BATCH_SIZE)]
-    progress = followed(batches, "Fitting the attribute classifier, once for these faces", len(batches))
+    progress = track(batches, "Fitting the attribute classifier, once for these faces", len(batches))
     generator = torch.Generator().manual_seed(seed)
     features = []
     with torch.no_grad():

@@ -18,7 +18,7 @@ from t2f.text.lstm import LSTMEncoder
 from t2f.text.tokenizer import WordTokenizer
 from t2f.utils.cached_tensors import cached_tensors
 from t2f.utils.images import perturbed, to_float
-from t2f.utils.progress import followed
+from t2f.utils.progress import track
 
 RECIPE = 2  # raise it with any change to the network, its training or its tokenizer: encoders are cached by it
 WORDS = 4000
@@ -114,7 +114,7 @@ def train_encoder(
         batches = batches[: max(1, MOST_IMAGES // BATCH_SIZE)]
         optimizer = torch.optim.AdamW(encoder.parameters(), lr=LEARNING_RATE)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=len(batches))
-        for rows in followed(batches, "Training the dual encoder, once for these faces and words", len(batches)):
+        for rows in track(batches, "Training the dual encoder, once for these faces and words", len(batches)):
             shown = to_float(torch.from_numpy(images.images[faces[rows].numpy()]))
             loss = encoder.loss(perturbed(shown).to(device), tokens[rows].to(device))
             optimizer.zero_grad()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from t2f.data.faces import Images, checksum, fingerprint
 from t2f.utils.cached_tensors import cached_tensors
 from t2f.utils.errors import UserError, require
-from t2f.utils.progress import followed
+from t2f.utils.progress import track
 
 BLOCK = 64
 """Faces are drawn and read so many at a time. It is no setting: networks round otherwise in batches of another size."""
@@ -91,7 +91,7 @@ class FeatureExtractor(nn.Module, ABC):
 
 def read_all(extractor: FeatureExtractor, images: Tensor) -> Features:
     """Read uint8 images (N, 3, R, R), block by block."""
-    blocks = followed(images.split(BLOCK), f"Reading the features of {len(images):,} faces", len(images), BLOCK)
+    blocks = track(images.split(BLOCK), f"Reading the features of {len(images):,} faces", len(images), BLOCK)
     read = [extractor(block.to(extractor.device)) for block in blocks]
     features, logits = (torch.cat(part).cpu() for part in zip(*read, strict=True))
     return Features(images, features, logits)

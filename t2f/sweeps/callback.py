@@ -1,4 +1,4 @@
-"""What Hydra calls around a sweep: a check before, a report after, and a hand for the jobs that a signal stops."""
+"""Hydra callback that checks a sweep before it starts, forwards signals to its jobs and reports on them at the end."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from t2f.sweeps.report import report
 from t2f.training.resolvers import require_readable
 from t2f.utils.errors import one_sentence_errors
 from t2f.utils.extras import install_command
-from t2f.utils.instantiate import as_typed
-from t2f.utils.processes import one_at_a_time
-from t2f.utils.quoting import override, show_exactly, train, value_of, without
+from t2f.utils.instantiate import raw_overrides
+from t2f.utils.processes import folder_lock
+from t2f.utils.quoting import drop_overrides, format_override, override_value, print_verbatim, train_command
 from t2f.utils.signals import StopRequest
 
 EXTRAS = {
@@ -29,83 +29,80 @@ EXTRAS = {
     "hydra_plugins.hydra_ray_launcher": "ray",
     "hydra_plugins.hydra_submitit_launcher": "slurm",
 }
-
+"""The extra of t2f that installs each Hydra plugin."""
 
 STOP = StopRequest()
-"""What the sweep itself has heard; not the callback's, for that is sent to the processes of the jobs."""
+"""Signals to the process of the sweep. Global, because the callback is pickled for the processes of the jobs."""
 
 
 class Sweep(Callback):
-    """Say which extra a missing plugin comes with; show all jobs at the end, with status 1 if any is unfinished.
+    """Check the config of a sweep, and print the report on all jobs at the end, with status 1 if a job is unfinished.
 
-    Jobs in processes of a launcher are told of a signal that only the sweep has got, and save; so the sweep itself
-    does not end at once, but with the first of them, which waits for the others.
+    The folder of the sweep is fixed before the first job starts, because an experiment may change the `name` of a job,
+    from which the folder is derived.
 
-    The sweep's folder is settled before it starts: a job may have a `name` of its own, from its experiment, but it is
-    still one of this sweep's.
+    With the joblib launcher, a signal to the sweep is forwarded to the processes of the jobs. Each job saves a
+    checkpoint; the first job to stop waits for the others and then ends the sweep.
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        for part in (config.hydra.launcher, config.hydra.sweeper):
-            package = part._target_.rsplit(".", 2)[0]
-            if package in EXTRAS and not installed(package):
-                # Hydra turns a callback's exceptions into warnings, but not this one.
-                extra = EXTRAS[package]
-                raise SystemExit(f"error: {part._target_} is not installed: {install_command(extra)} installs it.")
+        # Hydra turns the exceptions of callbacks into warnings, except SystemExit.
+        for plugin in (config.hydra.launcher, config.hydra.sweeper):
+            package = plugin._target_.rsplit(".", 2)[0]
+            if package in EXTRAS and not is_installed(package):
+                command = install_command(EXTRAS[package])
+                raise SystemExit(f"error: {plugin._target_} is not installed: {command} installs it.")
         if "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ["WORLD_SIZE"]) > 1:
             raise SystemExit(
-                "error: torchrun would start the whole sweep in each of its processes, and they part at the first job "
-                "that fails: start it with python, and several processes a job with trainer=ddp_spawn."
+                "error: torchrun would start the whole sweep in each of its processes, which diverge at the first job "
+                "that fails: start the sweep with python, and use several processes per job with trainer=ddp_spawn."
             )
-        objective = config.optimized_metric or (config.hydra.sweeper.get("params") or {}).get("optimized_metric")
-        if objective and not config.evaluation and not objective.startswith("images_"):
-            raise SystemExit(
-                f"error: optimized_metric={objective} is a figure of the evaluation: leave out evaluation=none."
-            )
+        metric = config.optimized_metric or (config.hydra.sweeper.get("params") or {}).get("optimized_metric")
+        if metric and not config.evaluation and not metric.startswith("images_"):
+            raise SystemExit(f"error: optimized_metric={metric} is a metric of the evaluation: remove evaluation=none.")
         if isinstance(config.hydra.sweeper.get("storage"), str):
-            prepare_storage(config.hydra.sweeper.storage, Path(config.paths.runs))
+            create_storage(config.hydra.sweeper.storage, Path(config.paths.runs))
         folder = str(config.hydra.sweep.dir)
         with one_sentence_errors():
             require_readable(Path(folder))
         with read_write(config.hydra):
             config.hydra.sweep.dir = folder
-            config.hydra.overrides.hydra.append(override("hydra.sweep.dir", folder))
+            config.hydra.overrides.hydra.append(format_override("hydra.sweep.dir", folder))
         if launched_by_joblib(config.hydra):
-            STOP.listen(pass_on=lambda number: tell_jobs(number, Path(folder)))
-        atexit.register(show, config, incomplete=True)  # for one that is cut off: Hydra does not tell
+            STOP.listen(forward=lambda number: forward_to_jobs(number, Path(folder)))
+        atexit.register(print_report, config, incomplete=True)  # Hydra calls no callback if the sweep is interrupted
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        atexit.unregister(show)
-        STOP.ignore()
+        atexit.unregister(print_report)
+        STOP.restore()
         jobs = jobs_in(Path(config.hydra.sweep.dir))
-        alone = the_one_asked_for(config, jobs)
-        failed = any(job.status != "finished" for place, job in jobs.items() if alone in (None, place))
-        show(config, incomplete=failed and alone is None)
+        single = selected_job(config, jobs)
+        failed = any(job.status != "finished" for name, job in jobs.items() if single in (None, name))
+        print_report(config, incomplete=failed and single is None)
         if failed:
             raise SystemExit(1)
 
 
-def the_one_asked_for(config: DictConfig, jobs: dict[str, Job]) -> str | None:
-    """The folder of the single job that is run again, as the report told, or None."""
-    overrides = as_typed(config.hydra.overrides.hydra)
-    asked = [each for each in overrides if each.startswith("hydra.sweep.subdir=")]
-    place = value_of(asked[-1]) if asked else ""
-    return place if place in jobs else None
+def selected_job(config: DictConfig, jobs: dict[str, Job]) -> str | None:
+    """Return the job that `hydra.sweep.subdir` selects to run again, or None."""
+    overrides = raw_overrides(config.hydra.overrides.hydra)
+    subdirs = [override_value(each) for each in overrides if each.startswith("hydra.sweep.subdir=")]
+    return subdirs[-1] if subdirs and subdirs[-1] in jobs else None
 
 
-def prepare_storage(storage: str, runs: Path) -> None:
-    """Let the first of several workers that start at one moment make a search's tables, which SQLite would mix up."""
+def create_storage(storage: str, runs: Path) -> None:
+    """Create the tables of an Optuna study, under a lock because SQLite fails if several workers do so at once."""
     from optuna.storages import RDBStorage
 
     try:
-        with one_at_a_time(runs):
+        with folder_lock(runs):
             RDBStorage(storage)
-    except Exception as error:  # Hydra would turn it into a warning
-        raise SystemExit(f"error: hydra.sweeper.storage={storage} cannot keep a study: {error}") from error
+    except Exception as error:
+        raise SystemExit(f"error: hydra.sweeper.storage={storage} cannot store a study: {error}") from error
 
 
-def tell_jobs(number: int, sweep: Path) -> None:
-    """Pass a signal on to the processes of the jobs; where none is in a job, nothing is to be saved, and all ends."""
+def forward_to_jobs(number: int, sweep: Path) -> None:
+    """Send a signal to the processes of the jobs. If no job is running, exit at once."""
     for process in multiprocessing.active_children():
         if process.pid is not None:
             os.kill(process.pid, number)
@@ -113,25 +110,25 @@ def tell_jobs(number: int, sweep: Path) -> None:
         raise SystemExit(128 + number)
 
 
-def show(config: DictConfig, incomplete: bool) -> None:
-    """Report on the jobs there are; of an incomplete sweep, say how it goes on."""
+def print_report(config: DictConfig, incomplete: bool) -> None:
+    """Report on the jobs so far. If the sweep is incomplete, print the command that continues it."""
     folder, console = Path(config.hydra.sweep.dir), Console()
     if not jobs_in(folder):
         return
     with one_sentence_errors():
         report(folder, console)
     if incomplete:
-        asked = as_typed(config.hydra.overrides.task) + as_typed(config.hydra.overrides.hydra)
-        kept = without(asked, "hydra.mode", "hydra.sweep.dir")
-        what = "To go on with the search"  # in a folder of its own
+        overrides = raw_overrides(config.hydra.overrides.task) + raw_overrides(config.hydra.overrides.hydra)
+        overrides = drop_overrides(overrides, "hydra.mode", "hydra.sweep.dir")
+        purpose = "To continue the search"  # in a new folder
         if config.hydra.sweeper._target_.endswith(".BasicSweeper"):
-            what = "To run all that is missing"
-            kept.append(override("hydra.sweep.dir", folder))
-        show_exactly(f"{what}: {train(*kept, sweep=True)}", console)
+            purpose = "To run all unfinished jobs"
+            overrides.append(format_override("hydra.sweep.dir", folder))
+        print_verbatim(f"{purpose}: {train_command(*overrides, sweep=True)}", console)
 
 
-def installed(package: str) -> bool:
-    """Whether a package in a namespace that may itself be missing is there."""
+def is_installed(package: str) -> bool:
+    """Whether a package can be imported. Its parent, a namespace package, may be missing, too."""
     try:
         return find_spec(package) is not None
     except ModuleNotFoundError:

@@ -63,7 +63,7 @@ def fit_in_children(
 ) -> int | None:
     """Train in processes of Lightning's, which bring back the weights and nothing of where the training stands."""
 
-    def pass_on(number: int) -> None:
+    def forward(number: int) -> None:
         if launcher.procs:
             launcher.kill(number)
             return
@@ -77,14 +77,14 @@ def fit_in_children(
         if isinstance(logger, WandbLogger):
             logger.ends_with_training = True  # in the children, who are sent a copy
     request = StopRequest()
-    request.listen(pass_on=pass_on)
+    request.listen(forward=forward)
     try:
         trainer.fit(system, data, ckpt_path=checkpoint, weights_only=True)
     except ProcessExitedException as error:
         if request.number is None or error.exit_code != -request.number:  # else one that still imported has died of it
             raise
     finally:
-        request.ignore()
+        request.restore()
     if (folder / "last.ckpt").exists():
         system.images_seen = read_checkpoint(folder / "last.ckpt", mmap=True)[CHECKPOINT_KEY]["images_seen"]
         system.position = data.schedule.at(system.images_seen)

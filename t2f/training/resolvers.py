@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from t2f.training.resume import AUTO, run_named, run_to_resume
 from t2f.utils.errors import UserError, require
 from t2f.utils.processes import launch_name
-from t2f.utils.quoting import in_shell, override
+from t2f.utils.quoting import format_override, shell_command
 
 
 def precision_for(asked: str | int, accelerator: str) -> str | int:
@@ -50,7 +50,7 @@ def run_folder(runs: str, name: str, resume: bool | str | None, ckpt_path: str |
         require(
             writable(folder),
             f"The run {folder} cannot go on in its folder, which may not be written to: go on in a new one with "
-            f"{in_shell(override('ckpt_path', folder))} instead of resume.",
+            f"{shell_command(format_override('ckpt_path', folder))} instead of resume.",
         )
         return str(folder)
     parent = place_of_runs(runs, name, "")

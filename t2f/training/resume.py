@@ -16,11 +16,11 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 
-from t2f.utils.checkpoints import CHECKPOINT_KEY, is_file, is_folder, read_checkpoint, read_file
+from t2f.utils.checkpoints import CHECKPOINT_KEY, load_file, read_checkpoint
 from t2f.utils.errors import UserError, require
 from t2f.utils.files import atomic_write
 from t2f.utils.instantiate import from_yaml
-from t2f.utils.quoting import in_shell, override
+from t2f.utils.quoting import format_override, shell_command
 
 AUTO = "auto"
 """The `resume` that goes on where there is something to go on from, and starts anew where there is not."""
@@ -60,7 +60,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
                 raise UserError(f"The checkpoint {path} could not be written ({error}): is the disk full?") from error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        return read_file(Path(path), map_location or "cpu")
+        return load_file(Path(path), map_location or "cpu")
 
 
 def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
@@ -74,10 +74,10 @@ def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
     if path is None and cfg.ckpt_path is not None:
         path = Path(str(cfg.ckpt_path))
         require(
-            is_file(path) or is_folder(path),
+            os.path.exists(path),
             f"There is no file or folder {path}: give ckpt_path a .ckpt file, or the folder of a run.",
         )
-        if is_folder(path):
+        if os.path.isdir(path):
             path = newest_of(path)
     elif path is None and cfg.resume and cfg.resume != AUTO:
         raise UserError(
@@ -140,10 +140,10 @@ def run_named(resume: str) -> Path:
     except (OSError, ValueError) as error:
         raise UserError(f"resume={resume[:40]}... is no name of a folder: give a run's folder.") from error
     if run is not None and run != place and there:
-        instead = f" (to go on in a new folder: {in_shell(override('ckpt_path', place))})"
+        instead = f" (to go on in a new folder: {shell_command(format_override('ckpt_path', place))})"
         raise UserError(
-            f"resume takes the folder of a run, of which {place} is a part: write {in_shell(override('resume', run))}"
-            f"{instead if place.suffix == '.ckpt' else ''}."
+            f"resume takes the folder of a run, of which {place} is a part: write "
+            f"{shell_command(format_override('resume', run))}{instead if place.suffix == '.ckpt' else ''}."
         )
     require(there, f"There is no run {place} to resume: give the folder of one, or resume=true for the newest.")
     require(is_folder, f"resume takes the folder of a run, but {place} is a file.")

@@ -1,1 +1,1 @@
-"""Errors, files, images, progress and signals: what every folder may use."""
+"""Utilities that all other folders may import: errors, files, images, progress, signals."""

@@ -1,4 +1,4 @@
-"""Tensors that are costly to make, made once and kept in the cache folder."""
+"""A cache of tensors on disk."""
 
 from __future__ import annotations
 
@@ -14,12 +14,23 @@ from t2f.utils.files import atomic_write
 Tensors = dict[str, Tensor]
 
 
-def cached_tensors(path: Path, make: Callable[[], Tensors]) -> Tensors:
-    """The tensors of the file `path`; if it is not there, or damaged, of `make()`, which are then put there."""
+def cached_tensors(path: Path, compute: Callable[[], Tensors]) -> Tensors:
+    """Load tensors from a cache file; compute and store them if the file is missing or damaged.
+
+    Args:
+        path: Cache file in the safetensors format.
+        compute: Returns the tensors by name. Called only if the file cannot be read.
+
+    Returns:
+        Tensors by name, on the CPU, contiguous and without gradients.
+
+    Raises:
+        UserError: If the file cannot be written.
+    """
     try:
         return load_file(path)
     except (OSError, SafetensorError):
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in make().items()}
-    with atomic_write(path, f"the cached file {path}") as side:
-        side.write_bytes(save(tensors))
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in compute().items()}
+    with atomic_write(path, f"the cached file {path}") as temporary:
+        temporary.write_bytes(save(tensors))
     return tensors

@@ -1,7 +1,8 @@
-"""Checkpoints as files: found, and read without unpickling code."""
+"""Find checkpoint files and read them without unpickling code."""
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -11,27 +12,44 @@ import torch
 from t2f.utils.errors import UserError
 
 CHECKPOINT_KEY = "t2f"
-"""Where a Lightning checkpoint holds what is ours: config, conditioner, clock and growth."""
+"""Key of t2f's own entries in a Lightning checkpoint: config, conditioner, images seen and growth."""
 
 
 def read_checkpoint(path: Path, mmap: bool = False) -> dict[str, Any]:
-    """A checkpoint of ours as a dictionary; with `mmap`, its weights are read when they are used.
+    """Read a checkpoint of t2f.
 
-    Raises `UserError` for anything else.
+    Args:
+        path: The .ckpt file.
+        mmap: Map the weights into memory, so that each is read when it is used.
+
+    Returns:
+        The checkpoint's dictionary, with tensors on the CPU.
+
+    Raises:
+        UserError: If the file is not a complete checkpoint written by t2f.
     """
-    checkpoint = read_file(path, "cpu", mmap)
+    checkpoint = load_file(path, "cpu", mmap)
     if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint:
-        raise UserError(f"{path} is a checkpoint, but not one that t2f made: train with train.py to get one.")
+        raise UserError(f"{path} is a checkpoint, but t2f did not write it: train with train.py to get one.")
     return checkpoint
 
 
-def read_file(path: Path, map_location: Any, mmap: bool = False) -> Any:
-    """What torch saved in a file, tensors and plain values only. Raises `UserError` where that cannot be read."""
-    if is_folder(path):
+def load_file(path: Path, map_location: Any, mmap: bool = False) -> Any:
+    """Load a file written by `torch.save` that contains only tensors and plain values.
+
+    Args:
+        path: The file.
+        map_location: Device of the tensors, as in `torch.load`.
+        mmap: Map the tensors into memory, as in `torch.load`.
+
+    Raises:
+        UserError: If the file is missing, damaged or contains other objects.
+    """
+    if os.path.isdir(path):
         raise UserError(f"{path} is a folder, not a checkpoint: give one of the .ckpt files in it.")
-    if not is_file(path):
+    if not os.path.isfile(path):
         raise UserError(
-            f"There is no file or folder {path}: give a .ckpt file, or a folder of runs, of which the newest is taken."
+            f"There is no file or folder {path}: give a .ckpt file, or a folder of runs to use its newest checkpoint."
         )
     try:
         return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
@@ -39,31 +57,19 @@ def read_file(path: Path, map_location: Any, mmap: bool = False) -> Any:
         raise UserError(f"There is no permission to read the checkpoint {path}.") from error
     except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError, OSError) as error:
         raise UserError(
-            f"{path} is no whole checkpoint (truncated, or not made by t2f): use another of the run's checkpoints."
+            f"{path} is not a complete checkpoint (truncated or not written by t2f): use another checkpoint of the run."
         ) from error
 
 
-def is_file(path: Path) -> bool:
-    """Whether this is a file; what is no possible name of one is none."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
-def is_folder(path: Path) -> bool:
-    """Whether this is a folder; what is no possible name of one is none."""
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
-
-
 def find_checkpoint(path: Path) -> Path:
-    """A checkpoint itself, or the newest last.ckpt in a run's folder or a folder of runs."""
-    if not path.is_dir():
+    """Return the newest last.ckpt below a folder; return any other path unchanged.
+
+    Raises:
+        UserError: If the folder contains no last.ckpt.
+    """
+    if not os.path.isdir(path):
         return path
-    found = sorted(path.rglob("last.ckpt"), key=lambda each: each.stat().st_mtime)
-    if not found:
+    checkpoints = list(path.rglob("last.ckpt"))
+    if not checkpoints:
         raise UserError(f"There is no checkpoint in the folder {path}: train one with python train.py.")
-    return found[-1]
+    return max(checkpoints, key=lambda checkpoint: checkpoint.stat().st_mtime)

@@ -1,4 +1,4 @@
-"""Batches shared by several processes: process r of n holds every n-th row from row r on, as the sampler deals them."""
+"""Operations on a global batch that is split over processes: process r of n holds the rows r, r + n, r + 2n, ..."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from torch import Tensor, distributed
 
 
 def rank_and_world_size() -> tuple[int, int]:
-    """Return the number of this process and the number of processes; (0, 1) without a process group."""
+    """Return the rank of this process and the number of processes; (0, 1) without a process group."""
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1
 
 
 def sharded_randn(count: int, *shape: int, device: torch.device) -> Tensor:
-    """Draw standard normal numbers for this process's rows of the global batch.
+    """Sample standard normal noise for this process's rows of the global batch.
 
-    Each process draws the numbers of the global batch and keeps its own rows. With equal seeds, a row has the same
-    numbers for every number of processes.
+    Each process samples the noise of the global batch and keeps its own rows. With equal seeds, a row of the global
+    batch gets the same noise for every number of processes.
 
     Args:
         count: Rows of this process.
@@ -29,21 +29,28 @@ def sharded_randn(count: int, *shape: int, device: torch.device) -> Tensor:
     Returns:
         float32 (count, *shape).
     """
-    return sharded(torch.randn, count, shape, device)
+    return _sharded(torch.randn, count, shape, device)
 
 
 def sharded_rand(count: int, *shape: int, device: torch.device) -> Tensor:
-    """Draw uniform numbers in [0, 1), otherwise as `sharded_randn`."""
-    return sharded(torch.rand, count, shape, device)
+    """Sample uniform noise in [0, 1); see `sharded_randn`."""
+    return _sharded(torch.rand, count, shape, device)
 
 
-def sharded(draw: Callable[..., Tensor], count: int, shape: tuple[int, ...], device: torch.device) -> Tensor:
+def _sharded(sample: Callable[..., Tensor], count: int, shape: tuple[int, ...], device: torch.device) -> Tensor:
     rank, world_size = rank_and_world_size()
-    return draw(count * world_size, *shape, device=device)[rank::world_size]
+    return sample(count * world_size, *shape, device=device)[rank::world_size]
 
 
 def all_gather(shard: Tensor) -> Tensor:
-    """Gather the rows (B, ...) of all processes into the global batch (B * world size, ...), without gradients."""
+    """Gather the rows of all processes, without gradients.
+
+    Args:
+        shard: Rows of this process, (B, ...). B and the dtype must be the same in all processes.
+
+    Returns:
+        The global batch, (B * world_size, ...).
+    """
     _, world_size = rank_and_world_size()
     if world_size == 1:
         return shard.detach()
@@ -53,10 +60,16 @@ def all_gather(shard: Tensor) -> Tensor:
 
 
 def all_gather_with_grad(shard: Tensor) -> Tensor:
-    """Gather as `all_gather`, with gradients to the rows of this process.
+    """Gather the rows of all processes, with gradients to the rows of this process.
 
-    All processes compute the same loss of the global batch. DDP then averages the gradients over processes, so each
-    process multiplies its own by the world size.
+    If all processes compute the same loss from the global batch, the gradients that DDP averages must be multiplied by
+    the world size. This function does so.
+
+    Args:
+        shard: Rows of this process, (B, ...).
+
+    Returns:
+        The global batch, (B * world_size, ...).
     """
     rank, world_size = rank_and_world_size()
     if world_size == 1:

@@ -1,4 +1,4 @@
-"""Errors that end in one sentence."""
+"""Errors that users can fix, and their one-sentence messages."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from hydra.errors import HydraException
     from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
-OF_PLACES = (
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+PATH_ERRORS = (
     errno.EACCES,
     errno.EEXIST,
     errno.EISDIR,
@@ -26,153 +26,162 @@ OF_PLACES = (
     errno.EPERM,
     errno.EROFS,
 )
-"""Errors of a file's or a folder's place, not of the program."""
+"""Errors about the path of a file or folder, which another path or other permissions solve."""
 
 
 class UserError(Exception):
-    """Something that the user can mend. The message says what is wrong, where, and what to do."""
+    """An error that the user can fix. The message says what is wrong, where, and what to do."""
 
 
-USER_ERROR = f"{UserError.__module__}.{UserError.__name__}: "
+USER_ERROR_PREFIX = f"{UserError.__module__}.{UserError.__name__}: "
+"""Text before the message of a `UserError` in a stack trace."""
 
 
 def require(condition: bool, message: str) -> None:
-    """Raise `UserError` unless the condition holds."""
+    """Raise `UserError` with the message unless the condition holds."""
     if not condition:
         raise UserError(message)
 
 
 @contextmanager
 def disk_errors(what: str) -> Iterator[None]:
-    """Turn the operating system's errors on writing `what` into one sentence."""
+    """Turn each `OSError` of the block into a `UserError`.
+
+    Args:
+        what: What the block writes, as in "the table sweep.csv". The message contains it.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in DISK_FULL:
             raise UserError(
                 f"The disk is full, so {what} could not be written: free some space and run again."
             ) from error
         raise UserError(
-            f"{what[0].upper()}{what[1:]} could not be written ({error.strerror or error}): choose another place for "
-            "it (folders are set by --out, paths.cache and paths.runs)."
+            f"{what[0].upper()}{what[1:]} could not be written ({error.strerror or error}): choose another folder "
+            "(--out, paths.cache and paths.runs set the folders)."
         ) from error
 
 
-def sentence_of(error: BaseException) -> str | None:
-    """What to tell the user of an error, or None where only a stack trace can tell."""
+@contextmanager
+def one_sentence_errors() -> Iterator[None]:
+    """Print an error of the block as one sentence and exit with status 1.
+
+    Errors without a user message, and all errors if HYDRA_FULL_ERROR=1, keep their stack trace.
+    """
+    try:
+        yield
+    except Exception as error:
+        message = None if os.environ.get("HYDRA_FULL_ERROR") == "1" else user_message(error)
+        if message is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def user_message(error: BaseException) -> str | None:
+    """Return a sentence for the user, or None if only the stack trace explains the error."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, UserError):
             return str(cause)
         cause = cause.__cause__ or cause.__context__
 
-    # Imported here, for the processes that draw faces, for --help and for the sentences above to start at once.
+    # Imported here because these imports take seconds, and --help and the processes that decode images need none.
     import torch
     from hydra.errors import HydraException
     from lightning_fabric.utilities.exceptions import MisconfigurationException
     from omegaconf.errors import OmegaConfBaseException
     from torch.multiprocessing.spawn import ProcessRaisedException
 
-    sentence = None
+    message = None
     if isinstance(error, HydraException):
-        sentence = sentence_of_hydra(error)
+        message = _hydra_message(error)
     elif isinstance(error, OmegaConfBaseException):
-        sentence = sentence_of_omegaconf(error)
-    elif isinstance(error, MisconfigurationException) or (isinstance(error, ValueError) and is_of_hydra(error)):
-        sentence = first_line(error)
+        message = _omegaconf_message(error)
+    elif isinstance(error, MisconfigurationException) or (isinstance(error, ValueError) and _raised_by_hydra(error)):
+        message = _first_line(error)
     elif type(error).__module__.startswith("wandb."):
-        sentence = f"Weights & Biases: {str(error).rstrip('.')}; or set WANDB_MODE=offline, which needs no account."
+        message = f"Weights & Biases: {str(error).rstrip('.')}; or set WANDB_MODE=offline, which needs no account."
     elif type(error).__module__.startswith(("torch._inductor.", "torch._dynamo.")):
-        why = str(getattr(error, "inner_exception", error)).strip().partition("\n")[0]  # wrapped in lines of its own
-        sentence = (
-            f"The networks cannot be compiled here ({why}): train with "
+        reason = _first_line(getattr(error, "inner_exception", error))  # torch's own message has several lines
+        message = (
+            f"The networks cannot be compiled here ({reason}): train with "
             "performance.compile=false performance.cuda_graphs=false."
         )
     elif isinstance(error, torch.OutOfMemoryError):
-        sentence = (
+        message = (
             "The device's memory is full: lower growth.batch_sizes or model.networks.generator.channels, or keep the "
-            "faces out of it with loader.faces_on_device=false."
+            "images in the host's memory with loader.faces_on_device=false."
         )
-    elif isinstance(error, ProcessRaisedException) and USER_ERROR in str(error):  # what the process would have printed
-        sentence = str(error).rpartition(USER_ERROR)[2].strip()
-    elif isinstance(error, OSError) and error.errno in FULL:
-        sentence = f"The disk is full ({error.filename or error.strerror}): free some space and run again."
-    elif isinstance(error, OSError) and error.errno in OF_PLACES and error.filename is not None:
-        sentence = (
-            f"{os.fsdecode(error.filename)} cannot be used ({error.strerror}): choose another place, or give rights "
-            "to it (folders are set by --out, paths.cache, paths.runs, hydra.run.dir and hydra.sweep.dir)."
+    elif isinstance(error, ProcessRaisedException) and USER_ERROR_PREFIX in str(error):
+        message = str(error).rpartition(USER_ERROR_PREFIX)[2].strip()
+    elif isinstance(error, OSError) and error.errno in DISK_FULL:
+        message = f"The disk is full ({error.filename or error.strerror}): free some space and run again."
+    elif isinstance(error, OSError) and error.errno in PATH_ERRORS and error.filename is not None:
+        message = (
+            f"{os.fsdecode(error.filename)} cannot be used ({error.strerror}): choose another path or change its "
+            "permissions (--out, paths.cache, paths.runs, hydra.run.dir and hydra.sweep.dir set the folders)."
         )
     elif isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
-        sentence = (
-            "A process that reads the data has died, as the system ends some where memory is short: lower workers, "
-            "and go on with resume=true."
+        message = (
+            "A data loading process was killed, probably because the memory is full: lower loader.workers and "
+            "continue with resume=true."
         )
-    return sentence
+    return message
 
 
-def in_short(error: BaseException) -> str:
-    """What to tell of an error where there is no room for a stack trace."""
+def short_message(error: BaseException) -> str:
+    """Return the user message, or one line with the error's type and text."""
     from torch.multiprocessing.spawn import ProcessRaisedException
 
-    if isinstance(error, ProcessRaisedException):  # its message is the other process's stack trace
-        return sentence_of(error) or str(error).strip().splitlines()[-1]
-    return sentence_of(error) or f"{type(error).__name__}: {error}"
+    if message := user_message(error):
+        return message
+    if isinstance(error, ProcessRaisedException):  # its text is the stack trace of the other process
+        return str(error).strip().splitlines()[-1]
+    return f"{type(error).__name__}: {error}"
 
 
-def sentence_of_hydra(error: HydraException) -> str:
-    """What is wrong with the settings, without Hydra's line breaks and links."""
+def _hydra_message(error: HydraException) -> str:
+    """Describe an error in the config, without Hydra's line breaks and links."""
     from hydra.errors import MissingConfigException, OverrideParseException
     from omegaconf.errors import ConfigKeyError
 
     if isinstance(error, OverrideParseException):
         return (
-            f"The setting {error.override} cannot be read ({first_line(error)}): write KEY=VALUE, and put a value with "
-            "blanks, commas, brackets, = or quotes in quotes of its own, as in 'name=\"a (b), c\"'."
+            f"The override {error.override} cannot be parsed ({_first_line(error)}): write KEY=VALUE, and put a value "
+            "with blanks, commas, brackets, = or quotes in additional quotes, as in 'name=\"a (b), c\"'."
         )
     if isinstance(error, MissingConfigException) and error.options:
-        options = ", ".join(error.options)
-        return f"There is no {error.missing_cfg_file} among the configs: choose one of {options}."
+        return f"There is no {error.missing_cfg_file} among the configs: choose one of {', '.join(error.options)}."
     if isinstance(error.__cause__, ConfigKeyError) and error.__cause__.key is not None:
-        return sentence_of_missing_key(error.__cause__)
-    sentence = " ".join(str(error).split())
-    cause = first_line(error.__cause__) if error.__cause__ is not None else ""
-    return sentence if not cause or cause in sentence else f"{sentence.rstrip('.')} ({cause})."
+        return _missing_key_message(error.__cause__)
+    message = " ".join(str(error).split())
+    cause = _first_line(error.__cause__) if error.__cause__ is not None else ""
+    return message if not cause or cause in message else f"{message.rstrip('.')} ({cause})."
 
 
-def sentence_of_missing_key(error: ConfigKeyError) -> str:
-    """Name the key of the config that is nearest to one that is not there."""
+def _missing_key_message(error: ConfigKeyError) -> str:
+    """Suggest the most similar key of the config, or list all keys beside the missing one."""
     parent, _, _ = str(error.full_key).rpartition(".")
     siblings = list(map(str, error.parent_node or ()))
-    near = get_close_matches(str(error.key), siblings, n=1)
-    where = f"{parent} has" if parent else "it has"
-    choice = f"did you mean {f'{parent}.' if parent else ''}{near[0]}?" if near else f"{where} {', '.join(siblings)}."
-    return f"There is no {error.full_key} in the config: {choice}"
+    if similar := get_close_matches(str(error.key), siblings, n=1):
+        hint = f"did you mean {f'{parent}.' if parent else ''}{similar[0]}?"
+    else:
+        hint = f"{parent or 'it'} has {', '.join(siblings)}."
+    return f"There is no {error.full_key} in the config: {hint}"
 
 
-def sentence_of_omegaconf(error: OmegaConfBaseException) -> str:
-    """The first line, and the key that it is about."""
-    sentence = first_line(error)
-    return sentence if not error.full_key or error.full_key in sentence else f"{sentence} ({error.full_key})"
+def _omegaconf_message(error: OmegaConfBaseException) -> str:
+    message = _first_line(error)
+    return message if not error.full_key or error.full_key in message else f"{message} ({error.full_key})"
 
 
-def is_of_hydra(error: Exception) -> bool:
-    """Whether Hydra itself has raised it, as for options that exclude each other."""
+def _raised_by_hydra(error: Exception) -> bool:
+    """Whether Hydra itself raised the error, as it does for options that exclude each other."""
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     return bool(frames) and str(frames[-1].f_globals.get("__name__")).startswith("hydra.")
 
 
-def first_line(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
-
-
-@contextmanager
-def one_sentence_errors() -> Iterator[None]:
-    """At the command line: print one sentence and exit with status 1; with HYDRA_FULL_ERROR=1, the stack trace."""
-    try:
-        yield
-    except Exception as error:
-        sentence = None if os.environ.get("HYDRA_FULL_ERROR") == "1" else sentence_of(error)
-        if sentence is None:
-            raise
-        print(f"error: {sentence}", file=sys.stderr)
-        raise SystemExit(1) from None

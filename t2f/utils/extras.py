@@ -1,4 +1,4 @@
-"""Optional dependencies: the command that installs the extra which a feature needs."""
+"""Installation commands for optional dependencies."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def install_command(extra: str) -> str:
-    """The pip command that installs an extra of t2f, from where the user is: in the clone, beside it, or from a wheel.
+    """Return the pip command that installs an extra of t2f.
 
     Args:
-        extra: a key of `[project.optional-dependencies]` in pyproject.toml, such as "video".
+        extra: A key of `[project.optional-dependencies]` in pyproject.toml, such as "video".
+
+    Returns:
+        A shell command that works in the current folder, for a clone as well as for an installed wheel.
     """
     if not (ROOT / "pyproject.toml").is_file():
         return f"pip install 't2f[{extra}]'"
-    place = "." if Path.cwd() == ROOT else ROOT
-    return f"pip install -e {shlex.quote(f'{place}[{extra}]')}"
+    clone = "." if Path.cwd() == ROOT else ROOT
+    return f"pip install -e {shlex.quote(f'{clone}[{extra}]')}"

@@ -1,4 +1,4 @@
-"""Files that are whole, or not there."""
+"""Atomic writes of files."""
 
 from __future__ import annotations
 
@@ -9,21 +9,31 @@ from pathlib import Path
 
 from t2f.utils.errors import disk_errors
 
-LEFT_BY_A_CRASH = ".*.part-*"
-"""What a process that was killed while it wrote leaves in the folder."""
+PARTIAL_FILES = ".*.part-*"
+"""Glob pattern of the files that a process leaves behind if it is killed while it writes."""
 
 
 @contextmanager
 def atomic_write(path: Path, what: str) -> Iterator[Path]:
-    """A place beside `path`, in its folder, for a file that takes the path's place when the block ends well.
+    """Replace a file atomically: other processes see the old content or all of the new content.
 
-    Raises `UserError`, which names `what`, where the disk is full or cannot be written.
+    Args:
+        path: The file. Its folder is created if it is missing.
+        what: Name of the file in error messages, as in "the table sweep.csv".
+
+    Yields:
+        A temporary path in the same folder. It replaces `path` if the block ends without an error, and is deleted
+        otherwise.
+
+    Raises:
+        UserError: If the disk is full or the path cannot be written.
     """
-    side = path.with_name(f".{path.name}.part-{secrets.token_hex(4)}")  # hosts that share a disk share process numbers
+    # A random suffix, because hosts that share a disk may have processes with equal ids.
+    temporary = path.with_name(f".{path.name}.part-{secrets.token_hex(4)}")
     with disk_errors(what):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            yield side
-            side.replace(path)
+            yield temporary
+            temporary.replace(path)
         finally:
-            side.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)

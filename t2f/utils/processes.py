@@ -1,4 +1,4 @@
-"""What the processes of one run must agree on before Lightning connects them."""
+"""Locks of folders, and the name of a launch that all processes of a run agree on."""
 
 from __future__ import annotations
 
@@ -11,86 +11,93 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 from pytorch_lightning.utilities import rank_zero_only
-from torch.distributed import TCPStore  # type: ignore[attr-defined]  # its types do not export it
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # torch's type stubs do not export it
 
 from t2f.utils.errors import UserError, require
 
-FORMAT = "%Y-%m-%d_%H-%M-%S-%f"
+TIME_FORMAT = "%Y-%m-%d_%H-%M-%S-%f"
 
 
-def first_process() -> bool:
-    """Whether this is the first of a run's processes, as their launcher has told them."""
+def is_rank_zero() -> bool:
+    """Whether this is the process of rank 0, by the environment variables of the launcher."""
     return int(getattr(rank_zero_only, "rank", None) or 0) == 0
 
 
 def launch_name() -> str:
-    """The time, to the microsecond; where torchrun or SLURM's srun started several processes, the same for all."""
+    """Return the current time as a name, to the microsecond.
+
+    Processes that torchrun or SLURM's srun started together get the same name.
+
+    Raises:
+        UserError: If SLURM does not provide the start time of the job.
+    """
     if "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ["WORLD_SIZE"]) > 1:
-        return torchrun_name()
+        return _torchrun_launch_name()
     if int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in os.environ:
-        return slurm_name()
-    return datetime.now().strftime(FORMAT)
+        return _slurm_launch_name()
+    return datetime.now().strftime(TIME_FORMAT)
 
 
 @cache
-def torchrun_name() -> str:
-    """The time when the first of torchrun's processes asked, told to the others through torchrun's own store."""
+def _torchrun_launch_name() -> str:
+    """Return the time of rank 0, which the other processes read from torchrun's store."""
     store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
     key = f"t2f/launch/{os.environ['TORCHELASTIC_RESTART_COUNT']}"
     if os.environ["RANK"] == "0":
-        store.set(key, datetime.now().strftime(FORMAT))
+        store.set(key, datetime.now().strftime(TIME_FORMAT))
     return store.get(key).decode()
 
 
-def slurm_name() -> str:
-    """When SLURM started the job, and the numbers of the job and of its step."""
+def _slurm_launch_name() -> str:
+    """Return the start time of the SLURM job, its id and the id of its step."""
     start = os.environ.get("SLURM_JOB_START_TIME")
     require(
         start is not None,
-        "This SLURM does not tell its jobs when they started, so the processes cannot agree on a folder: set "
+        "This version of SLURM does not set SLURM_JOB_START_TIME, so the processes cannot agree on a folder: set "
         "hydra.run.dir=FOLDER.",
     )
-    time = datetime.fromtimestamp(int(start or 0)).strftime(FORMAT)
+    time = datetime.fromtimestamp(int(start or 0)).strftime(TIME_FORMAT)
     return f"{time}-{os.environ['SLURM_JOB_ID']}.{os.environ.get('SLURM_STEP_ID', '0')}"
 
 
 class RunLocked(UserError):
-    """Another process is training where this one was to."""
+    """Another process is training in the same folder."""
 
 
 @contextmanager
 def exclusive_run(folder: Path) -> Iterator[None]:
-    """Let only one run into the block, of all that train in this folder; of several processes, the first one asks.
+    """Hold the lock of a run's folder. In a run of several processes, only rank 0 takes the lock.
 
-    Raises `RunLocked` if there is another.
+    Raises:
+        RunLocked: If another run holds the lock.
     """
-    if not first_process():
+    if not is_rank_zero():
         yield
         return
     try:
-        with locked(folder, wait=False):
+        with folder_lock(folder, blocking=False):
             yield
     except Timeout as error:
         raise RunLocked(f"Another process is training in {folder}: wait for it, or stop it.") from error
 
 
 @contextmanager
-def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Let one process into the block, of all that use this folder: the others then find what it has prepared."""
-    with locked(folder, wait=True):
-        yield
+def folder_lock(folder: Path, blocking: bool = True) -> Iterator[None]:
+    """Hold the lock of a folder, which is created if it is missing.
 
+    A folder that cannot be written is not locked; writing to it raises the error.
 
-@contextmanager
-def locked(folder: Path, wait: bool) -> Iterator[None]:
-    """Hold the lock of a folder; raises `Timeout` where another holds it and there is no waiting.
+    Args:
+        folder: The folder, which gets a file `.lock`.
+        blocking: Wait while another process holds the lock.
 
-    A folder that cannot be written to is not locked: its users are told when they write.
+    Raises:
+        Timeout: If another process holds the lock and `blocking` is false.
     """
     lock = FileLock(folder / ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(blocking=wait)
+        lock.acquire(blocking=blocking)
     except Timeout:
         raise
     except OSError:

@@ -1,7 +1,7 @@
-"""What takes more than a few seconds says what it does and how far it is.
+"""Progress of long tasks: a bar in a terminal, lines of text elsewhere.
 
-In a terminal by a bar, else by a line after five seconds and one every ten from then on. What is done in the midst of
-something else, as an evaluation in a training, is shown below it, which waits.
+Outside of a terminal, a task prints a line after five seconds and then every ten seconds. While a nested task runs,
+such as an evaluation during training, the outer task is shown as waiting.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TaskID
 from rich.progress import Task as Bar
 from rich.text import Text
 
-FIRST_LINE, BETWEEN_LINES = 5.0, 10.0  # seconds
-BEFORE_ESTIMATE = 3.0
+FIRST_LINE_SECONDS = 5.0
+LINE_INTERVAL_SECONDS = 10.0
+MIN_ESTIMATE_SECONDS = 3.0
 
 Item = TypeVar("Item")
 
 
-def number_of_job() -> int | None:
-    """Of a sweep's job that a launcher runs beside others, with whom it shares the terminal; None of all else."""
-    from hydra.core.hydra_config import HydraConfig  # here, for the processes that draw faces to start at once
+def parallel_job_number() -> int | None:
+    """Return the number of this sweep job if it shares the terminal with parallel jobs, else None."""
+    from hydra.core.hydra_config import HydraConfig  # slow import, which the processes that decode images do not need
     from hydra.types import RunMode
 
     if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
@@ -34,26 +35,29 @@ def number_of_job() -> int | None:
     return None if hydra.launcher._target_.endswith(".BasicLauncher") else int(hydra.job.num)
 
 
-def terminal(quiet: bool = False) -> Console:
-    """For what a run tells of itself: a job beside others leaves it out, for the sweep's report has it."""
-    return Console(quiet=quiet or number_of_job() is not None)
+def run_console(quiet: bool = False) -> Console:
+    """Return the console for the details of a run. It is quiet in parallel jobs, which the sweep's report covers."""
+    return Console(quiet=quiet or parallel_job_number() is not None)
 
 
 class Task:
-    """Something under way, of `total` parts or of unknown length; its text says how far it is.
+    """A task with a progress bar or lines. Use it as a context manager, or call `start` and `end`.
 
-    It begins with `start` and ends with `end`, as by `with`. `quiet`: of the processes that do the same beside the
-    first. `stays`: whether its bar stays in the terminal when it is done.
+    Args:
+        title: Text before the progress.
+        total: Number of parts, or None if it is unknown.
+        quiet: Show nothing, as in processes of rank 1 and above.
+        transient: Remove the bar from the terminal at the end.
     """
 
-    def __init__(self, title: str, total: int | None = None, quiet: bool = False, stays: bool = False) -> None:
+    def __init__(self, title: str, total: int | None = None, quiet: bool = False, transient: bool = True) -> None:
         self.title = title
         self.total = total
-        self.stays = stays
+        self.transient = transient
         self.done = 0
-        self.first: tuple[float, int] | None = None
-        self.job = number_of_job()
-        self.console = Console(quiet=quiet, force_terminal=None if self.job is None else False)
+        self.first_advance: tuple[float, int] | None = None
+        self.job_number = parallel_job_number()
+        self.console = Console(quiet=quiet, force_terminal=None if self.job_number is None else False)
         self.bar: TaskID | None = None
         self.ended = threading.Event()
 
@@ -75,45 +79,46 @@ class Task:
         self.end()
 
     def advance(self, count: int = 1) -> None:
+        """Add `count` parts to those that are done."""
         self.done += count
-        if self.first is None:
-            self.first = (time.monotonic(), self.done)
-        DISPLAY.move(self)
+        if self.first_advance is None:
+            self.first_advance = (time.monotonic(), self.done)
+        DISPLAY.update(self)
 
-    def how_far(self) -> str:
+    def status(self) -> str:
+        """Return the parts that are done and the remaining time."""
         elapsed = time.monotonic() - self.started
         if self.total is None:
             return f"{timedelta(seconds=round(elapsed))} so far"
         count = f"{self.done:,}/{self.total:,}"
-        if self.first is None or self.done == self.first[1] or elapsed < BEFORE_ESTIMATE:
+        if self.first_advance is None or self.done == self.first_advance[1] or elapsed < MIN_ESTIMATE_SECONDS:
             return count
-        # Counted from the first part on: what comes before it, such as the start of processes, comes once.
-        seconds_each = (time.monotonic() - self.first[0]) / (self.done - self.first[1])
-        return f"{count}  {timedelta(seconds=round(seconds_each * (self.total - self.done)))} left"
+        # The first part is left out, because it includes one-time costs such as starting processes.
+        seconds_per_part = (time.monotonic() - self.first_advance[0]) / (self.done - self.first_advance[1])
+        return f"{count}  {timedelta(seconds=round(seconds_per_part * (self.total - self.done)))} left"
 
     def _print_lines(self) -> None:
-        wait = FIRST_LINE
-        while not self.ended.wait(wait):
-            wait = BETWEEN_LINES
-            if not DISPLAY.waits(self):
-                job = "" if self.job is None else f"[{self.job}] "
-                line = f"{job}{self.title}  {self.how_far()}"
-                self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        interval = FIRST_LINE_SECONDS
+        while not self.ended.wait(interval):
+            interval = LINE_INTERVAL_SECONDS
+            if not DISPLAY.is_waiting(self):
+                job = "" if self.job_number is None else f"[{self.job_number}] "
+                self.console.print(f"{job}{self.title}  {self.status()}", markup=False, highlight=False, soft_wrap=True)
 
 
-class Title(ProgressColumn):
+class TitleColumn(ProgressColumn):
     def render(self, task: Bar) -> Text:
-        return Text(task.fields["of"].title)
+        return Text(task.fields["task"].title)
 
 
-class HowFar(ProgressColumn):
+class StatusColumn(ProgressColumn):
     def render(self, task: Bar) -> Text:
-        of = task.fields["of"]
-        return Text("waits" if DISPLAY.waits(of) else of.how_far(), style="cyan")
+        ours = task.fields["task"]
+        return Text("waits" if DISPLAY.is_waiting(ours) else ours.status(), style="cyan")
 
 
 class Display:
-    """The tasks under way in this process, the outermost first, and in a terminal their bars."""
+    """The running tasks of this process, outermost first, and their bars if there is a terminal."""
 
     def __init__(self) -> None:
         self.tasks: list[Task] = []
@@ -121,19 +126,19 @@ class Display:
 
     def add(self, task: Task) -> None:
         if not self.tasks and task.console.is_terminal and not task.console.quiet:
-            columns = (Title(), BarColumn(bar_width=None), HowFar())
-            self.bars = Progress(*columns, console=task.console, expand=True, transient=not task.stays)
+            columns = (TitleColumn(), BarColumn(bar_width=None), StatusColumn())
+            self.bars = Progress(*columns, console=task.console, expand=True, transient=task.transient)
             self.bars.start()
         self.tasks.append(task)
         if self.bars is not None and not task.console.quiet:
-            task.bar = self.bars.add_task("", total=task.total, of=task)
+            task.bar = self.bars.add_task("", total=task.total, task=task)
 
-    def move(self, task: Task) -> None:
+    def update(self, task: Task) -> None:
         if self.bars is not None and task.bar is not None:
             self.bars.update(task.bar, completed=task.done)
 
-    def waits(self, task: Task) -> bool:
-        """Whether another one was begun in its midst."""
+    def is_waiting(self, task: Task) -> bool:
+        """Whether a nested task is running."""
         return task in self.tasks and self.tasks[-1] is not task
 
     def remove(self, task: Task) -> None:
@@ -152,9 +157,20 @@ class Display:
 DISPLAY = Display()
 
 
-def followed(items: Iterable[Item], title: str, total: int, of_each: int = 1, quiet: bool = False) -> Iterator[Item]:
-    """The items, with each of which `of_each` of the `total` are done when the next one is asked for."""
+def track(items: Iterable[Item], title: str, total: int, step: int = 1, quiet: bool = False) -> Iterator[Item]:
+    """Show progress while iterating.
+
+    Args:
+        items: Any iterable.
+        title: Text before the progress.
+        total: Number of parts.
+        step: Parts in each item.
+        quiet: Show nothing.
+
+    Yields:
+        The items.
+    """
     with Task(title, total, quiet) as task:
         for item in items:
             yield item
-            task.advance(min(of_each, total - task.done))
+            task.advance(min(step, total - task.done))

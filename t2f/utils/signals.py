@@ -1,4 +1,4 @@
-"""The signals that ask a run to stop: Ctrl-C, `kill`, a terminal that closes, and what clusters send before an end."""
+"""Handling of the signals that stop a run: Ctrl-C, `kill`, a closed terminal, and the warnings of clusters."""
 
 from __future__ import annotations
 
@@ -11,121 +11,144 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lightning_utilities.core.rank_zero import rank_zero_only  # Lightning's own, without Lightning's seconds
+# Lightning uses this object, too. Importing it from here avoids the seconds that importing Lightning takes.
+from lightning_utilities.core.rank_zero import rank_zero_only
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 SIGNALS = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
 
-SECONDS_OF_ONE_SIGNAL = 2.0
-SECONDS_OF_A_LAST_STEP = 60
+REPEAT_SECONDS = 2.0
+"""Signals within this time after the first one count as repetitions of it.
+
+The terminal sends a signal to all processes of a run, and launchers send it to them once more.
+"""
+LAST_STEP_SECONDS = 60
+"""Time that a data loading process stays alive for the last training step after SIGTERM."""
 
 
 class StopRequest:
-    """From `listen` to `ignore`, the first signal is only noted in `number`; a later one acts as it did before.
+    """A signal handler that records the first signal. A second one is passed to the previous handler.
 
-    Launchers send their processes what the terminal has sent them already: that is no second signal.
+    Attributes:
+        number: The first signal that arrived after `listen`, or None.
     """
 
     def __init__(self) -> None:
         self.number: int | None = None
-        self.noted_at = 0.0
-        self.before: dict[int, Any] = {}
-        self.pass_on: Callable[[int], None] | None = None
+        self.received_at = 0.0
+        self.previous: dict[int, Any] = {}
+        self.forward: Callable[[int], None] | None = None
 
-    def listen(self, pass_on: Callable[[int], None] | None = None) -> None:
-        """Python tells signals to its main thread only: elsewhere none is heard. `pass_on` is told the first, too."""
-        self.pass_on, self.number = pass_on, None
+    def listen(self, forward: Callable[[int], None] | None = None) -> None:
+        """Install the handler, except for signals that are ignored.
+
+        Outside of the main thread, this does nothing, because Python handles signals in the main thread only.
+
+        Args:
+            forward: Called with the number of the first signal.
+        """
+        self.forward, self.number = forward, None
         if threading.current_thread() is threading.main_thread():
-            heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-            self.before = {number: signal.signal(number, self.note) for number in heard}
+            handled = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+            self.previous = {number: signal.signal(number, self._handle) for number in handled}
 
-    def note(self, number: int, frame: Any) -> None:
+    def restore(self) -> None:
+        """Reinstall the previous handlers."""
+        _set_handlers(self.previous)
+        self.previous = {}
+
+    def _handle(self, number: int, frame: Any) -> None:
         if self.number is None:
-            self.number, self.noted_at = number, time.monotonic()
-            if self.pass_on is not None:
-                self.pass_on(number)
-        elif time.monotonic() - self.noted_at > SECONDS_OF_ONE_SIGNAL:
-            self.ignore()
+            self.number, self.received_at = number, time.monotonic()
+            if self.forward is not None:
+                self.forward(number)
+        elif time.monotonic() - self.received_at > REPEAT_SECONDS:
+            self.restore()
             signal.raise_signal(number)
 
-    def ignore(self) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-        self.before = {}
 
+def install_exit_handlers() -> dict[int, Any]:
+    """Let signals that have no handler raise `SystemExit` with the shell's exit status, 128 + number.
 
-def leave_on_signals() -> dict[int, Any]:
-    """Where nobody else listens to a signal, let it raise SystemExit, with the status that shells know: 128 + number.
+    The exception deletes partly written files and finishes the loggers. Repetitions of a signal are ignored.
 
-    By an exception, so that what is half written is cleaned up and the loggers are finished. What follows it at once is
-    no second signal: launchers send on what the terminal has sent already. Returns the handlers that there were.
+    Returns:
+        The previous handlers by signal.
     """
-    left_at = -math.inf
+    exited_at = -math.inf
 
-    def leave(number: int, frame: Any) -> None:
-        nonlocal left_at
-        if time.monotonic() - left_at <= SECONDS_OF_ONE_SIGNAL:
+    def handle(number: int, frame: Any) -> None:
+        nonlocal exited_at
+        if time.monotonic() - exited_at <= REPEAT_SECONDS:
             return
-        left_at = time.monotonic()
+        exited_at = time.monotonic()
         if getattr(rank_zero_only, "rank", None) in (None, 0):
             print(f"Stopped by {signal.Signals(number).name}.", file=sys.stderr)
         raise SystemExit(128 + number)
 
     if threading.current_thread() is not threading.main_thread():
         return {}
-    free = [n for n in SIGNALS if signal.getsignal(n) in (signal.SIG_DFL, signal.default_int_handler)]
-    return {number: signal.signal(number, leave) for number in free}
+    unhandled = [n for n in SIGNALS if signal.getsignal(n) in (signal.SIG_DFL, signal.default_int_handler)]
+    return {number: signal.signal(number, handle) for number in unhandled}
 
 
 @contextmanager
 def exit_on_signals() -> Iterator[None]:
-    """Let a signal to which nobody else listens end the block: see `leave_on_signals`."""
-    before = leave_on_signals()
+    """Call `install_exit_handlers`, and reinstall the previous handlers at the end of the block."""
+    previous = install_exit_handlers()
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _set_handlers(previous)
 
 
 def reraise_signal(number: int, is_global_zero: bool) -> None:
-    """Do at last what the signal asks for. One process tells the outside; a second failure would alarm launchers."""
+    """Raise a recorded signal again after the run has saved its state.
+
+    Only rank 0 raises it. Other ranks exit with status 0, because launchers treat another failure as a crash and kill
+    the processes that are still saving.
+    """
     if not is_global_zero:
         raise SystemExit(0)
     signal.raise_signal(number)
-    raise SystemExit(128 + number)  # whoever listens has let it pass, but the training is not finished
+    raise SystemExit(128 + number)  # a handler has returned, but the training is not finished
 
 
-def leave_signals_to_the_parent(worker: int = 0) -> None:
-    """For processes that read data: Ctrl-C and a cluster's signals reach them too, and their parent needs them yet.
+def ignore_signals_in_worker(worker_id: int = 0) -> None:
+    """Ignore signals in a data loading process, because its parent still needs it to finish the last step.
 
-    SIGTERM may be the parent's own, at its end: it is obeyed, but only after the time that a last step may take.
+    Ctrl-C and the signals of clusters reach the workers, too. SIGTERM may come from the parent at its end, so it ends
+    the worker after `LAST_STEP_SECONDS`. Pass this function as `worker_init_fn` of a DataLoader.
     """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(SECONDS_OF_A_LAST_STEP))
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(LAST_STEP_SECONDS))
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 @contextmanager
-def signals_held_back() -> Iterator[None]:
-    """Let signals act only when the block ends. Processes started in it are deaf to them until they say otherwise.
+def deferred_signals() -> Iterator[None]:
+    """Deliver the signals that arrive during the block at its end. Processes started in the block inherit the mask.
 
-    A mask is inherited, but holds back one thread only, and Python acts on what any of them has got.
+    The mask alone is not enough: it covers one thread, but Python handles signals that any thread receives.
     """
-    noted: list[int] = []
-    before = {}
+    received: list[int] = []
+    previous = {}
     if threading.current_thread() is threading.main_thread():
-        heard = [number for number in SIGNALS if callable(signal.getsignal(number))]
-        before = {number: signal.signal(number, lambda number, frame: noted.append(number)) for number in heard}
+        handled = [number for number in SIGNALS if callable(signal.getsignal(number))]
+        previous = {number: signal.signal(number, lambda number, frame: received.append(number)) for number in handled}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS) if hasattr(signal, "pthread_sigmask") else None
     try:
         yield
     finally:
         if mask is not None:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for number in noted[:1]:
+        _set_handlers(previous)
+        for number in received[:1]:
             signal.raise_signal(number)
+
+
+def _set_handlers(handlers: dict[int, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

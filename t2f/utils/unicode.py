@@ -1,12 +1,12 @@
-"""Texts that every library takes."""
+"""Repair of malformed Unicode text."""
 
 from __future__ import annotations
 
 
 def well_formed(text: str) -> str:
-    """The text with U+FFFD for each lone surrogate, which no encoding can write.
+    """Replace each lone surrogate by U+FFFD, because surrogates cannot be encoded.
 
-    They come from JSON that was cut within an emoji, and from command line arguments and file names that are not UTF-8.
+    They occur in JSON that was cut within an emoji, and in arguments and file names that are not UTF-8.
 
     >>> ascii(well_formed("a \\ud83d face"))
     "'a \\\\ufffd face'"

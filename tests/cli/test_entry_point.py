@@ -89,10 +89,10 @@ def test_so_is_that_of_a_sweep(tmp_path: Path, read_only: Path, setting: str, la
         (["ckpt_path=/nope/last.ckpt"], "no file or folder /nope/last.ckpt"),
         (["ckpt_path=" + 300 * "x"], "no file or folder xxx"),
         (["ckpt_path=conf"], "no whole checkpoint in the folder conf"),
-        (["a=b=c"], "The setting a=b=c cannot be read"),
-        (["growth.images=[1,2"], "The setting growth.images=[1,2 cannot be read"),
-        (["name=run (1)"], "The setting name=run (1) cannot be read"),
-        (["just_words"], "The setting just_words cannot be read"),
+        (["a=b=c"], "The override a=b=c cannot be parsed"),
+        (["growth.images=[1,2"], "The override growth.images=[1,2 cannot be parsed"),
+        (["name=run (1)"], "The override name=run (1) cannot be parsed"),
+        (["just_words"], "The override just_words cannot be parsed"),
         (["data.cuont=3"], "There is no data.cuont in the config: did you mean data.count?"),
         (["sead=3"], "There is no sead in the config: did you mean seed?"),
         (["loss=no_such_loss"], "There is no loss/no_such_loss among the configs: choose one of cross_entropy, hinge"),
@@ -125,7 +125,7 @@ def test_what_is_typed_wrong_ends_in_one_sentence(tmp_path: Path, settings: list
     runs = [f"paths.runs={tmp_path}/runs"] if "paths.runs" not in settings[0] else []
     tiny = [each for each in TINY if settings != ["data=hub"] or not each.startswith("data.")]
     ended = typed(tmp_path, *(["-m"] if sweep else []), *tiny, *runs, *settings)
-    if sweep and ended.status == 1 and "(the sweep goes on" in ended.err:
+    if sweep and ended.status == 1 and "(the sweep continues" in ended.err:
         assert words in ended.err
         assert "Traceback" not in ended.err
     else:

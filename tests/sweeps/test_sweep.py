@@ -1,4 +1,4 @@
-"""Whole sweeps, through train.py as it is typed, on tiny faces and networks."""
+"""Complete sweeps through train.py, with tiny images and networks."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ from t2f.utils.checkpoints import read_checkpoint
 
 
 class FailOnce(Callback):
-    """An error of one seed's run at 72 images, in mid-fade, until `file` says that it has happened."""
+    """Fail the run of a seed at 72 images, during a fade-in, unless `file` exists."""
 
     def __init__(self, file: str, seed: int) -> None:
         self.file = Path(file)
@@ -28,7 +28,7 @@ class FailOnce(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: object) -> None:
         if pl_module.seed == self.seed and pl_module.images_seen >= 72 and not self.file.exists():
             self.file.touch()
-            raise RuntimeError("the lights went out")
+            raise RuntimeError("out of power")
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -36,94 +36,94 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_failed_job_stops_no_other_and_the_same_command_goes_on_where_it_failed(
+def test_a_sweep_continues_after_a_failed_job_and_resumes_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    there = tmp_path / "sweep"
+    folder = tmp_path / "sweep"
     trap = f"+callbacks.trap={{_target_: sweeps.test_sweep.FailOnce, file: {tmp_path}/happened, seed: 2}}"
-    command = ["seed=range(1,4)", trap, f"hydra.sweep.dir={there}"]
+    command = ["seed=range(1,4)", trap, f"hydra.sweep.dir={folder}"]
     assert sweep(tmp_path, *command) == 1
-    said = capsys.readouterr().out
-    assert [(row["job"], row["seed"], row["status"], row["images"]) for row in rows(there)] == [
+    output = capsys.readouterr().out
+    assert [(row["job"], row["seed"], row["status"], row["images"]) for row in rows(folder)] == [
         ("0", "1", "finished", "96"),
         ("1", "2", "failed", "64"),
         ("2", "3", "finished", "96"),
     ]
-    assert rows(there)[1]["error"] == "RuntimeError: the lights went out"
-    assert "in on_train_batch_end" in (there / "1/error.txt").read_text()
-    assert "1 of 3 jobs failed:" in said
-    assert f"""hydra.sweep.dir={there} 'hydra.sweep.subdir="1"'""" in said
-    assert (there / "sweep.png").stat().st_size > 1000
+    assert rows(folder)[1]["error"] == "RuntimeError: out of power"
+    assert "in on_train_batch_end" in (folder / "1/error.txt").read_text()
+    assert "1 of 3 jobs failed:" in output
+    assert f"""hydra.sweep.dir={folder} 'hydra.sweep.subdir="1"'""" in output
+    assert (folder / "sweep.png").stat().st_size > 1000
 
-    before = {job: (there / job / "checkpoints/last.ckpt").stat().st_mtime_ns for job in ("0", "2")}
+    checkpoint_times = {job: (folder / job / "checkpoints/last.ckpt").stat().st_mtime_ns for job in ("0", "2")}
     assert sweep(tmp_path, *command) == 0
     assert "Going on after 64 images." in capsys.readouterr().out
-    assert [row["status"] for row in rows(there)] == ["finished"] * 3
-    assert {row["error"] for row in rows(there)} == {""}
-    assert before == {job: (there / job / "checkpoints/last.ckpt").stat().st_mtime_ns for job in ("0", "2")}
+    assert [row["status"] for row in rows(folder)] == ["finished"] * 3
+    assert {row["error"] for row in rows(folder)} == {""}
+    assert checkpoint_times == {job: (folder / job / "checkpoints/last.ckpt").stat().st_mtime_ns for job in ("0", "2")}
 
-    assert sweep(tmp_path, "seed=2", f"hydra.sweep.dir={tmp_path}/undisturbed") == 0
-    ends = [read_checkpoint(tmp_path / f"{job}/checkpoints/last.ckpt") for job in ("sweep/1", "undisturbed/0")]
-    weights, expected = (end["state_dict"] for end in ends)
+    assert sweep(tmp_path, "seed=2", f"hydra.sweep.dir={tmp_path}/uninterrupted") == 0
+    checkpoints = [read_checkpoint(tmp_path / f"{job}/checkpoints/last.ckpt") for job in ("sweep/1", "uninterrupted/0")]
+    weights, expected = (checkpoint["state_dict"] for checkpoint in checkpoints)
     assert all((weights[name] == value).all() for name, value in expected.items())
 
-    assert sweep(tmp_path, "seed=7", f"hydra.sweep.dir={there}") == 1
-    assert "0 holds another job (" in capsys.readouterr().err
-    assert jobs_in(there)["0"].status == "finished"
+    assert sweep(tmp_path, "seed=7", f"hydra.sweep.dir={folder}") == 1
+    assert "0 contains another job (" in capsys.readouterr().err
+    assert jobs_in(folder)["0"].status == "finished"
 
-    # Of two that failed, one is run again alone.
-    for place in ("0", "2"):
-        replace(jobs_in(there)[place], status="failed").write(there / place)
-    assert sweep(tmp_path, "seed=3", trap, f"hydra.sweep.dir={there}", "hydra.sweep.subdir=2") == 0
-    said = capsys.readouterr().out
-    assert "1 of 3 jobs failed:" in said
-    assert "To run all that is missing" not in said
-    assert [job.status for job in jobs_in(there).values()] == ["failed", "finished", "finished"]
+    # A single failed job is run again.
+    for name in ("0", "2"):
+        replace(jobs_in(folder)[name], status="failed").write(folder / name)
+    assert sweep(tmp_path, "seed=3", trap, f"hydra.sweep.dir={folder}", "hydra.sweep.subdir=2") == 0
+    output = capsys.readouterr().out
+    assert "1 of 3 jobs failed:" in output
+    assert "To run all unfinished jobs" not in output
+    assert [job.status for job in jobs_in(folder).values()] == ["failed", "finished", "finished"]
 
 
-def test_jobs_through_a_launcher_have_folders_of_their_own(tmp_path: Path) -> None:
+def test_each_job_of_a_launcher_has_its_own_folder(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="the joblib launcher is not installed")
-    # With one process, joblib runs the jobs in this one; experiments/sweep has more.
+    # With n_jobs=1, joblib runs the jobs in this process; experiments/sweep uses more.
     assert sweep(tmp_path, "seed=1,2", "name=many", "hydra/launcher=joblib", "hydra.launcher.n_jobs=1") == 0
-    (there,) = (tmp_path / "many-sweep").iterdir()
-    assert [(there / job / "checkpoints/last.ckpt").exists() for job in ("0", "1")] == [True, True]
+    (folder,) = (tmp_path / "many-sweep").iterdir()
+    assert [(folder / job / "checkpoints/last.ckpt").exists() for job in ("0", "1")] == [True, True]
 
 
-def test_a_search_keeps_its_study_and_outlives_failed_trials(tmp_path: Path) -> None:
+def test_a_search_stores_its_study_and_continues_after_failed_trials(tmp_path: Path) -> None:
     optuna = pytest.importorskip("optuna", reason="Optuna is not installed")
     search = ["hydra/sweeper=search", "name=search", "growth.images=[16,16]", "loss=logistic,hinge"]
     search += ["evaluation=default", "metrics=none", "evaluation.count=20"]
     assert sweep(tmp_path, *search, "hydra.sweeper.n_trials=2") == 0
-    # Another worker: it goes on with the study; what is asked of its trial is not measured.
+    # Another worker continues the study. Its optimized metric does not exist.
     assert sweep(tmp_path, *search, "hydra.sweeper.n_trials=1", "optimized_metric=beauty") == 1
     trials = optuna.load_study("search", f"sqlite:///{tmp_path}/search.optuna.db").trials
     assert [trial.state.name for trial in trials] == ["COMPLETE", "COMPLETE", "FAIL"]
     jobs = jobs_in(tmp_path / "search-sweep")
     assert [job.status for job in jobs.values()] == ["finished", "finished", "failed"]
-    assert "optimized_metric=beauty is none of this run's figures" in [*jobs.values()][2].error
+    assert "optimized_metric=beauty is not a metric of this run" in [*jobs.values()][2].error
     for trial, job in zip(trials, jobs.values(), strict=True):
-        assert trial.value in (job.figures["attribute_accuracy"], None)
+        assert trial.value in (job.metrics["attribute_accuracy"], None)
         assert 0.0005 <= trial.params["model.optimizers.generator.lr"] <= 0.01
         assert f"model.ema.half_life={trial.params['model.ema.half_life']}" in job.overrides
 
 
-def test_a_search_for_what_nobody_measures_is_refused_before_it_starts() -> None:
+def test_a_search_without_an_evaluation_is_refused() -> None:
     pytest.importorskip("optuna", reason="Optuna is not installed")
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = compose("train", ["hydra/sweeper=search", "evaluation=none"], return_hydra_config=True)
-    with pytest.raises(SystemExit, match="optimized_metric=attribute_accuracy is a figure of the evaluation"):
+    with pytest.raises(SystemExit, match="optimized_metric=attribute_accuracy is a metric of the evaluation"):
         callback.Sweep().on_multirun_start(cfg)
 
 
 @pytest.mark.parametrize("launcher", ["joblib", "ray", "submitit_local", "submitit_slurm"])
-def test_the_presets_are_what_their_launchers_take(launcher: str) -> None:
-    if not callback.installed({"joblib": "joblib", "ray": "ray"}.get(launcher, "submitit")):
+def test_launchers_accept_their_presets(launcher: str) -> None:
+    if not callback.is_installed({"joblib": "joblib", "ray": "ray"}.get(launcher, "submitit")):
         pytest.skip(f"{launcher} is not installed")
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = compose("train", [f"hydra/launcher={launcher}", "hydra.job.num=0"], return_hydra_config=True)
     context = HydraContext(config_loader=None, callbacks=None)
-    made = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=len, config=cfg)
-    assert made.task_function is len
+    plugin = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=len, config=cfg)
+    assert plugin.task_function is len
 
 
 @pytest.mark.parametrize(
@@ -135,10 +135,8 @@ def test_the_presets_are_what_their_launchers_take(launcher: str) -> None:
         ("sweeper=search", "optuna"),
     ],
 )
-def test_a_missing_plugin_is_named_with_the_extra_that_brings_it(
-    choice: str, extra: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(callback, "installed", lambda package: False)
+def test_a_missing_plugin_is_reported_with_its_extra(choice: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(callback, "is_installed", lambda package: False)
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = compose("train", [f"hydra/{choice}"], return_hydra_config=True)
     with pytest.raises(SystemExit, match=rf"is not installed: pip install -e '\.\[{extra}\]' installs it\."):
@@ -146,16 +144,18 @@ def test_a_missing_plugin_is_named_with_the_extra_that_brings_it(
     assert extra in (ROOT / "pyproject.toml").read_text()
 
 
-def test_a_record_is_plain_json(tmp_path: Path) -> None:
+def test_the_record_of_a_job_is_json(tmp_path: Path) -> None:
     assert sweep(tmp_path, "seed=5", f"hydra.sweep.dir={tmp_path}/one") == 0
     record = json.loads((tmp_path / "one/0/job.json").read_text())
     assert record["status"] == "finished"
     assert "seed=5" in record["overrides"]
-    assert record["figures"]["images_seen"] == 96 == sum(OmegaConf.load(tmp_path / "one/0/config.yaml").growth.images)
+    assert record["metrics"]["images_seen"] == 96 == sum(OmegaConf.load(tmp_path / "one/0/config.yaml").growth.images)
 
 
-def test_an_override_may_refer_to_a_setting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is told as it was typed, and the same command goes on."""
+def test_an_override_with_an_interpolation_is_printed_unresolved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same command resumes the sweep."""
     trap = f"+callbacks.trap={{_target_: sweeps.test_sweep.FailOnce, file: {tmp_path}/happened, seed: 2}}"
     command = ["seed=2", "callbacks.sample_grids.seed=${seed}", trap, f"hydra.sweep.dir={tmp_path}/one"]
     assert sweep(tmp_path, *command) == 1
@@ -164,6 +164,8 @@ def test_an_override_may_refer_to_a_setting(tmp_path: Path, capsys: pytest.Captu
     assert OmegaConf.load(tmp_path / "one/0/config.yaml").callbacks.sample_grids.seed == 2
 
 
-def test_a_sweeps_folder_that_hydra_cannot_hold_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sweep_folder_with_an_interpolation_in_its_path_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert sweep(tmp_path, "seed=2", rf"hydra.sweep.dir='{tmp_path}/\${{a}}'") == 1
     assert "error: No run can be kept in" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from t2f.training.resolvers import run_folder, sweep_folder
 from t2f.training.resume import SafeCheckpointIO, checkpoint_to_resume, newest_whole
 from t2f.utils.checkpoints import read_checkpoint
 from t2f.utils.errors import UserError
-from t2f.utils.files import LEFT_BY_A_CRASH
+from t2f.utils.files import PARTIAL_FILES
 
 
 def write(path: Path, images_seen: int) -> Path:
@@ -101,7 +101,7 @@ def test_a_crash_while_writing_leaves_the_checkpoint_before(tmp_path: Path, monk
         write(path, 200)
     os.waitpid(process, 0)
     assert read_checkpoint(path)["t2f"]["images_seen"] == 100
-    assert list(tmp_path.glob(LEFT_BY_A_CRASH))  # and is not taken for a checkpoint
+    assert list(tmp_path.glob(PARTIAL_FILES))  # and is not taken for a checkpoint
     assert newest_whole(tmp_path) == path
 
 

@@ -25,7 +25,7 @@ from t2f.evaluation.metric_value import EvaluationResult
 from t2f.training.base import GANModule
 from t2f.training.resume import newest_whole
 from t2f.utils.checkpoints import read_checkpoint
-from t2f.utils.errors import UserError, sentence_of
+from t2f.utils.errors import UserError, user_message
 from t2f.utils.signals import exit_on_signals
 from train import train
 
@@ -217,11 +217,11 @@ def test_a_dead_worker_ends_the_run_in_one_sentence_and_it_goes_on_to_the_same_e
     train(tiny(f"paths.run={tmp_path}/whole"))
     with pytest.raises(RuntimeError) as caught:
         train(tiny("loader.workers=1", "+callbacks.kill={_target_: test_survival.KillWorkerAt, images: 56}"))
-    assert "A process that reads the data has died" in str(sentence_of(caught.value))
+    assert "A data loading process was killed" in str(user_message(caught.value))
     train(tiny("loader.workers=1", "resume=true"))
     assert_same_end(tmp_path / "whole", tmp_path / "run")
 
 
 def test_a_full_disk_is_told_whoever_finds_it() -> None:
     error = OSError(errno.ENOSPC, "No space left on device", "events.out")
-    assert "disk is full (events.out)" in str(sentence_of(error))
+    assert "disk is full (events.out)" in str(user_message(error))

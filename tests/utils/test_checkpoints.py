@@ -18,7 +18,7 @@ from train import train
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a finished tiny run."""
+    """The last checkpoint of a finished tiny run."""
     from conftest import ROOT
     from hydra import compose, initialize_config_dir
 
@@ -29,7 +29,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return runs / "checkpoints/last.ckpt"
 
 
-def test_a_checkpoint_alone_draws_what_the_averaged_networks_draw(checkpoint: Path) -> None:
+def test_the_pipeline_of_a_checkpoint_uses_the_averaged_weights(checkpoint: Path) -> None:
     pipeline = Pipeline.load(checkpoint)
     assert pipeline.resolution == 8
     assert pipeline.alpha == 1.0
@@ -44,26 +44,26 @@ def test_a_checkpoint_alone_draws_what_the_averaged_networks_draw(checkpoint: Pa
     torch.testing.assert_close(images, one_by_one)
 
 
-def test_a_missing_a_truncated_and_a_foreign_file_are_named(checkpoint: Path, tmp_path: Path) -> None:
-    whole = checkpoint.read_bytes()
-    (tmp_path / "half.ckpt").write_bytes(whole[: len(whole) // 2])
+def test_missing_truncated_and_foreign_files_raise_user_errors(checkpoint: Path, tmp_path: Path) -> None:
+    content = checkpoint.read_bytes()
+    (tmp_path / "half.ckpt").write_bytes(content[: len(content) // 2])
     (tmp_path / "empty.ckpt").write_bytes(b"")
     (tmp_path / "text.ckpt").write_text("not a checkpoint")
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
     for name, message in (
         ("missing.ckpt", "There is no file or folder"),
-        ("half.ckpt", "no whole checkpoint"),
-        ("empty.ckpt", "no whole checkpoint"),
-        ("text.ckpt", "no whole checkpoint"),
-        ("foreign.ckpt", "not one that t2f made"),
+        ("half.ckpt", "not a complete checkpoint"),
+        ("empty.ckpt", "not a complete checkpoint"),
+        ("text.ckpt", "not a complete checkpoint"),
+        ("foreign.ckpt", "t2f did not write it"),
     ):
         with pytest.raises(UserError, match=message) as error:
             Pipeline.load(tmp_path / name)
         assert str(tmp_path / name) in str(error.value)
 
 
-class Trap:
-    """Unpickling this writes a file."""
+class MaliciousPickle:
+    """An object whose unpickling writes a file."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -72,14 +72,14 @@ class Trap:
         return open, (self.path, "w")
 
 
-def test_a_strangers_pickle_is_not_run(tmp_path: Path) -> None:
-    sprung = tmp_path / "sprung"
-    torch.save({"t2f": Trap(str(sprung))}, tmp_path / "evil.ckpt")
-    (tmp_path / "plain.ckpt").write_bytes(pickle.dumps(Trap(str(sprung))))
-    for name in ("evil.ckpt", "plain.ckpt"):
-        with pytest.raises(UserError, match="no whole checkpoint"):
+def test_pickled_code_is_not_executed(tmp_path: Path) -> None:
+    executed = tmp_path / "executed"
+    torch.save({"t2f": MaliciousPickle(str(executed))}, tmp_path / "malicious.ckpt")
+    (tmp_path / "plain.ckpt").write_bytes(pickle.dumps(MaliciousPickle(str(executed))))
+    for name in ("malicious.ckpt", "plain.ckpt"):
+        with pytest.raises(UserError, match="not a complete checkpoint"):
             Pipeline.load(tmp_path / name)
-    assert not sprung.exists()
+    assert not executed.exists()
 
 
 TARGETS = [
@@ -92,32 +92,32 @@ TARGETS = [
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_strangers_config_calls_nothing_of_its_own(checkpoint: Path, tmp_path: Path, target: str) -> None:
+def test_a_config_in_a_checkpoint_cannot_call_other_targets(checkpoint: Path, tmp_path: Path, target: str) -> None:
     content = read_checkpoint(checkpoint)
     config = OmegaConf.create(content["t2f"]["config"])
     assert isinstance(config, DictConfig)
-    config.model.networks.encoder = {"_target_": target, "_args_": [f"touch {tmp_path}/sprung"]}
+    config.model.networks.encoder = {"_target_": target, "_args_": [f"touch {tmp_path}/executed"]}
     content["t2f"]["config"] = OmegaConf.to_yaml(config)
-    torch.save(content, tmp_path / "evil.ckpt")
+    torch.save(content, tmp_path / "malicious.ckpt")
     with pytest.raises(UserError, match=r"The checkpoint asks|holds a model that .* cannot build"):
-        Pipeline.load(tmp_path / "evil.ckpt")
-    assert not (tmp_path / "sprung").exists()
+        Pipeline.load(tmp_path / "malicious.ckpt")
+    assert not (tmp_path / "executed").exists()
 
 
-def test_a_strangers_config_cannot_hide_a_call_behind_an_interpolation(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_config_in_a_checkpoint_cannot_hide_a_target_in_an_interpolation(checkpoint: Path, tmp_path: Path) -> None:
     content = read_checkpoint(checkpoint)
     config = OmegaConf.create(content["t2f"]["config"])
     assert isinstance(config, DictConfig)
-    config.evil = {"_target_": "os.system", "_args_": [f"touch {tmp_path}/sprung"]}
-    config.model.networks.encoder = "${evil}"
+    config.malicious = {"_target_": "os.system", "_args_": [f"touch {tmp_path}/executed"]}
+    config.model.networks.encoder = "${malicious}"
     content["t2f"]["config"] = OmegaConf.to_yaml(config)
-    torch.save(content, tmp_path / "evil.ckpt")
-    with pytest.raises(UserError, match=r"holds a model that .* cannot build"):  # the text is no module
-        Pipeline.load(tmp_path / "evil.ckpt")
-    assert not (tmp_path / "sprung").exists()
+    torch.save(content, tmp_path / "malicious.ckpt")
+    with pytest.raises(UserError, match=r"holds a model that .* cannot build"):  # the interpolation stays a text
+        Pipeline.load(tmp_path / "malicious.ckpt")
+    assert not (tmp_path / "executed").exists()
 
 
-def test_a_failed_write_leaves_the_old_checkpoint_whole(
+def test_a_failed_write_keeps_the_old_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Callable[..., DictConfig]
 ) -> None:
     path = tmp_path / "last.ckpt"
@@ -131,4 +131,4 @@ def test_a_failed_write_leaves_the_old_checkpoint_whole(
     with pytest.raises(UserError, match=r"disk is full.*last\.ckpt"):
         SafeCheckpointIO().save_checkpoint({"t2f": 2}, path)
     assert read_checkpoint(path) == {"t2f": 1}
-    assert [each.name for each in tmp_path.iterdir()] == ["last.ckpt"]
+    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]

@@ -10,34 +10,35 @@ from t2f.utils.errors import UserError, disk_errors, one_sentence_errors
 @pytest.mark.parametrize(
     ("number", "message"),
     [
-        (errno.ENOSPC, "The disk is full, so the sheet could not be written"),
-        (errno.EDQUOT, "The disk is full, so the sheet could not be written"),
-        (errno.EACCES, "The sheet could not be written"),
-        (errno.EISDIR, "The sheet could not be written"),
-        (errno.EIO, "The sheet could not be written"),
+        (errno.ENOSPC, "The disk is full, so the table could not be written"),
+        (errno.EDQUOT, "The disk is full, so the table could not be written"),
+        (errno.EACCES, "The table could not be written"),
+        (errno.EISDIR, "The table could not be written"),
+        (errno.EIO, "The table could not be written"),
     ],
 )
-def test_disk_errors_name_what_could_not_be_written(number: int, message: str) -> None:
-    with pytest.raises(UserError, match=message) as caught, disk_errors("the sheet"):
+def test_disk_errors_name_the_file(number: int, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught, disk_errors("the table"):
         raise OSError(number, "")
     assert isinstance(caught.value.__cause__, OSError)
 
 
-@pytest.mark.parametrize("error", [ValueError("no"), UserError("mend it")])
-def test_other_errors_pass_disk_errors_unchanged(error: Exception) -> None:
-    with pytest.raises(type(error)) as caught, disk_errors("the sheet"):
+@pytest.mark.parametrize("error", [ValueError("no"), UserError("fix it")])
+def test_disk_errors_does_not_change_other_errors(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, disk_errors("the table"):
         raise error
     assert caught.value is error
 
 
-def test_a_user_error_ends_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_user_error_is_printed_as_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught, one_sentence_errors():
         raise UserError("The disk is full.")
     assert caught.value.code == 1
     assert capsys.readouterr() == ("", "error: The disk is full.\n")
 
 
-def fail_as_hydra_does() -> None:
+def raise_wrapped_error() -> None:
+    """Raise a `UserError` wrapped in other errors, as Hydra does."""
     try:
         try:
             raise UserError("Give a size.")
@@ -47,13 +48,13 @@ def fail_as_hydra_does() -> None:
         raise TypeError("outermost") from error
 
 
-def test_a_wrapped_user_error_ends_in_its_own_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrapped_user_error_is_printed_as_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit), one_sentence_errors():
-        fail_as_hydra_does()
+        raise_wrapped_error()
     assert capsys.readouterr().err == "error: Give a size.\n"
 
 
-def test_other_errors_keep_their_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_errors_keep_their_stack_trace(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ZeroDivisionError), one_sentence_errors():
         _ = 1 / 0
     assert capsys.readouterr().err == ""
@@ -64,15 +65,15 @@ def test_other_errors_keep_their_traceback(capsys: pytest.CaptureFixture[str]) -
     [InductorError(InvalidCxxCompiler(), None), BackendCompilerFailed(print, InvalidCxxCompiler(), None)],
     ids=["inductor", "another backend"],
 )
-def test_a_missing_compiler_ends_in_one_sentence(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_compiler_is_reported_in_one_sentence(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit), one_sentence_errors():
         raise error
-    told = capsys.readouterr().err.strip()
-    assert told.startswith("error: The networks cannot be compiled here (No working C++ compiler found")
-    assert told.endswith("): train with performance.compile=false performance.cuda_graphs=false.")
+    message = capsys.readouterr().err.strip()
+    assert message.startswith("error: The networks cannot be compiled here (No working C++ compiler found")
+    assert message.endswith("): train with performance.compile=false performance.cuda_graphs=false.")
 
 
-def test_without_an_error_nothing_happens(capsys: pytest.CaptureFixture[str]) -> None:
-    with one_sentence_errors(), disk_errors("the sheet"):
+def test_nothing_is_printed_without_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with one_sentence_errors(), disk_errors("the table"):
         pass
     assert capsys.readouterr() == ("", "")

@@ -22,15 +22,15 @@ import train as main
 from t2f.cli.evaluate import evaluate
 from t2f.utils.checkpoints import read_checkpoint
 from t2f.utils.errors import UserError
-from t2f.utils.processes import exclusive_run, launch_name, one_at_a_time
+from t2f.utils.processes import exclusive_run, folder_lock, launch_name
 
 Tiny = Callable[..., DictConfig]
-Two = tuple[Path, list[dict[str, Any]]]
+TwoProcesses = tuple[Path, list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Two:
-    """What two real processes left, and what each of them told."""
+def two_processes(tmp_path_factory: pytest.TempPathFactory) -> TwoProcesses:
+    """The output folder of two torchrun processes, and the record of each process."""
     out = tmp_path_factory.mktemp("two")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     command += ["tests/fixtures/two_processes.py", str(out)]
@@ -41,13 +41,13 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Two:
     return out, [json.loads((out / f"told{rank}.json").read_text()) for rank in (0, 1)]
 
 
-def weights(two: Two, name: str) -> list[dict[str, torch.Tensor]]:
-    """Of both processes, at the end of a run."""
-    return [torch.load(two[0] / name / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
+def weights(two_processes: TwoProcesses, name: str) -> list[dict[str, torch.Tensor]]:
+    """The weights of both processes at the end of a run."""
+    return [torch.load(two_processes[0] / name / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
 
 
-def numbers(run: Path) -> list[dict[str, float]]:
-    """The rows of a run's metrics."""
+def read_metrics(run: Path) -> list[dict[str, float]]:
+    """The rows of metrics.csv, without speed and memory."""
     with (run / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     return [{k: float(v) for k, v in row.items() if v and not k.startswith(("speed/", "memory/"))} for row in rows]
@@ -55,47 +55,49 @@ def numbers(run: Path) -> list[dict[str, float]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
-def test_both_processes_have_the_same_weights_to_the_bit(two: Two, name: str) -> None:
-    one, other = weights(two, name)
+def test_both_processes_have_bitwise_equal_weights(two_processes: TwoProcesses, name: str) -> None:
+    one, other = weights(two_processes, name)
     assert_equal(one, other)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["growing", "random"])
-def test_two_processes_train_as_one_does_with_the_whole_batch(tiny: Tiny, tmp_path: Path, two: Two, name: str) -> None:
-    """Through growth and fading, with wrong words, noise and augmentation drawn for the whole batch."""
+def test_two_processes_match_one_with_the_global_batch(
+    tiny: Tiny, tmp_path: Path, two_processes: TwoProcesses, name: str
+) -> None:
+    """Through growth and fading, with mismatched text, noise and augmentation of the global batch."""
     main.train(tiny(base=RUNS[name]))
-    one, both = numbers(tmp_path / "run"), numbers(two[0] / name)
+    one, both = read_metrics(tmp_path / "run"), read_metrics(two_processes[0] / name)
     assert [list(row) for row in one] == [list(row) for row in both]
     for row, other in zip(one, both, strict=True):
         assert other == pytest.approx(row, rel=1e-4, abs=1e-5)
     expected = read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")["state_dict"]
-    for key, value in weights(two, name)[0].items():
+    for key, value in weights(two_processes, name)[0].items():
         torch.testing.assert_close(
-            value, expected[key], rtol=1e-3, atol=1e-4, msg=lambda told, key=key: f"{key}: {told}"
+            value, expected[key], rtol=1e-3, atol=1e-4, msg=lambda message, key=key: f"{key}: {message}"
         )
 
 
 @pytest.mark.slow
-def test_a_signal_to_one_process_stops_both_after_the_same_step(two: Two) -> None:
-    told = two[1]
-    assert [each["status"] for each in told] == [128 + signal.SIGTERM, 0]  # one tells the outside
-    assert [each["stopped_at"] for each in told] == [96, 96]
-    assert [each["status_of_the_rest"] for each in told] == [0, 0]
+def test_a_signal_to_one_process_stops_both_after_the_same_step(two_processes: TwoProcesses) -> None:
+    records = two_processes[1]
+    assert [record["status"] for record in records] == [128 + signal.SIGTERM, 0]  # only rank 0 reports it
+    assert [record["stopped_at"] for record in records] == [96, 96]
+    assert [record["status_of_the_rest"] for record in records] == [0, 0]
 
 
 @pytest.mark.slow
-def test_a_run_of_two_processes_goes_on_to_the_bit(two: Two) -> None:
-    assert_equal(weights(two, "growing")[0], weights(two, "stopped")[0])
-    assert numbers(two[0] / "growing") == numbers(two[0] / "stopped")
+def test_a_stopped_run_of_two_processes_resumes_bitwise_equal(two_processes: TwoProcesses) -> None:
+    assert_equal(weights(two_processes, "growing")[0], weights(two_processes, "stopped")[0])
+    assert read_metrics(two_processes[0] / "growing") == read_metrics(two_processes[0] / "stopped")
 
 
 @pytest.mark.slow
-def test_torchruns_processes_agree_on_a_name(two: Two) -> None:
-    assert len({name for told in two[1] for name in told["launch"]}) == 1
+def test_processes_of_torchrun_agree_on_a_name(two_processes: TwoProcesses) -> None:
+    assert len({name for record in two_processes[1] for name in record["launch"]}) == 1
 
 
-def test_slurms_processes_agree_on_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_of_slurm_agree_on_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     job = {"SLURM_NTASKS": "4", "SLURM_JOB_ID": "4711", "SLURM_STEP_ID": "2", "SLURM_JOB_START_TIME": "1700000000"}
     for name, value in job.items():
         monkeypatch.setenv(name, value)
@@ -113,11 +115,11 @@ def test_slurms_processes_agree_on_a_name(monkeypatch: pytest.MonkeyPatch) -> No
     assert launch_name() != launch_name()
 
 
-def test_one_process_prepares_while_the_others_wait(tmp_path: Path) -> None:
-    with one_at_a_time(tmp_path / "cache"):
+def test_a_blocking_lock_waits_for_the_other_process(tmp_path: Path) -> None:
+    with folder_lock(tmp_path / "cache"):
         process = os.fork()
         if not process:
-            with one_at_a_time(tmp_path / "cache"):
+            with folder_lock(tmp_path / "cache"):
                 (tmp_path / "entered").touch()
             os._exit(0)
         time.sleep(0.3)
@@ -126,21 +128,21 @@ def test_one_process_prepares_while_the_others_wait(tmp_path: Path) -> None:
     assert (tmp_path / "entered").exists()
 
 
-def test_a_cache_that_cannot_be_written_is_waited_for_by_nobody(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_not_locked(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     entered = False
-    with one_at_a_time(tmp_path / "file"):
+    with folder_lock(tmp_path / "file"):
         entered = True
     assert entered
 
 
-TWO = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu"]
+ON_TWO = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu"]
 
 
 @pytest.mark.slow
-def test_lightnings_own_processes_share_a_folder_and_a_signal_stops_both(tmp_path: Path) -> None:
-    """`python train.py trainer=ddp`, stopped in its second stage."""
-    with start(*TINY, *TWO, f"paths.runs={tmp_path}", "name=ddp", "growth.images=[48,100000]") as process:
+def test_processes_of_lightning_share_a_folder_and_stop_together(tmp_path: Path) -> None:
+    """`python train.py trainer=ddp`, stopped in the second stage."""
+    with start(*TINY, *ON_TWO, f"paths.runs={tmp_path}", "name=ddp", "growth.images=[48,100000]") as process:
         deadline = time.monotonic() + 200
         while not list(tmp_path.glob("ddp/*/checkpoints/4px.ckpt")):
             assert time.monotonic() < deadline
@@ -155,9 +157,9 @@ def test_lightnings_own_processes_share_a_folder_and_a_signal_stops_both(tmp_pat
 
 
 @pytest.mark.slow
-def test_a_signal_while_processes_are_started_ends_the_run_at_once(tmp_path: Path) -> None:
-    """As of a job that is cancelled early: all of its processes get it, and those that still import die of it."""
-    spawned = [*TINY, *TWO, "trainer=ddp_spawn", f"hydra.run.dir={tmp_path}/run"]
+def test_a_signal_during_the_start_of_processes_ends_the_run(tmp_path: Path) -> None:
+    """As when a job is cancelled early: all its processes receive the signal, and those still importing are killed."""
+    spawned = [*TINY, *ON_TWO, "trainer=ddp_spawn", f"hydra.run.dir={tmp_path}/run"]
     command = [sys.executable, "train.py", *spawned]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -175,25 +177,25 @@ def test_a_signal_while_processes_are_started_ends_the_run_at_once(tmp_path: Pat
 
 
 def command_of(process: str) -> str:
-    """The command line of a process by its number, empty of one that has ended."""
+    """The command line of a process, empty if it has ended."""
     try:
         return Path(f"/proc/{process}/cmdline").read_text()
     except OSError:
         return ""
 
 
-def test_ddp_in_a_sweep_is_refused_with_what_to_do(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_ddp_in_a_sweep_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        execute(f"python train.py -m {' '.join(TWO)} seed=1,2", tmp_path)
+        execute(f"python train.py -m {' '.join(ON_TWO)} seed=1,2", tmp_path)
     assert "use trainer=ddp_spawn" in capfd.readouterr().err
 
 
-def test_what_ddp_spawn_sends_its_processes_is_small(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The faces stay in the cache, and nothing has a lock, a terminal or an open file."""
-    sent = []
-    monkeypatch.setattr(main, "fit", lambda *objects: sent.append(objects))
-    main.train(tiny(*TWO, "trainer=ddp_spawn", "data.count=2000"))
-    trainer, system, data, _ = sent[0]
+def test_ddp_spawn_pickles_no_images(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The images stay in the cache, and no object holds a lock, a terminal or an open file."""
+    arguments = []
+    monkeypatch.setattr(main, "fit", lambda *objects: arguments.append(objects))
+    main.train(tiny(*ON_TWO, "trainer=ddp_spawn", "data.count=2000"))
+    trainer, system, data, _ = arguments[0]
     assert "spawn" in trainer.strategy.launcher._start_method
     size = len(ForkingPickler.dumps((trainer, data)))
     assert size < data.source.train.images.nbytes, size
@@ -201,27 +203,25 @@ def test_what_ddp_spawn_sends_its_processes_is_small(tiny: Tiny, monkeypatch: py
 
 
 @pytest.mark.slow
-def test_two_processes_measure_what_one_does(two: Two, tmp_path: Path) -> None:
-    """In training and at its end, of 80 faces, which are two blocks to draw; the same to the last bit."""
-    run = two[0] / "dcgan"
-    assert [row["images_seen"] for row in numbers(run) if "quality/kernel_distance_tiny" in row] == [32, 64, 96]
+def test_two_processes_evaluate_as_one(two_processes: TwoProcesses, tmp_path: Path) -> None:
+    """During and after training, with 80 images in two blocks; bitwise equal."""
+    run = two_processes[0] / "dcgan"
+    assert [row["images_seen"] for row in read_metrics(run) if "quality/kernel_distance_tiny" in row] == [32, 64, 96]
     assert (run / "checkpoints/best.ckpt").exists()
     features = ["features._target_=fixtures.made_up.TinyFeatures", "~features.resolution"]
     settings = ["evaluation=default", "evaluation.count=80", "evaluation.text_alignment={}"]
     evaluate(str(run / "checkpoints/last.ckpt"), [*features, *settings], tmp_path)
-    alone, together = (
-        json.loads(file.read_text())["figures"] for file in (tmp_path / "report.json", run / "evaluation.json")
-    )
-    assert len(alone) > 5
-    assert alone == together
+    one, two = (json.loads(file.read_text())["figures"] for file in (tmp_path / "report.json", run / "evaluation.json"))
+    assert len(one) > 5
+    assert one == two
 
 
-def test_one_run_at_a_time_trains_in_a_folder(tmp_path: Path) -> None:
+def test_only_one_run_may_train_in_a_folder(tmp_path: Path) -> None:
     with (
         exclusive_run(tmp_path / "run"),
         pytest.raises(UserError, match="Another process is training in"),
         exclusive_run(tmp_path / "run"),
     ):
         pass
-    with exclusive_run(tmp_path / "run"):  # free again
+    with exclusive_run(tmp_path / "run"):  # the lock is released
         pass

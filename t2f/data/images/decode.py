@@ -25,7 +25,7 @@ from t2f.data.images.formats import HEAD, foreign, read_head, register_plugins, 
 from t2f.data.images.rgb import refuse_preview, scale_transparency, to_rgb
 from t2f.utils.errors import UserError
 from t2f.utils.progress import Task
-from t2f.utils.signals import leave_signals_to_the_parent, signals_held_back
+from t2f.utils.signals import deferred_signals, ignore_signals_in_worker
 
 RULES = 2  # raise it with every change to the pixels that come out, so that old caches are left alone
 
@@ -131,13 +131,13 @@ def in_parallel(work: Callable[[Item], Result], items: Iterable[Item], workers: 
         return
     context = multiprocessing.get_context("spawn")  # forking a process that runs torch's threads can hang
     others = set(multiprocessing.active_children())
-    with signals_held_back():  # a terminal that closes would end the process that all pools of this one share
+    with deferred_signals():  # a terminal that closes would end the process that all pools of this one share
         resource_tracker.ensure_running()
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_work) as pool:
         pending: deque[Future[Result]] = deque()
         try:
             for item in items:
-                with signals_held_back():
+                with deferred_signals():
                     pending.append(pool.submit(work, item))
                 if len(pending) > workers + 1:
                     yield pending.popleft().result()
@@ -156,7 +156,7 @@ def in_parallel(work: Callable[[Item], Result], items: Iterable[Item], workers: 
 
 def _begin_work() -> None:
     """In a process of the pool: leave signals to the parent, and end with it, however it ends."""
-    leave_signals_to_the_parent()
+    ignore_signals_in_worker()
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
 

@@ -16,7 +16,7 @@ from t2f.training.batches.dataset import ConditionedFaces
 from t2f.training.batches.sampler import ImagesSeenSampler
 from t2f.training.growth_schedule import GrowthSchedule
 from t2f.utils.errors import UserError, require
-from t2f.utils.signals import leave_signals_to_the_parent
+from t2f.utils.signals import ignore_signals_in_worker
 
 AUTO = "auto"
 WORKERS = 2
@@ -138,7 +138,7 @@ class FaceDataModule(pl.LightningDataModule):
             batch_size=None,
             num_workers=self.worker_count,
             multiprocessing_context="fork" if FORKS and self.worker_count else None,
-            worker_init_fn=leave_signals_to_the_parent,
+            worker_init_fn=ignore_signals_in_worker,
             persistent_workers=self.worker_count > 0,
             pin_memory=self.faces.kept is None and self.trainer.strategy.root_device.type == "cuda",
         )

@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 from t2f.training.base import GANModule
 from t2f.training.callbacks.base import ImagesSeenCallback, data_of
 from t2f.utils.errors import require
-from t2f.utils.files import LEFT_BY_A_CRASH, atomic_write
+from t2f.utils.files import PARTIAL_FILES, atomic_write
 from t2f.utils.signals import StopRequest
 
 
@@ -52,7 +52,7 @@ class Checkpoints(ImagesSeenCallback):
         trainer._signal_connector.teardown()
         self.stop.listen()
         if trainer.is_global_zero:
-            for left in self.folder.glob(LEFT_BY_A_CRASH):
+            for left in self.folder.glob(PARTIAL_FILES):
                 left.unlink()
 
     def on_train_batch_end(
@@ -98,11 +98,11 @@ class Checkpoints(ImagesSeenCallback):
             (self.folder / f"{clock:09d}.ckpt").unlink()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.stop.ignore()
+        self.stop.restore()
         self.agree(trainer)  # after the last step, too: an evaluation may have followed it
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        self.stop.ignore()
+        self.stop.restore()
 
 
 def save_first(trainer: pl.Trainer, system: GANModule) -> None:

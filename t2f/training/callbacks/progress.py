@@ -19,8 +19,16 @@ from t2f.training.batches.datamodule import FaceDataModule
 from t2f.training.callbacks.base import data_of
 from t2f.training.growth_schedule import GrowthSchedule
 from t2f.training.resolvers import quiet_libraries
-from t2f.utils.progress import Task, number_of_job, terminal
-from t2f.utils.quoting import generate, in_shell, override, place, show_exactly, train, without
+from t2f.utils.progress import Task, parallel_job_number, run_console
+from t2f.utils.quoting import (
+    drop_overrides,
+    format_override,
+    generate_command,
+    path_argument,
+    print_verbatim,
+    shell_command,
+    train_command,
+)
 
 SECONDS_BEFORE_ESTIMATE = 15.0  # the first steps are slow
 
@@ -29,7 +37,7 @@ class Training(Task):
     """The images seen of a schedule: a bar, or lines, with the stage and the speed."""
 
     def __init__(self, schedule: GrowthSchedule, images_seen: int, quiet: bool) -> None:
-        super().__init__("Training", schedule.total_images, quiet, stays=True)
+        super().__init__("Training", schedule.total_images, quiet, transient=False)
         self.schedule = schedule
         self.done = images_seen
         self.speed = 0.0
@@ -49,7 +57,7 @@ class Training(Task):
         self.title = f"Stage {position.stage + 1}/{len(self.schedule.stages)}  {size}  alpha {position.alpha:.2f}"
         self.advance(min(images_seen, self.schedule.total_images) - self.done)
 
-    def how_far(self) -> str:
+    def status(self) -> str:
         settled = time.monotonic() - self.started > SECONDS_BEFORE_ESTIMATE
         left = f"{timedelta(seconds=round(self.seconds_left()))}" if settled and self.speed else "?"
         share = self.done / self.schedule.total_images
@@ -74,7 +82,7 @@ class TerminalReport(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GANModule)
-        self.console = terminal(quiet=not trainer.is_global_zero)
+        self.console = run_console(quiet=not trainer.is_global_zero)
         data = data_of(trainer)
         self.schedule = data.schedule
         self.describe(trainer, pl_module, data)
@@ -128,7 +136,7 @@ def show_where_it_is(
     `example`: a description that the model can be asked for.
     """
     if images_seen < total:
-        job = number_of_job()
+        job = parallel_job_number()
         which = "" if job is None else f"[{job}] "
         Console().print(f"{which}Stopped after {images_seen:,} of {total:,} images.", style="bold", markup=False)
     console.print("This run:", style="bold")
@@ -141,16 +149,18 @@ def show_where_it_is(
         ("config", "config.yaml"),
     ):
         if (folder / name).exists():
-            show_exactly(f"  {what:<14} {in_shell(str(folder / name))}", console)
+            print_verbatim(f"  {what:<14} {shell_command(str(folder / name))}", console)
     checkpoint = folder / "checkpoints" / "last.ckpt"
     commands = []
     if checkpoint.exists() and images_seen < total:
-        commands.append(train(*without(overrides, "resume", "ckpt_path"), override("resume", folder)))
+        commands.append(
+            train_command(*drop_overrides(overrides, "resume", "ckpt_path"), format_override("resume", folder))
+        )
     if checkpoint.exists():
-        commands.append(generate(example, checkpoint))
-        commands.append(in_shell("t2f", "evaluate", place(folder)))
+        commands.append(generate_command(example, checkpoint))
+        commands.append(shell_command("t2f", "evaluate", path_argument(folder)))
     if (folder / "tensorboard").exists():
-        commands.append(in_shell("tensorboard", "--logdir", place(folder)))
+        commands.append(shell_command("tensorboard", "--logdir", path_argument(folder)))
     console.print("Next:", style="bold")
     for command in commands:
-        show_exactly(f"  {command}", console)
+        print_verbatim(f"  {command}", console)
