@@ -6,9 +6,9 @@ from pathlib import Path
 if __name__ == "__main__":
     from t2f.utils.signals import install_exit_handlers
 
-    install_exit_handlers()  # now, since the imports below take seconds
+    install_exit_handlers()  # before the imports below, which take seconds
 
-import t2f  # noqa: F401  # before all that imports torch, whose threads it sets up
+import t2f  # noqa: F401  # before all that imports torch, since it configures torch's threads
 
 # isort: split
 import hydra
@@ -21,9 +21,8 @@ from t2f.cli.entry_point import run_hydra
 from t2f.conditioning.base import fit_conditioner, save_conditioner
 from t2f.evaluation.after_training import evaluate_run
 from t2f.sweeps.job import run_job
-from t2f.training.batches.datamodule import FaceDataModule
 from t2f.training.callbacks.config import RecordConfig
-from t2f.training.callbacks.progress import show_where_it_is
+from t2f.training.callbacks.progress import print_results
 from t2f.training.fit import fit
 from t2f.training.growth_schedule import GrowthSchedule
 from t2f.training.loggers.csv import finish_wandb
@@ -38,13 +37,22 @@ from t2f.utils.signals import exit_on_signals, reraise_signal
 
 register_resolvers()
 
-FEW = 100  # images, of which a GAN learns no more than copies
+FEW_IMAGES = 100  # with fewer, a GAN copies its training data
 
 
 def train(cfg: DictConfig) -> dict[str, float]:
-    """Run one training as configured; the images seen and planned, and the figures of its evaluation.
+    """Run one training.
 
-    A signal that stopped it is raised again.
+    If a signal stopped the run, it is raised again at the end.
+
+    Args:
+        cfg: The composed config of `conf/train.yaml`.
+
+    Returns:
+        Images seen and planned, and the metrics of the evaluation.
+
+    Raises:
+        UserError: A setting is out of range, or training failed in a way that the user can fix.
     """
     require(isinstance(cfg.seed, int) and 0 <= cfg.seed < 2**32, f"seed is {cfg.seed}: it must be 0, 1, ... 2^32 - 1.")
     pl.seed_everything(cfg.seed, verbose=False)
@@ -53,10 +61,10 @@ def train(cfg: DictConfig) -> dict[str, float]:
     final = cfg.growth.resolutions[-1] if cfg.growth.resolutions else None
     require(
         final == cfg.resolution,
-        f"growth.resolutions end at {final} pixels, but resolution is {cfg.resolution}: give the lists of growth, and "
+        f"growth.resolutions ends at {final} pixels, but resolution is {cfg.resolution}: give the lists of growth, and "
         "model.networks.generator.channels, one value for each of 4, 8, ... pixels up to the resolution.",
     )
-    schedule = build(cfg.growth)  # its mistakes are told before the data are prepared
+    schedule = build(cfg.growth)  # before the data are prepared, so that errors show early
 
     source = build(cfg.data)
     with folder_lock(Path(cfg.paths.cache)):
@@ -65,58 +73,54 @@ def train(cfg: DictConfig) -> dict[str, float]:
             conditioner = fit_conditioner(build(cfg.conditioning.conditioner), source.train)
     cfg.conditioning.size = conditioner.size
     cfg.num_attributes = len(source.train.attribute_names)
-    data = FaceDataModule(
-        source, conditioner, schedule, cfg.labeled_fraction, cfg.seed, cfg.loader.workers, cfg.loader.faces_on_device
-    )
+    datamodule = build(cfg.loader, source=source, conditioner=conditioner, schedule=schedule)
 
     config = OmegaConf.to_yaml(cfg, resolve=True)
     metadata = {"config": config, "conditioner": save_conditioner(conditioner)}
-    system = build(cfg.model, metadata=metadata)
+    model = build(cfg.model, metadata=metadata)
 
-    if len(source.train) < FEW:
+    if len(source.train) < FEW_IMAGES:
         warn(
-            f"there are only {len(source.train):,} images to train on: expect copies of them; new faces need thousands"
+            f"there are only {len(source.train):,} training images, which the model will copy: new faces need thousands"
         )
-    if (figures := finished_figures(cfg, checkpoint, schedule)) is not None:
+    if (metrics := finished_metrics(cfg, checkpoint, schedule)) is not None:
         images = f"{schedule.total_images:,}"
         run_console().print(
             f"{folder} is finished ({images} of {images} images): raise growth.images to train it longer."
         )
-        return figures
+        return metrics
 
     record = RecordConfig(folder, config)
     trainer = build(
         cfg.trainer,
-        callbacks=[*(build(callback) for callback in cfg.callbacks.values()), record],
+        callbacks=[*(build(callback) for callback in cfg.callbacks.values() if callback), record],
         logger=[build(logger) for logger in cfg.logger.values()],
         plugins=[SafeCheckpointIO()],
     )
-    evaluation = build(cfg.evaluation) if cfg.evaluation else None  # what it lacks is told before the training
-    if evaluation:
+    evaluation = build(cfg.evaluation) if cfg.evaluation else None
+    if evaluation:  # its errors and warnings show before training
         evaluation.prompt_set(source, conditioner)
         if few := evaluation.too_few(source):
             warn(f"at the end, {few}")
     if trainer.is_global_zero:
-        record.write_first()
-    stopped_by = fit(trainer, system, data, checkpoint)
-    figures = {"images_seen": float(system.images_seen), "images_planned": float(schedule.total_images)}
-    finished = system.images_seen >= schedule.total_images
+        record.write_if_missing()
+    stopped_by = fit(trainer, model, datamodule, checkpoint)
+    metrics = {"images_seen": float(model.images_seen), "images_planned": float(schedule.total_images)}
+    finished = model.images_seen >= schedule.total_images
     if finished and evaluation and not stopped_by:
-        figures |= evaluate_run(evaluation, trainer, system, data, config, folder)
+        metrics |= evaluate_run(evaluation, trainer, model, datamodule, config, folder)
     if trainer.is_global_zero:
         if finished and evaluation and stopped_by:
-            run_console().print("Trained to the end, but stopped before the evaluation.", style="bold")
+            run_console().print("Training is finished, but was stopped before the evaluation.", style="bold")
         overrides = raw_overrides(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-        show_where_it_is(
-            folder, overrides, system.images_seen, schedule.total_images, conditioner.example, run_console()
-        )
+        print_results(folder, overrides, model.images_seen, schedule.total_images, conditioner.example, run_console())
     if stopped_by:
         reraise_signal(stopped_by, trainer.is_global_zero)
-    return figures
+    return metrics
 
 
-def finished_figures(cfg: DictConfig, checkpoint: Path | None, schedule: GrowthSchedule) -> dict[str, float] | None:
-    """The figures of a run that has nothing left to do, neither to train nor to measure; None for any other."""
+def finished_metrics(cfg: DictConfig, checkpoint: Path | None, schedule: GrowthSchedule) -> dict[str, float] | None:
+    """Return the metrics of a resumed run that is already trained and evaluated, or None for any other run."""
     evaluation = Path(cfg.paths.run) / "evaluation.json"
     if not cfg.resume or checkpoint is None or (cfg.evaluation and not evaluation.exists()):
         return None
@@ -128,7 +132,7 @@ def finished_figures(cfg: DictConfig, checkpoint: Path | None, schedule: GrowthS
 
 
 def train_and_finish(cfg: DictConfig) -> dict[str, float]:
-    """Train, and end wandb's run however the training ends."""
+    """Check the overrides, train, and finish the wandb run, also after an error."""
     require_numbers(cfg)
     with finish_wandb():
         return train(cfg)
@@ -136,15 +140,13 @@ def train_and_finish(cfg: DictConfig) -> dict[str, float]:
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> float | None:
-    register_resolvers()  # the processes of a sweep's launcher have not read this file
+    register_resolvers()  # processes of a sweep's launcher do not execute this module
     quiet_libraries()
     with exit_on_signals():
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             return run_job(train_and_finish, cfg)
-        with (
-            one_sentence_errors(),
-            exclusive_run(Path(cfg.paths.run)),
-        ):  # before Hydra sees them, to say it in its own way
+        # Inside Hydra, which would print errors in its own format.
+        with one_sentence_errors(), exclusive_run(Path(cfg.paths.run)):
             train_and_finish(cfg)
     return None
 

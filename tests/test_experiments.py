@@ -148,7 +148,7 @@ class Later(pl.Callback):
         self.factors.clear()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
-        self.factors.append(pl_module.make_optimizers.lr_schedule(pl_module.position))
+        self.factors.append(pl_module.make_optimizers.lr_schedule(pl_module.schedule_state))
         for optimizer in pl_module.both_optimizers():
             assert optimizer.param_groups[0]["lr"] == pytest.approx(0.0002 * self.factors[-1])
         if len(self.factors) == 2:

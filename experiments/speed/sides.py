@@ -81,7 +81,7 @@ def made_up_batch(count: int, resolution: int, numbers: int, device: torch.devic
 def stand_at(system: ConditionalGAN, resolution: int, batch: int, alpha: float = 0.5) -> None:
     """By default in the midst of a fade, where old and new layers are both at work, as always in T2F's engine."""
     alpha = alpha if system.grows and resolution > 4 else 1.0
-    system.position = ScheduleState(0, resolution, alpha, batch, progress=0.5, images_seen=0)
+    system.schedule_state = ScheduleState(0, resolution, alpha, batch, progress=0.5, images_seen=0)
 
 
 def our_step(
@@ -143,7 +143,7 @@ def step_in_the_engines_passes(system: ConditionalGAN, faces: Batch) -> None:
     The fakes are generated twice, real faces pass a second time with mismatched text, and the generator's step takes
     the gradients of the discriminator's weights too, which nobody uses.
     """
-    resolution, alpha, judge = system.position.resolution, system.position.alpha, system.discriminator
+    resolution, alpha, judge = system.schedule_state.resolution, system.schedule_state.alpha, system.discriminator
     for_generator, for_discriminator = system.both_optimizers()
     text, labeled = faces["conditions"], faces["labeled"]
     noise = torch.randn(len(text), system.noise_dim, device=system.device)

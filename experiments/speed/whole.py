@@ -65,7 +65,7 @@ class Clocks:
         train_on = ConditionalGAN.train_on
 
         def step(system: ConditionalGAN, arguments: tuple[Any, ...], interval: Interval) -> None:
-            self.steps.append((system.position.resolution, interval))
+            self.steps.append((system.schedule_state.resolution, interval))
             if self.is_settled(system):
                 self.beside_bare.append(interval)
 
@@ -82,7 +82,7 @@ class Clocks:
             self.about(kind, "on_train_batch_end", lambda _, __, interval: self.callbacks.append(interval))
 
     def is_settled(self, system: ConditionalGAN) -> bool:
-        return bool(system.position.resolution == self.last and system.position.alpha >= 1)
+        return bool(system.schedule_state.resolution == self.last and system.schedule_state.alpha >= 1)
 
 
 def lasted(intervals: Sequence[Interval]) -> float:
@@ -180,10 +180,8 @@ def batches_alone(resolution: int, batch: int, seconds: float, cache: str, devic
     source.prepare()
     conditioner = fit_conditioner(instantiate(cfg.conditioning.conditioner), source.train)
     schedule = GrowthSchedule([resolution], [batch], 0.0, images=[10**9])
-    data = FaceDataModule(
-        source, conditioner, schedule, cfg.labeled_fraction, cfg.seed, cfg.loader.workers, cfg.loader.faces_on_device
-    )
-    system = SimpleNamespace(images_seen=0, min_labeled=2, learns_unlabeled=False)
+    data: FaceDataModule = instantiate(cfg.loader, _partial_=True)(source, conditioner, schedule)
+    system = SimpleNamespace(images_seen=0, min_labeled=2, uses_unlabeled=False)
     data.trainer = SimpleNamespace(  # type: ignore[assignment]  # a stand-in
         world_size=1, global_rank=0, lightning_module=system, strategy=SimpleNamespace(root_device=device)
     )

@@ -102,7 +102,7 @@ def start(marker: Marker, runs: Path, name: str, log: Path) -> int:
             os.dup2(file.fileno(), 2)
         os.chdir(ROOT)
         GANModule.training_step = marker.around(
-            GANModule.training_step, lambda system, *_: 2 if system.position.alpha < 1 else 1
+            GANModule.training_step, lambda system, *_: 2 if system.schedule_state.alpha < 1 else 1
         )
         SafeCheckpointIO.save_checkpoint = marker.around(SafeCheckpointIO.save_checkpoint, lambda *_: 3)
         sys.argv = ["train.py", *COMMAND, f"paths.runs={runs}", f"name={name}", "resume=auto"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from t2f.training.loggers.csv import CLOCK
+from t2f.training.loggers.csv import IMAGES_SEEN
 from t2f.utils.errors import UserError, require
 from t2f.utils.extras import install_command
 
@@ -37,28 +37,28 @@ def workspace(entity: str, project: str) -> Workspace:
         raise UserError(f"Dashboards need wandb-workspaces: {install_command('dashboard')} installs it.") from error
 
     def lines(title: str, *metrics: str, log: bool = False) -> panels.LinePlot:
-        return panels.LinePlot(title=title, x=CLOCK, y=list(metrics), log_y=log)
+        return panels.LinePlot(title=title, x=IMAGES_SEEN, y=list(metrics), log_y=log)
 
     columns = [panels.ParallelCoordinatesPlotColumn(panels.Config(name), log=True) for name in SEARCHED]
     columns.append(panels.ParallelCoordinatesPlotColumn(panels.SummaryMetric(ACCURACY)))
     sections = {
         "Faces": [
-            panels.MediaBrowser(title="Sheets", media_keys=["samples/sheet"], num_columns=1),
+            panels.MediaBrowser(title="Sheets", media_keys=["samples/grid"], num_columns=1),
             panels.MediaBrowser(title="Growing", media_keys=["samples/growth"], num_columns=1),
             panels.WeavePanelSummaryTable(table_name="samples/faces"),
         ],
         "Do the faces follow the words?": [
             panels.BarPlot(title="Attribute accuracy", metrics=[ACCURACY, f"{ACCURACY}_shuffled"]),
-            panels.LinePlot(title="Quality while training", x=CLOCK, metric_regex="quality/.*"),
-            panels.LinePlot(title="All figures of the evaluation", x=CLOCK, metric_regex="evaluation/.*"),
+            panels.LinePlot(title="Quality while training", x=IMAGES_SEEN, metric_regex="quality/.*"),
+            panels.LinePlot(title="All figures of the evaluation", x=IMAGES_SEEN, metric_regex="evaluation/.*"),
         ],
         "Adversaries": [
             lines("Losses", "loss/discriminator", "loss/generator"),
             lines("Scores", "score/real", "score/fake", "score/mismatched"),
             lines("Discriminator right", "accuracy/real", "accuracy/fake"),
             lines("Gradient norms", "gradient_norm/generator", "gradient_norm/discriminator", log=True),
-            panels.LinePlot(title="Terms of the discriminator's loss", x=CLOCK, metric_regex="discriminator/.*"),
-            panels.LinePlot(title="Terms of the generator's loss", x=CLOCK, metric_regex="generator/.*"),
+            panels.LinePlot(title="Terms of the discriminator's loss", x=IMAGES_SEEN, metric_regex="discriminator/.*"),
+            panels.LinePlot(title="Terms of the generator's loss", x=IMAGES_SEEN, metric_regex="generator/.*"),
             lines("Attribute classification", "attributes/images", "attributes/texts"),
         ],
         "Growth": [lines("Resolution", "growth/resolution"), lines("Alpha", "growth/alpha")],
@@ -77,6 +77,6 @@ def workspace(entity: str, project: str) -> Workspace:
             workspaces.Section(name=name, panels=content, is_open=name != "Sweeps")
             for name, content in sections.items()
         ],
-        settings=workspaces.WorkspaceSettings(x_axis=CLOCK),
+        settings=workspaces.WorkspaceSettings(x_axis=IMAGES_SEEN),
         auto_generate_panels=False,
     )

@@ -18,7 +18,7 @@ from t2f.inference.export.model_card import REPORT, write_card
 from t2f.inference.export.onnx import ONNX, require_onnx, write_onnx
 from t2f.inference.export.program import PROGRAM, write_program
 from t2f.inference.load import CARD, CONFIG, WEIGHTS, find, load, load_folder, save_folder
-from t2f.training.resume import GROUPS
+from t2f.training.resume import TRAINING_SETTINGS
 from t2f.utils.errors import disk_errors, require
 from t2f.utils.instantiate import from_yaml, to_yaml
 from t2f.utils.progress import Task
@@ -108,7 +108,9 @@ def report_of(folder: Path, images_seen: int) -> dict[str, Any]:
 def without_places(config: str) -> str:
     """What a model's config says of its learning; of folders of the machine it learnt on, only their last names."""
     whole = from_yaml(config)
-    return to_yaml({group: shortened(whole[group]) for group in ("name", "resolution", *GROUPS) if group in whole})
+    return to_yaml(
+        {group: shortened(whole[group]) for group in ("name", "resolution", *TRAINING_SETTINGS) if group in whole}
+    )
 
 
 def shortened(value: Any) -> Any:

@@ -11,8 +11,8 @@ import pytorch_lightning as pl
 from t2f.evaluation.evaluator import Evaluator
 from t2f.evaluation.metric_value import EvaluationResult
 from t2f.training.base import GANModule
-from t2f.training.callbacks.base import ImagesSeenCallback, data_of
-from t2f.training.callbacks.checkpoints import save_first
+from t2f.training.callbacks.base import ImagesSeenCallback, datamodule_of
+from t2f.training.callbacks.checkpoints import save_checkpoint
 from t2f.training.resume import warn
 from t2f.utils.errors import require
 
@@ -33,7 +33,7 @@ class ValidationMetrics(ImagesSeenCallback):
         self.measuring = False
 
     def begin(self, trainer: pl.Trainer, system: GANModule) -> None:
-        data = data_of(trainer)
+        data = datamodule_of(trainer)
         self.evaluation.prompt_set(data.source, data.conditioner)  # what it lacks is told before the training
         if few := self.evaluation.too_few(data.source):
             warn(f"while training, {few}")
@@ -42,18 +42,18 @@ class ValidationMetrics(ImagesSeenCallback):
 
     def act(self, trainer: pl.Trainer, system: GANModule) -> None:
         self.measuring = True
-        save_first(trainer, system)
+        save_checkpoint(trainer, system)
         self.measure(trainer, system)
 
     def measure(self, trainer: pl.Trainer, system: GANModule) -> None:
-        data = data_of(trainer)
+        data = datamodule_of(trainer)
         system.share_buffers()
         result = self.evaluation(system, data.source, data.conditioner)
         values = {f"quality/{name}": value for name, value in result.flat().items()}
         for logger in trainer.loggers if values else []:
             logger.log_metrics(values, step=system.images_seen)
         self.measuring = False
-        if system.position.resolution < self.schedule.final_resolution:
+        if system.schedule_state.resolution < self.schedule.final_resolution:
             return
         score = trainer.strategy.broadcast(self.score(result))  # only the first process has measured
         if score is not None and (self.best is None or score > self.best):

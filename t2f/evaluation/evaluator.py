@@ -51,7 +51,7 @@ class Evaluator:
         cache: str,
         features: Callable[[], FeatureExtractor] | None,
         metrics: Mapping[str, Metric],
-        text_alignment: Mapping[str, TextAlignment],
+        text_alignment: Mapping[str, TextAlignment] | None,
         truncation: float = 1.0,
     ) -> None:
         require(count >= 1, f"evaluation.count is {count}: it must be at least 1.")
@@ -68,7 +68,7 @@ class Evaluator:
         self.truncation = truncation
         self.cache = Path(cache)
         self.metrics = metrics
-        self.text_alignment = text_alignment
+        self.text_alignment = text_alignment or {}
         self.extractor: FeatureExtractor | None = None
         self.missing: str | None = None
         self.of_held_out: list[MetricValue] | None = None

@@ -15,7 +15,7 @@ import t2f
 from t2f.data.faces import checksum, fingerprint, labels_checksum
 from t2f.evaluation.evaluator import Evaluator
 from t2f.training.batches.datamodule import FaceDataset
-from t2f.training.resume import GROUPS, HOW_FAST
+from t2f.training.resume import PERFORMANCE, TRAINING_SETTINGS
 from t2f.utils.instantiate import from_yaml
 
 PACKAGES = ("torch", "torchvision", "torchmetrics", "pytorch-lightning", "timm", "torch-fidelity")
@@ -56,11 +56,11 @@ def provenance(
 def config_hash(config: str) -> str:
     """Of the settings that decide what is learnt, without folders, nor what only makes it faster."""
     whole = from_yaml(config)
-    learnt = {group: whole.get(group) for group in GROUPS}
+    learnt = {group: whole.get(group) for group in TRAINING_SETTINGS}
     if isinstance(learnt["data"], dict):
         learnt["data"] = {name: value for name, value in learnt["data"].items() if name not in ("cache", "folder")}
     if isinstance(learnt["model"], dict):
-        learnt["model"] = {name: value for name, value in learnt["model"].items() if f"model.{name}" != HOW_FAST}
+        learnt["model"] = {name: value for name, value in learnt["model"].items() if f"model.{name}" != PERFORMANCE}
     return fingerprint(learnt)
 
 

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from t2f.sweeps.job import Job, jobs_in
-from t2f.training.loggers.csv import CLOCK, read_rows
+from t2f.training.loggers.csv import IMAGES_SEEN, read_rows
 from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
 from t2f.utils.errors import UserError, require
 from t2f.utils.extras import install_command
@@ -79,7 +79,7 @@ def _images_seen(folder: Path, job: Job) -> int:
     with suppress(UserError):  # the checkpoint is missing or damaged
         return int(read_checkpoint(folder / "checkpoints/last.ckpt", mmap=True)[CHECKPOINT_KEY]["images_seen"])
     _, rows = read_rows(folder / "metrics.csv")
-    return int(rows[-1][CLOCK]) if rows else 0
+    return int(rows[-1][IMAGES_SEEN]) if rows else 0
 
 
 def _split_override(override: str) -> tuple[str, str]:

@@ -30,7 +30,7 @@ class GANModule(pl.LightningModule):
         metadata: What a checkpoint needs to generate elsewhere (config and conditioner), as plain values.
 
     Attributes:
-        position: State of the growth schedule; the growth callback sets it before each step.
+        schedule_state: State of the growth schedule; the growth callback sets it before each step.
         noise_dim: Length of the noise vector.
         max_resolution: Side of the largest image, in pixels.
         grows: Whether the networks also generate at lower resolutions.
@@ -38,7 +38,7 @@ class GANModule(pl.LightningModule):
         uses_unlabeled: Whether unlabeled images can be used.
     """
 
-    position: ScheduleState
+    schedule_state: ScheduleState
     noise_dim: int
     max_resolution: int
     grows: bool
@@ -87,9 +87,9 @@ class GANModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         seed_for_step(step_seed(self.seed, self.images_seen), self.device)
-        self.make_optimizers.set_learning_rates(self.both_optimizers(), self.position)
+        self.make_optimizers.set_learning_rates(self.both_optimizers(), self.schedule_state)
         with cached_autocast(self.device.type):
-            report = self.train_on(batch, self.images_seen // self.position.batch_size)
+            report = self.train_on(batch, self.images_seen // self.schedule_state.batch_size)
         for name, value in report.items():
             self._sums[name] = self._sums.get(name, 0) + value.detach().float()
             self._counts[name] += 1
@@ -161,8 +161,8 @@ class GANModule(pl.LightningModule):
         checkpoint[CHECKPOINT_KEY] = {
             **self.metadata,
             "images_seen": self.images_seen,
-            "resolution": self.position.resolution,
-            "alpha": self.position.alpha,
+            "resolution": self.schedule_state.resolution,
+            "alpha": self.schedule_state.alpha,
             "not_yet_logged": {name: (value, self._counts[name]) for name, value in self._sums.items()},
         }
 

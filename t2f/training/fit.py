@@ -1,4 +1,4 @@
-"""One `fit`, in one process or in several, that tells which signal ended it."""
+"""Fitting with any Lightning strategy, with the signal that stopped the run."""
 
 from __future__ import annotations
 
@@ -15,35 +15,50 @@ from torch.multiprocessing.spawn import ProcessExitedException
 from t2f.training.base import GANModule
 from t2f.training.batches.datamodule import FaceDataModule
 from t2f.training.callbacks.checkpoints import Checkpoints
-from t2f.training.loggers.csv import go_back
+from t2f.training.loggers.csv import discard_after
 from t2f.training.loggers.wandb import WandbLogger
 from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
 from t2f.utils.errors import UserError, require
 from t2f.utils.signals import StopRequest
 
 
-def fit(trainer: pl.Trainer, system: GANModule, data: FaceDataModule, checkpoint: Path | None) -> int | None:
-    """Train, from a checkpoint if there is one; the number of the signal that ended it, or None."""
+def fit(trainer: pl.Trainer, model: GANModule, datamodule: FaceDataModule, checkpoint: Path | None) -> int | None:
+    """Train to the end of the schedule, or until a signal stops the run.
+
+    Args:
+        trainer: Its callbacks include `Checkpoints`, if training is to be resumable.
+        model: The GAN.
+        datamodule: The prepared data.
+        checkpoint: The checkpoint to resume from, if any.
+
+    Returns:
+        The number of the signal that stopped the run, or None.
+
+    Raises:
+        UserError: The strategy cannot be used with these callbacks or in a sweep.
+    """
     launcher = trainer.strategy.launcher
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]  # missing from Lightning's types
-    checkpoints = next((each for each in callbacks if isinstance(each, Checkpoints)), None)
+    checkpoints = next((callback for callback in callbacks if isinstance(callback, Checkpoints)), None)
     if isinstance(launcher, _MultiProcessingLauncher):
         if checkpoints is None:
-            raise UserError("trainer=ddp_spawn needs callbacks.checkpoints: its processes hand the model back in one.")
-        return fit_in_children(trainer, launcher, system, data, checkpoint, checkpoints.folder)
+            raise UserError(
+                "trainer=ddp_spawn needs callbacks.checkpoints: its processes return the model in a checkpoint."
+            )
+        return fit_in_children(trainer, launcher, model, datamodule, checkpoint, checkpoints.folder)
     if isinstance(launcher, _SubprocessScriptLauncher):
         require_single_job(trainer, launcher)
     try:
-        trainer.fit(system, data, ckpt_path=checkpoint, weights_only=True)
+        trainer.fit(model, datamodule, ckpt_path=checkpoint, weights_only=True)
     except BaseException:
         if isinstance(launcher, _SubprocessScriptLauncher):
-            launcher.kill(signal.SIGKILL)  # they may wait for this process without end
+            launcher.kill(signal.SIGKILL)  # they may wait for this process forever
         raise
     return checkpoints.stopped_by if checkpoints else None
 
 
 def require_single_job(trainer: pl.Trainer, launcher: _SubprocessScriptLauncher) -> None:
-    """Raise `UserError` in a sweep: Lightning starts its processes by the command line, which is the whole sweep's."""
+    """Raise `UserError` in a sweep, whose command line Lightning would run again in each process."""
     require(
         launcher.cluster_environment.creates_processes_externally
         or trainer.world_size == 1
@@ -56,38 +71,39 @@ def require_single_job(trainer: pl.Trainer, launcher: _SubprocessScriptLauncher)
 def fit_in_children(
     trainer: pl.Trainer,
     launcher: _MultiProcessingLauncher,
-    system: GANModule,
-    data: FaceDataModule,
+    model: GANModule,
+    datamodule: FaceDataModule,
     checkpoint: Path | None,
     folder: Path,
 ) -> int | None:
-    """Train in processes of Lightning's, which bring back the weights and nothing of where the training stands."""
+    """Train in child processes. Lightning returns their weights; images seen are read from the last checkpoint."""
 
     def forward(number: int) -> None:
         if launcher.procs:
             launcher.kill(number)
             return
-        # They are still being started, one after another: nothing is trained yet, and one that has died of the signal
-        # would leave this process waiting to tell it its task.
+        # Lightning is still starting the children one by one, and nothing has been trained. If one of them died of
+        # the signal, this process would block when it sends the child its task.
         for child in multiprocessing.active_children():
             child.kill()
         raise SystemExit(128 + number)
 
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
-            logger.ends_with_training = True  # in the children, who are sent a copy
+            logger.ends_with_training = True  # in the children, which receive a copy
     request = StopRequest()
     request.listen(forward=forward)
     try:
-        trainer.fit(system, data, ckpt_path=checkpoint, weights_only=True)
+        trainer.fit(model, datamodule, ckpt_path=checkpoint, weights_only=True)
     except ProcessExitedException as error:
-        if request.number is None or error.exit_code != -request.number:  # else one that still imported has died of it
+        # A child that is still importing modules dies of the signal.
+        if request.number is None or error.exit_code != -request.number:
             raise
     finally:
         request.restore()
     if (folder / "last.ckpt").exists():
-        system.images_seen = read_checkpoint(folder / "last.ckpt", mmap=True)[CHECKPOINT_KEY]["images_seen"]
-        system.position = data.schedule.at(system.images_seen)
+        model.images_seen = read_checkpoint(folder / "last.ckpt", mmap=True)[CHECKPOINT_KEY]["images_seen"]
+        model.schedule_state = datamodule.schedule.at(model.images_seen)
     for logger in trainer.loggers:
-        go_back(logger, system.images_seen)  # the children have logged; this process goes on after them
+        discard_after(logger, model.images_seen)  # read the rows of the children, and append to them
     return request.number

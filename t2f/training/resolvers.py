@@ -1,4 +1,4 @@
-"""What stands around a Hydra run: the resolvers that `conf/` uses, and quiet libraries."""
+"""OmegaConf resolvers that `conf/` uses, and checks and settings at the start of a Hydra run."""
 
 from __future__ import annotations
 
@@ -14,19 +14,24 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from t2f.training.resume import AUTO, run_named, run_to_resume
+from t2f.training.resume import AUTO, newest_run, require_run
 from t2f.utils.errors import UserError, require
 from t2f.utils.processes import launch_name
 from t2f.utils.quoting import format_override, shell_command
 
 
-def precision_for(asked: str | int, accelerator: str) -> str | int:
-    """Lightning's precision that was asked for, or of `auto` the one that suits the device."""
-    return fast_precision(accelerator) if asked == "auto" else asked
+def resolve_precision(precision: str | int, accelerator: str) -> str | int:
+    """Replace `auto` by the precision that suits the device.
+
+    Args:
+        precision: A precision of Lightning's Trainer, or auto.
+        accelerator: An accelerator of Lightning's Trainer.
+    """
+    return fast_precision(accelerator) if precision == AUTO else precision
 
 
 def fast_precision(accelerator: str) -> str:
-    """Lightning's precision for the device that will train: bf16 where its arithmetic is fast, else float32."""
+    """Return bf16-mixed on devices with fast bfloat16 arithmetic, else 32-true."""
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.get_device_capability() >= (8, 0) else "32-true"
     if accelerator == "mps" or (accelerator == "auto" and torch.backends.mps.is_available()):
@@ -37,61 +42,71 @@ def fast_precision(accelerator: str) -> str:
 
 
 def run_folder(runs: str, name: str, resume: bool | str | None, ckpt_path: str | None = None) -> str:
-    """A new folder, named by the time, the same in all processes of a run.
+    """Return the folder of a run, the same in all of its processes.
 
-    With `resume` true or auto, the newest one of this name that has a whole checkpoint, if any; otherwise the one that
-    `resume` names. Where there is none, auto begins a new one, and so does true with a `ckpt_path` to begin with.
+    Args:
+        runs: Folder of all runs.
+        name: Name of the run; a new folder is `runs/name/TIME`.
+        resume: True or auto: the newest run of this name that has an intact checkpoint. A path: that run's folder.
+            Otherwise, a new folder.
+        ckpt_path: Checkpoint to start from. With it, or if `resume` is auto, a missing run leads to a new folder.
 
-    Raises `UserError` where there is none to resume, or none can be made.
+    Raises:
+        UserError: There is no run to resume, or its folder cannot be created or written to.
     """
     if not isinstance(resume, bool) and resume is not None and resume != AUTO:
-        require_readable(Path(str(resume)))
-        folder = run_named(str(resume))
+        require_no_interpolation(Path(str(resume)))
+        folder = require_run(str(resume))
         require(
             writable(folder),
-            f"The run {folder} cannot go on in its folder, which may not be written to: go on in a new one with "
+            f"The run {folder} cannot be resumed, since its folder is not writable: continue in a new one with "
             f"{shell_command(format_override('ckpt_path', folder))} instead of resume.",
         )
         return str(folder)
-    parent = place_of_runs(runs, name, "")
-    require_readable(parent)
-    stopped = run_to_resume(parent) if resume else None
+    parent = parent_folder(runs, name, suffix="")
+    require_no_interpolation(parent)
+    resumed = newest_run(parent) if resume else None
     require(
-        stopped is not None or resume is not True or ckpt_path is not None,
-        f"There is no run in {parent} to resume: give the name or the paths.runs of one that has a checkpoint, "
-        f"resume={AUTO} to start anew where there is none, or no resume to start anew.",
+        resumed is not None or resume is not True or ckpt_path is not None,
+        f"There is no run in {parent} to resume: set name or paths.runs to those of a run that has a checkpoint, "
+        f"resume={AUTO} to start a new run if there is none, or leave out resume.",
     )
-    return str(stopped or parent / launch_name())
+    return str(resumed or parent / launch_name())
 
 
 def sweep_folder(runs: str, name: str) -> str:
-    """A new folder for a sweep, named by the time. Raises `UserError` where none can be made."""
-    return str(place_of_runs(runs, name, "-sweep") / launch_name())
+    """Return the folder of a new sweep, `runs/name-sweep/TIME`.
+
+    Raises:
+        UserError: The folder cannot be created.
+    """
+    return str(parent_folder(runs, name, suffix="-sweep") / launch_name())
 
 
-def place_of_runs(runs: str, name: str, ending: str) -> Path:
-    """The folder for all runs of a name. Raises `UserError` where none can be."""
+def parent_folder(runs: str, name: str, suffix: str) -> Path:
+    """Return the folder of all runs of a name, or raise `UserError` if it cannot be created or written to."""
     for key, value in (("paths.runs", runs), ("name", name)):
         require(
             isinstance(value, str | int | float),
-            f"{key}={value} is no name of a folder: give a text, in quotes if need be.",
+            f"{key}={value} is not the name of a folder: give a text, in quotes if needed.",
         )
     runs, name = str(runs), str(name)
     within = name.strip() not in ("", ".") and not Path(name).is_absolute() and ".." not in Path(name).parts
     require(
         within and "\0" not in name,
-        f"name={name} is no name of a folder in {runs}: give one without .., and set where runs are by paths.runs.",
+        f"name={name} is not the name of a folder in {runs}: give a name without .., and set paths.runs to choose "
+        "another folder.",
     )
-    parent = Path(f"{Path(runs) / name}{ending}")
+    parent = Path(f"{Path(runs) / name}{suffix}")
     try:
-        there = next(folder for folder in (parent, *parent.absolute().parents) if folder.exists())
+        existing = next(folder for folder in (parent, *parent.absolute().parents) if folder.exists())
     except OSError as error:
         raise UserError(
-            f"No run can be kept in {parent} ({error.strerror}): set paths.runs=FOLDER, or another name."
+            f"The folder {parent} cannot be used ({error.strerror}): set paths.runs=FOLDER, or another name."
         ) from error
     require(
-        writable(there),
-        f"No run can be kept in {parent}, since {there} is no folder that you may write to: set paths.runs=FOLDER.",
+        writable(existing),
+        f"The folder {parent} cannot be used, since {existing} is not a writable folder: set paths.runs=FOLDER.",
     )
     return parent
 
@@ -100,19 +115,22 @@ def writable(folder: Path) -> bool:
     return folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)
 
 
-def require_readable(folder: Path) -> None:
-    """Raise `UserError` for a run's folder in whose path Hydra, which keeps it in its own config, reads a reference."""
+def require_no_interpolation(folder: Path) -> None:
+    """Raise `UserError` for a path with `${`: Hydra stores it in its own config, where it would be interpolated."""
     require(
         "${" not in str(folder.absolute()),
-        f"No run can be kept in {folder.absolute()}, for Hydra takes ${{ in a path for a reference: set "
-        "paths.runs=FOLDER to one without it.",
+        f"The folder {folder.absolute()} cannot be used, since Hydra reads ${{ in a path as an interpolation: set "
+        "paths.runs=FOLDER to a path without it.",
     )
 
 
 def require_numbers(cfg: DictConfig) -> None:
-    """Raise `UserError` for a setting of the command line that is no number, where the configs have one.
+    """Check that overrides of numbers are numbers or null.
 
-    In a job of Hydra's; a launcher's processes cannot compose the configs, and are not asked.
+    Processes of a launcher cannot compose the configs, so the check is skipped there.
+
+    Raises:
+        UserError: An override is not a number, but the value in the configs is.
     """
     if not GlobalHydra.instance().is_initialized():
         return
@@ -131,7 +149,7 @@ def is_number(value: Any) -> bool:
 
 
 def quiet_libraries() -> None:
-    """Leave out what Lightning says of itself: advertisements, and warnings of what is meant to be so."""
+    """Silence Lightning's advertisements, and its warnings about intended behavior."""
     for library in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode at the start of training.*")  # the EMA
@@ -140,7 +158,7 @@ def quiet_libraries() -> None:
 
 
 def register_resolvers() -> None:
-    """Make `${t2f.precision:...}`, `${t2f.run_folder:...}` and `${t2f.sweep_folder:...}` known to OmegaConf."""
-    OmegaConf.register_new_resolver("t2f.precision", precision_for, replace=True)
+    """Register `${t2f.precision:...}`, `${t2f.run_folder:...}` and `${t2f.sweep_folder:...}` with OmegaConf."""
+    OmegaConf.register_new_resolver("t2f.precision", resolve_precision, replace=True)
     OmegaConf.register_new_resolver("t2f.run_folder", run_folder, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("t2f.sweep_folder", sweep_folder, use_cache=True, replace=True)

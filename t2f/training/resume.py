@@ -1,4 +1,4 @@
-"""Checkpoints of a training: written to the side and renamed, and gone on from."""
+"""Atomic checkpoint files, and the choice of the checkpoint to resume from."""
 
 from __future__ import annotations
 
@@ -23,13 +23,12 @@ from t2f.utils.instantiate import from_yaml
 from t2f.utils.quoting import format_override, shell_command
 
 AUTO = "auto"
-"""The `resume` that goes on where there is something to go on from, and starts anew where there is not."""
+"""Value of `resume`: resume if there is a checkpoint, else start a new run."""
 
-HOW_FAST = "model.performance"
-"""Settings within these groups that decide how fast the run is, not what is learnt."""
+PERFORMANCE = "model.performance"
+"""Settings that change the speed of a run, but not its result."""
 
-# What must be as it was for a run to go on as if it had never stopped.
-GROUPS = (
+TRAINING_SETTINGS = (
     "seed",
     "data",
     "labeled_fraction",
@@ -41,12 +40,14 @@ GROUPS = (
     "growth",
     "lr_schedule",
 )
-USED = ("seed", "data", "labeled_fraction", "conditioning", "model", "growth")
-"""Those that the run reads; it reads the others where `conditioning` and `model` refer to them."""
+"""Settings that change the result of a run."""
+
+COMPARED = ("seed", "data", "labeled_fraction", "conditioning", "model", "growth")
+"""Those of them that the run reads; it reads the others where these refer to them."""
 
 
 class SafeCheckpointIO(TorchCheckpointIO):
-    """Lightning's checkpoint files, made safe against a crash while writing and against code when reading."""
+    """Writes checkpoints atomically, and loads only tensors and plain values."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         path = Path(path)
@@ -56,7 +57,7 @@ class SafeCheckpointIO(TorchCheckpointIO):
                 file.flush()
                 os.fsync(file.fileno())
             except RuntimeError as error:
-                # torch reports a failed write as its own error, with the cause lost.
+                # torch reports a failed write as RuntimeError, without the cause.
                 raise UserError(f"The checkpoint {path} could not be written ({error}): is the disk full?") from error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
@@ -64,48 +65,57 @@ class SafeCheckpointIO(TorchCheckpointIO):
 
 
 def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
-    """The checkpoint that `ckpt_path` or `resume` asks for, or None to start anew.
+    """Return the checkpoint that `ckpt_path` or `resume` select, or None for a new run.
 
-    Says on the terminal which settings are not those that the checkpoint was trained with.
+    Settings that differ from those of the checkpoint are reported in the terminal.
+
+    Args:
+        cfg: The config of the run: `resume`, `ckpt_path`, `paths.run` and the settings to compare.
+
+    Raises:
+        UserError: There is no such checkpoint.
     """
     folder = Path(cfg.paths.run) / "checkpoints"
-    # A run that has come further goes on from there, though it began with another's checkpoint.
-    path = newest_whole(folder) if cfg.resume == AUTO or (cfg.resume and cfg.ckpt_path is None) else None
+    # With resume=auto, the run's own checkpoints are newer than the one that it started from.
+    path = newest_checkpoint(folder) if cfg.resume == AUTO or (cfg.resume and cfg.ckpt_path is None) else None
     if path is None and cfg.ckpt_path is not None:
         path = Path(str(cfg.ckpt_path))
         require(
             os.path.exists(path),
-            f"There is no file or folder {path}: give ckpt_path a .ckpt file, or the folder of a run.",
+            f"There is no file or folder {path}: set ckpt_path to a .ckpt file, or to the folder of a run.",
         )
         if os.path.isdir(path):
-            path = newest_of(path)
+            path = require_checkpoint(path)
     elif path is None and cfg.resume and cfg.resume != AUTO:
-        raise UserError(
-            f"There is no checkpoint in {folder} to resume from: give a resume or ckpt_path that exists, "
-            f"resume={AUTO} to start anew where there is none, or neither to start anew."
-        )
+        raise UserError(no_checkpoint(folder))
     if path is None:
         return None
     saved = from_yaml(read_checkpoint(path, mmap=True)[CHECKPOINT_KEY]["config"])
-    for group in USED:
+    for group in COMPARED:
         for key, old, new in differences(saved.get(group), OmegaConf.select(cfg, group), group):
-            if key.startswith(HOW_FAST):
-                continue
-            warn(f"resuming with {key}={new}, trained so far with {old}")
+            if not key.startswith(PERFORMANCE):
+                warn(f"resuming with {key}={new}, trained so far with {old}")
     return path
 
 
-def newest_whole(folder: Path) -> Path | None:
-    """The checkpoint of `folder` with the most images seen that is whole, or None; says which ones it passed over."""
-    clocks, damaged = {}, []
+def no_checkpoint(folder: Path) -> str:
+    return (
+        f"There is no checkpoint in {folder} to resume from: set resume or ckpt_path to a run that has one, "
+        f"resume={AUTO} to start a new run if there is none, or leave out both."
+    )
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """Return the intact checkpoint of `folder` with the most images seen, or None. Damaged ones are reported."""
+    images_seen, damaged = {}, []
     for path in folder.glob("*.ckpt"):
         try:
-            clocks[path] = read_checkpoint(path, mmap=True)[CHECKPOINT_KEY]["images_seen"]
+            images_seen[path] = read_checkpoint(path, mmap=True)[CHECKPOINT_KEY]["images_seen"]
         except UserError:
             damaged.append(path)
     newest = None
-    for path in sorted(clocks, key=lambda path: (clocks[path], path.name), reverse=True):
-        with zipfile.ZipFile(path) as file:  # torch does not look at the checksums that it wrote
+    for path in sorted(images_seen, key=lambda path: (images_seen[path], path.name), reverse=True):
+        with zipfile.ZipFile(path) as file:  # torch writes checksums, but does not verify them
             if file.testzip() is None:
                 newest = path
                 break
@@ -115,62 +125,71 @@ def newest_whole(folder: Path) -> Path | None:
     return newest
 
 
-@cache
+@cache  # a run looks for its checkpoint twice: to choose its folder, and to load it
 def warn_of_damage(path: Path, newest: Path | None) -> None:
-    """Once, though a run looks for its checkpoint twice: to find its folder, and to go on."""
-    warn(f"passing over {path}, which is damaged; the newest whole checkpoint beside it is {newest}")
+    warn(f"skipping {path}, which is damaged; the newest intact checkpoint in its folder is {newest}")
 
 
-def newest_of(folder: Path) -> Path:
-    """The newest whole checkpoint of a run's folder, or of its folder of checkpoints. Raises `UserError` if none is."""
-    newest = newest_whole(folder / "checkpoints") or newest_whole(folder)
-    require(
-        newest is not None, f"There is no whole checkpoint in the folder {folder}: give that of a run, or a .ckpt file."
-    )
-    assert newest is not None
+def require_checkpoint(folder: Path) -> Path:
+    """Return the newest intact checkpoint of a run's folder, or of its folder of checkpoints.
+
+    Raises:
+        UserError: There is none.
+    """
+    newest = newest_checkpoint(folder / "checkpoints") or newest_checkpoint(folder)
+    if newest is None:
+        raise UserError(f"There is no intact checkpoint in the folder {folder}: give a run's folder, or a .ckpt file.")
     return newest
 
 
-def run_named(resume: str) -> Path:
-    """The folder of the run that `resume` names. Raises `UserError` for another folder, a file, and for nothing."""
-    place = Path(resume)
+def require_run(resume: str) -> Path:
+    """Return the folder of the run that `resume` names.
+
+    Raises:
+        UserError: It is a file, another folder, or does not exist.
+    """
+    path = Path(resume)
     try:
-        there, is_folder = place.exists(), place.is_dir()
-        run = next((part for part in (place, *place.parents) if (part / "checkpoints").is_dir()), None)
+        exists, is_dir = path.exists(), path.is_dir()
+        run = next((part for part in (path, *path.parents) if (part / "checkpoints").is_dir()), None)
     except (OSError, ValueError) as error:
-        raise UserError(f"resume={resume[:40]}... is no name of a folder: give a run's folder.") from error
-    if run is not None and run != place and there:
-        instead = f" (to go on in a new folder: {shell_command(format_override('ckpt_path', place))})"
+        raise UserError(f"resume={resume[:40]}... is not the name of a folder: give a run's folder.") from error
+    if run is not None and run != path and exists:
+        instead = f" (to continue in a new folder: {shell_command(format_override('ckpt_path', path))})"
         raise UserError(
-            f"resume takes the folder of a run, of which {place} is a part: write "
-            f"{shell_command(format_override('resume', run))}{instead if place.suffix == '.ckpt' else ''}."
+            f"resume needs the folder of a run, but {path} is a part of one: write {shell_command(format_override('resume', run))}"
+            f"{instead if path.suffix == '.ckpt' else ''}."
         )
-    require(there, f"There is no run {place} to resume: give the folder of one, or resume=true for the newest.")
-    require(is_folder, f"resume takes the folder of a run, but {place} is a file.")
+    require(exists, f"There is no run {path} to resume: give a run's folder, or resume=true for the newest run.")
+    require(is_dir, f"resume needs the folder of a run, but {path} is a file.")
     require(
-        run is not None and newest_whole(place / "checkpoints") is not None,
-        f"There is no checkpoint in {place / 'checkpoints'} to resume from: give a resume or ckpt_path that exists, "
-        f"resume={AUTO} to start anew where there is none, or neither to start anew.",
+        run is not None and newest_checkpoint(path / "checkpoints") is not None, no_checkpoint(path / "checkpoints")
     )
-    return place
+    return path
 
 
-def run_to_resume(parent: Path) -> Path | None:
-    """The newest run in `parent` that has a whole checkpoint, or None."""
+def newest_run(parent: Path) -> Path | None:
+    """Return the newest run in `parent` that has an intact checkpoint, or None."""
     runs = sorted({path.parent.parent for path in parent.glob("*/checkpoints/*.ckpt")}, reverse=True)
-    return next((run for run in runs if newest_whole(run / "checkpoints")), None)
+    return next((run for run in runs if newest_checkpoint(run / "checkpoints")), None)
 
 
 @rank_zero_only
-def warn(what: str) -> None:
-    """A note on the terminal, by one process of all."""
-    Console(stderr=True).print(f"note: {what}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+def warn(message: str) -> None:
+    """Print a note in the terminal, in the first process only."""
+    Console(stderr=True).print(f"note: {message}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def differences(before: Any, now: Any, key: str) -> list[tuple[str, Any, Any]]:
-    """(key, before, now) of the leaves that differ between a plain value and one of Hydra's config.
+    """Compare a plain value with a value of a config.
 
-    What is not yet set (`???`) differs from nothing.
+    Args:
+        before: The plain value.
+        now: The value of the config. Values that are not yet set (`???`) are ignored.
+        key: The full key of the value.
+
+    Returns:
+        (key, before, now) of each leaf that differs.
     """
     if isinstance(now, DictConfig):
         before = before if isinstance(before, Mapping) else {}
@@ -182,7 +201,7 @@ def differences(before: Any, now: Any, key: str) -> list[tuple[str, Any, Any]]:
 
 
 def is_unset(config: DictConfig, name: str) -> bool:
-    """Whether a value is `???`, or refers to one that is."""
+    """Return whether a value is `???`, or an interpolation of one that is."""
     try:
         config.get(name)
     except InterpolationToMissingValueError:

@@ -43,7 +43,7 @@ def test_every_panel_is_laid_out_and_shows_what_a_run_logs(tiny: Callable[..., D
     # What would be sent has every panel too.
     sent = made._to_model().spec.model_dump_json(by_alias=True)
     for word in (
-        "samples/sheet",
+        "samples/grid",
         "samples/growth",
         "samples/faces",
         "score/mismatched",

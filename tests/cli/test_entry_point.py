@@ -48,9 +48,9 @@ def write_run(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("paths.runs={}", "No run can be kept in"),
+        ("paths.runs={}", "cannot be used, since"),
         ("paths.runs={}/below", "set paths.runs=FOLDER"),
-        ("resume={}/run", "cannot go on in its folder"),
+        ("resume={}/run", "cannot be resumed, since its folder is not writable"),
         ("hydra.run.dir={}/new", "new cannot be used (Read-only file system)"),
         ("paths.cache={}", "could not be written (Read-only file system)"),
     ],
@@ -71,24 +71,24 @@ def test_so_is_that_of_a_sweep(tmp_path: Path, read_only: Path, setting: str, la
     ("settings", "words"),
     [
         (["name=" + 300 * "x"], "File name too long"),
-        (["name=../elsewhere"], "is no name of a folder"),
-        (["name=''"], "is no name of a folder"),
-        (["name=null"], "name=None is no name of a folder"),
-        (["name=[a,b]"], "name=['a', 'b'] is no name of a folder"),
-        (["paths.runs=null"], "paths.runs=None is no name of a folder"),
-        (["name=/elsewhere"], "is no name of a folder"),
-        (["paths.runs=/dev/null/runs"], "/dev/null is no folder that you may write to"),
+        (["name=../elsewhere"], "is not the name of a folder"),
+        (["name=''"], "is not the name of a folder"),
+        (["name=null"], "name=None is not the name of a folder"),
+        (["name=[a,b]"], "name=['a', 'b'] is not the name of a folder"),
+        (["paths.runs=null"], "paths.runs=None is not the name of a folder"),
+        (["name=/elsewhere"], "is not the name of a folder"),
+        (["paths.runs=/dev/null/runs"], "/dev/null is not a writable folder"),
         (["paths.runs=" + 300 * "x"], "File name too long"),
         (["hydra.run.dir=/dev/null/run"], "/dev/null/run cannot be used (Not a directory)"),
         (["hydra.run.dir=" + 300 * "x"], "File name too long"),
         (["resume=true"], "runs/t2f to resume"),
         (["resume=/nope/run"], "There is no run /nope/run to resume"),
-        (["resume=" + 300 * "x"], "is no name of a folder"),
+        (["resume=" + 300 * "x"], "is not the name of a folder"),
         (["resume=/dev/null"], "/dev/null is a file"),
         (["resume=conf"], "There is no checkpoint in conf/checkpoints to resume from"),
         (["ckpt_path=/nope/last.ckpt"], "no file or folder /nope/last.ckpt"),
         (["ckpt_path=" + 300 * "x"], "no file or folder xxx"),
-        (["ckpt_path=conf"], "no whole checkpoint in the folder conf"),
+        (["ckpt_path=conf"], "no intact checkpoint in the folder conf"),
         (["a=b=c"], "The override a=b=c cannot be parsed"),
         (["growth.images=[1,2"], "The override growth.images=[1,2 cannot be parsed"),
         (["name=run (1)"], "The override name=run (1) cannot be parsed"),
@@ -152,7 +152,7 @@ def test_the_full_stack_trace_can_be_had(tmp_path: Path) -> None:
     ended = typed(tmp_path, *wrong, environment={"HYDRA_FULL_ERROR": "1"})
     assert ended.status == 1
     assert "Traceback" in ended.err
-    assert "run_named" in ended.err
+    assert "require_run" in ended.err
 
 
 def test_a_full_disk_is_told_wherever_it_is_met(tmp_path: Path) -> None:

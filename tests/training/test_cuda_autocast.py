@@ -79,7 +79,7 @@ def sentences() -> Batch:
 def take_a_step(make: Make, alpha: float, batch: Batch, precision: str, accelerator: str) -> tuple[Tensor, set[str]]:
     """What it reports, and which networks it changes."""
     system = make()
-    system.position = replace(HERE, alpha=alpha)
+    system.schedule_state = replace(HERE, alpha=alpha)
     before = {name: weight.detach().clone() for name, weight in system.named_parameters()}
     report = fit(system, batch, precision=precision, accelerator=accelerator)
     after = {name: weight.detach().cpu() for name, weight in system.named_parameters()}
@@ -141,7 +141,7 @@ def test_words_are_learnt(make: Make, learns_from: str, accelerator: str) -> Non
 def test_the_average_draws_and_the_discriminator_scores(make: Make, alpha: float, accelerator: str) -> None:
     device = torch.device("cpu" if accelerator == "cpu" else "cuda")
     system, batch = make().to(device), make_batch()
-    system.position = replace(HERE, alpha=alpha)
+    system.schedule_state = replace(HERE, alpha=alpha)
     conditions, images = batch["conditions"].to(device), batch["images"].to(device)
     noise = torch.randn(FACES, system.noise_dim, generator=torch.Generator().manual_seed(0)).to(device)
     exact = system.sample(conditions, noise), system.score(conditions, images)

@@ -102,7 +102,7 @@ def test_fading_needs_no_new_code(graphs: list[GraphModule], monkeypatch: pytest
 
         def next_step(batch: Any, number: int) -> None:
             made.append(len(graphs))
-            system.position = ScheduleState(0, 8, alphas[number], FACES, progress=0.5, images_seen=0)
+            system.schedule_state = ScheduleState(0, 8, alphas[number], FACES, progress=0.5, images_seen=0)
 
         monkeypatch.setattr(system, "on_train_batch_start", next_step)
         fit(system, *(make_batch() for _ in alphas))

@@ -15,7 +15,7 @@ from rich.console import Console
 from t2f.cli.app import app
 from t2f.sweeps.job import Job
 from t2f.sweeps.report import print_failures
-from t2f.training.callbacks.progress import show_where_it_is
+from t2f.training.callbacks.progress import print_results
 from t2f.utils.quoting import (
     drop_overrides,
     format_override,
@@ -133,7 +133,7 @@ def test_the_generate_command_is_parsed(description: str, monkeypatch: pytest.Mo
 def test_the_commands_at_the_end_of_a_run_are_quoted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / SPECIAL_NAME / "it's :apple: $HOME"
     write_run(run)
-    show_where_it_is(run, [format_override("name", SPECIAL_NAME), "resume=true"], 50, 100, "a 'face'", Console())
+    print_results(run, [format_override("name", SPECIAL_NAME), "resume=true"], 50, 100, "a 'face'", Console())
     resume, generate, evaluate = capsys.readouterr().out.split("Next:\n")[1].splitlines()
     assert shlex.split(resume) == ["python", "train.py", f'name="{SPECIAL_NAME}"', format_override("resume", run)]
     assert override_value(shlex.split(resume)[-1]) == str(run)
@@ -164,7 +164,7 @@ def test_a_stopped_run_prints_commands_that_work(tmp_path: Path) -> None:
     words = subprocess.run(["sh", "-c", f"printf '%s\\0' {command}"], check=True, capture_output=True, text=True)
     ended = typed(tmp_path, *words.stdout.split("\0")[2:-1])
     assert ended.status == 0, ended
-    assert "Going on after 32 images." in ended.out
+    assert "Resuming after 32 images." in ended.out
     (run,) = (runs / SPECIAL_NAME).iterdir()
     out = shell_command("--out", str(tmp_path / "faces.png"))
     generate = next(line.strip() for line in ended.out.splitlines() if line.strip().startswith("t2f generate"))

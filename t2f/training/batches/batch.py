@@ -1,4 +1,4 @@
-"""What the training step is given."""
+"""The batch of a training step."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from torch import Tensor
 
 
 class Batch(TypedDict):
-    """A training batch. Nothing is known of unlabeled images: their rows have conditions of other images."""
+    """A training batch. Unlabeled rows have conditions that belong to other images.
 
-    images: Tensor  # uint8 (B, 3, R, R)
-    conditions: Tensor  # (B, ...), token ids or vectors
-    attributes: Tensor  # int8 (B, A), of the images: 1, 0, or -1 where unknown
-    labeled: Tensor  # bool (B,), whether the condition describes the image
+    Attributes:
+        images: uint8 (B, 3, R, R).
+        conditions: (B, ...), token ids or vectors.
+        attributes: int8 (B, A), of the images: 1, 0, or -1 if unknown.
+        labeled: bool (B,), whether the condition describes the image.
+    """
+
+    images: Tensor
+    conditions: Tensor
+    attributes: Tensor
+    labeled: Tensor

@@ -1,4 +1,4 @@
-"""Faces and their conditions as a data set of whole batches, read from disk or kept where they are learnt from."""
+"""Faces with their conditions, as a dataset of whole batches."""
 
 from __future__ import annotations
 
@@ -11,19 +11,24 @@ from torch.utils.data import Dataset
 from t2f.conditioning.base import Conditioner
 from t2f.data.faces import Faces, Images
 from t2f.training.batches.batch import Batch
-from t2f.training.batches.sampler import BatchIndices, Numbers
+from t2f.training.batches.sampler import BatchIndices, Indices
 
 CPU = torch.device("cpu")
-SHARE_OF_MEMORY = 0.25
-"""The most of a GPU's free memory that faces take by themselves: the rest is for what learns from them."""
-BYTES_AT_ONCE = 2**26
+MAX_MEMORY_FRACTION = 0.25
+"""Of a GPU's free memory for faces, if faces_on_device is auto; training needs the rest."""
+BYTES_PER_COPY = 2**26
 
 
 class ConditionedFaces(Dataset[Batch]):
-    """A `BatchIndices` -> a batch, at once.
+    """Maps `BatchIndices` to a batch.
 
-    The faces are read where they are, as a rule in a memory map, and batches are made on the CPU; after `keep_on`, on
-    the device that all is kept on. The batches are the same.
+    Faces are read where they are, usually in a memory map, and batches are made on the CPU. After `load_to`, faces and
+    batches are on that device. Both give the same batches.
+
+    Args:
+        faces: Images, captions and attributes.
+        conditioner: Computes the conditions of the faces.
+        mirror: Whether to mirror half of the faces at random.
     """
 
     def __init__(self, faces: Faces, conditioner: Conditioner, mirror: bool) -> None:
@@ -33,76 +38,76 @@ class ConditionedFaces(Dataset[Batch]):
         self.mirror = mirror
         self.device = CPU
         self.images = faces.images
-        self.kept: Tensor | None = None
+        self.images_on_device: Tensor | None = None
         self.rows = conditions.rows
         self.attributes = torch.from_numpy(np.array(faces.attributes))
 
-    def keep_on(self, device: torch.device) -> None:
+    def load_to(self, device: torch.device) -> None:
         """Copy all faces and conditions to a device, and make batches there."""
-        self.kept = copied(self.images, device)
-        self.move(device)
+        self.images_on_device = copy_to(self.images, device)
+        self.move_conditions(device)
 
     def release(self) -> None:
-        """Give up the copies."""
-        self.kept = None
-        self.move(CPU)
+        """Free the copies."""
+        self.images_on_device = None
+        self.move_conditions(CPU)
 
-    def move(self, device: torch.device) -> None:
+    def move_conditions(self, device: torch.device) -> None:
         self.device = device
         self.rows, self.attributes = self.rows.to(device), self.attributes.to(device)
 
     def fits(self, device: torch.device) -> bool:
-        """Whether a device is a GPU whose memory holds all faces and conditions with ease."""
+        """Return whether the device is a GPU, and all faces and conditions fit in a quarter of its free memory."""
         if device.type != "cuda":
             return False
         free, _ = torch.cuda.mem_get_info(device)
-        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # PyTorch's own, to use again
-        return self.images.nbytes + self.rows.nbytes + self.attributes.nbytes <= SHARE_OF_MEMORY * free
+        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # cached by PyTorch
+        return self.images.nbytes + self.rows.nbytes + self.attributes.nbytes <= MAX_MEMORY_FRACTION * free
 
     @property
     def labeled(self) -> npt.NDArray[np.bool_]:
-        """Which faces have conditions, (N,)."""
+        """bool (N,), whether a face has conditions."""
         return self.counts > 0
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, draw: BatchIndices) -> Batch:
-        faces = self.placed(draw.faces)
-        chosen = self.first[draw.faces] + (draw.choice * self.counts[draw.faces]).astype(np.int64)
-        chosen[draw.labeled :] = draw.choice[draw.labeled :] * len(self.rotation_k)
-        images = self.read(draw.faces) if self.kept is None else self.kept[faces]
+    def __getitem__(self, indices: BatchIndices) -> Batch:
+        faces = self.to_device(indices.faces)
+        rows = self.first[indices.faces] + (indices.choice * self.counts[indices.faces]).astype(np.int64)
+        rows[indices.labeled :] = indices.choice[indices.labeled :] * len(self.rotation_k)
+        images = self.read(indices.faces) if self.images_on_device is None else self.images_on_device[faces]
         if self.mirror:
-            mirrored = self.placed(np.flatnonzero(draw.mirror < 0.5))
+            mirrored = self.to_device(np.flatnonzero(indices.mirror < 0.5))
             images[mirrored] = images[mirrored].flip(3)
         for rotation_k in (1, 2, 3):
-            turned = np.flatnonzero(self.rotation_k[chosen] == rotation_k)
-            if len(turned):
-                where = self.placed(turned)
-                images[where] = images[where].rot90(rotation_k, (2, 3))
+            rotated = np.flatnonzero(self.rotation_k[rows] == rotation_k)
+            if len(rotated):
+                index = self.to_device(rotated)
+                images[index] = images[index].rot90(rotation_k, (2, 3))
         return {
             "images": images,
-            "conditions": self.rows[self.placed(chosen)],
+            "conditions": self.rows[self.to_device(rows)],
             "attributes": self.attributes[faces],
-            "labeled": torch.arange(len(draw.faces), device=self.device) < draw.labeled,
+            "labeled": torch.arange(len(indices.faces), device=self.device) < indices.labeled,
         }
 
-    def read(self, faces: Numbers) -> Tensor:
-        """The images (B, 3, R, R) of a memory map, which reads rising rows fastest: gathered in order, and put back."""
+    def read(self, faces: Indices) -> Tensor:
+        """Read images (B, 3, R, R) in ascending order of their indices, which is fastest in a memory map."""
         order = np.argsort(faces)
         images = np.empty((len(faces), *self.images.shape[1:]), dtype=np.uint8)
         images[order] = self.images[faces[order]]
         return torch.from_numpy(images)
 
-    def placed(self, numbers: Numbers) -> Tensor:
-        """On the device; a GPU is not waited for, since CUDA sets the numbers aside before it returns."""
-        return torch.from_numpy(numbers).to(self.device, non_blocking=self.device.type == "cuda")
+    def to_device(self, indices: Indices) -> Tensor:
+        """Copy indices to the device, without synchronizing with a GPU."""
+        return torch.from_numpy(indices).to(self.device, non_blocking=self.device.type == "cuda")
 
 
-def copied(images: Images, device: torch.device) -> Tensor:
-    """All images on a device; little of them is in this machine's memory at once."""
+def copy_to(images: Images, device: torch.device) -> Tensor:
+    """Copy images to a device in parts, since they may exceed the main memory."""
     copy = torch.empty(images.shape, dtype=torch.uint8, device=device)
-    count = max(1, BYTES_AT_ONCE // images[:1].nbytes)
+    count = max(1, BYTES_PER_COPY // images[:1].nbytes)
     for start in range(0, len(images), count):
         part = slice(start, start + count)
         copy[part] = torch.from_numpy(np.array(images[part]))

@@ -1,4 +1,4 @@
-"""Averages of the training step to every logger, against images seen."""
+"""Logging of training metrics at intervals of images seen."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ import torch
 
 from t2f.training.base import GANModule
 from t2f.training.callbacks.base import ImagesSeenCallback
-from t2f.training.loggers.csv import go_back
+from t2f.training.loggers.csv import discard_after
 
 
 class LogMetrics(ImagesSeenCallback):
-    """Log what the system reported since the last time, and where the growth stands.
+    """Logs averages of the training step's metrics, growth, gradient norms, speed and memory.
 
-    Lightning's own step counts each optimiser's steps, so the loggers are called here with our clock.
-    A loss that is not finite ends the run at the next log.
+    Loggers are called directly, with images seen as the step: Lightning's own step counts the steps of all optimizers.
+    If a loss or weight is not finite, the run ends at the next log.
     """
 
-    def begin(self, trainer: pl.Trainer, system: GANModule) -> None:
+    def begin(self, trainer: pl.Trainer, model: GANModule) -> None:
         for logger in trainer.loggers:
-            go_back(logger, system.images_seen)
-        self.since, self.seen = time.perf_counter(), system.images_seen
+            discard_after(logger, model.images_seen)
+        self.last_time, self.last_images = time.perf_counter(), model.images_seen
 
-    def act(self, trainer: pl.Trainer, system: GANModule) -> None:
-        system.assert_finite()
+    def act(self, trainer: pl.Trainer, model: GANModule) -> None:
+        model.assert_finite()
         now = time.perf_counter()
         metrics = {
-            **system.read_averages(),
-            "growth/resolution": system.position.resolution,
-            "growth/alpha": system.position.alpha,
-            **{f"gradient_norm/{name}": norm for name, norm in system.gradient_norms().items()},
-            "speed/images_per_second": (system.images_seen - self.seen) / (now - self.since),
-            "memory/peak_gib": peak_memory(system.device) / 2**30,
+            **model.read_averages(),
+            "growth/resolution": model.schedule_state.resolution,
+            "growth/alpha": model.schedule_state.alpha,
+            **{f"gradient_norm/{name}": norm for name, norm in model.gradient_norms().items()},
+            "speed/images_per_second": (model.images_seen - self.last_images) / (now - self.last_time),
+            "memory/peak_gib": peak_memory(model.device) / 2**30,
         }
-        self.since, self.seen = now, system.images_seen
+        self.last_time, self.last_images = now, model.images_seen
         for logger in trainer.loggers:
-            logger.log_metrics(metrics, step=system.images_seen)
+            logger.log_metrics(metrics, step=model.images_seen)
 
 
 def peak_memory(device: torch.device) -> int:
-    """The most bytes held so far: of the GPU by tensors, else by the whole process."""
+    """Return the peak memory in bytes: of tensors on a GPU, else of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

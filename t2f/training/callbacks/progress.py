@@ -1,4 +1,4 @@
-"""What a run shows in the terminal: what it is about to do, how it goes, what it left."""
+"""Terminal output of a run: summary at the start, progress, and next commands at the end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rich.table import Table
 from t2f.conditioning.sentences import TextConditioner
 from t2f.training.base import GANModule
 from t2f.training.batches.datamodule import FaceDataModule
-from t2f.training.callbacks.base import data_of
+from t2f.training.callbacks.base import datamodule_of
 from t2f.training.growth_schedule import GrowthSchedule
 from t2f.training.resolvers import quiet_libraries
 from t2f.utils.progress import Task, parallel_job_number, run_console
@@ -31,71 +31,78 @@ from t2f.utils.quoting import (
 )
 
 SECONDS_BEFORE_ESTIMATE = 15.0  # the first steps are slow
+FILES = {
+    "samples": "sample grids",
+    "growth.gif": "time-lapse",
+    "metrics.csv": "metrics",
+    "fit-profile-0.txt": "profile",
+    "evaluation.md": "evaluation",
+    "checkpoints": "checkpoints",
+    "config.yaml": "config",
+}
 
 
-class Training(Task):
-    """The images seen of a schedule: a bar, or lines, with the stage and the speed."""
+class TrainingProgress(Task):
+    """A progress bar over the images of a schedule, with stage, speed and remaining time."""
 
     def __init__(self, schedule: GrowthSchedule, images_seen: int, quiet: bool) -> None:
         super().__init__("Training", schedule.total_images, quiet, transient=False)
         self.schedule = schedule
         self.done = images_seen
         self.speed = 0.0
-        self.since, self.seen = time.monotonic(), images_seen
+        self.last_time, self.last_images = time.monotonic(), images_seen
 
-    def see(self, images_seen: int) -> None:
-        """So many have been seen by now."""
+    def update(self, images_seen: int) -> None:
+        """Move the bar, at most once a second."""
         now = time.monotonic()
-        if now - self.since < 1 and images_seen < self.schedule.total_images:
+        if now - self.last_time < 1 and images_seen < self.schedule.total_images:
             return
-        speed = (images_seen - self.seen) / max(now - self.since, 1e-9)
-        # Sheets and checkpoints make single seconds slow, so the speed shown is smoothed.
+        speed = (images_seen - self.last_images) / max(now - self.last_time, 1e-9)
+        # An exponential average, since grids and checkpoints make single seconds slow.
         self.speed = 0.8 * self.speed + 0.2 * speed if self.speed else speed
-        self.since, self.seen = now, images_seen
-        position = self.schedule.at(images_seen)
-        size = f"{position.resolution}x{position.resolution}"
-        self.title = f"Stage {position.stage + 1}/{len(self.schedule.stages)}  {size}  alpha {position.alpha:.2f}"
+        self.last_time, self.last_images = now, images_seen
+        state = self.schedule.at(images_seen)
+        size = f"{state.resolution}x{state.resolution}"
+        self.title = f"Stage {state.stage + 1}/{len(self.schedule.stages)}  {size}  alpha {state.alpha:.2f}"
         self.advance(min(images_seen, self.schedule.total_images) - self.done)
 
     def status(self) -> str:
-        settled = time.monotonic() - self.started > SECONDS_BEFORE_ESTIMATE
-        left = f"{timedelta(seconds=round(self.seconds_left()))}" if settled and self.speed else "?"
-        share = self.done / self.schedule.total_images
+        reliable = time.monotonic() - self.started > SECONDS_BEFORE_ESTIMATE
+        left = f"{timedelta(seconds=round(self.seconds_left()))}" if reliable and self.speed else "?"
         total = self.schedule.total_images
-        return f"{self.done:,}/{total:,} images ({share:.0%})  {self.speed:,.0f} images/s  {left} left"
+        return f"{self.done:,}/{total:,} images ({self.done / total:.0%})  {self.speed:,.0f} images/s  {left} left"
 
     def seconds_left(self) -> float:
-        """At the present speed, if each doubling of the resolution doubles the cost of an image."""
-        now, start, cost = self.schedule.at(self.done), self.done, 0.0
-        for number in range(now.stage, len(self.schedule.stages)):
-            end = self.schedule.stage_end(number)
-            cost += max(0, end - start) * 2 ** (number - now.stage)
+        """Estimate the remaining time, if each doubling of the resolution doubles the time per image."""
+        stage, start, cost = self.schedule.at(self.done).stage, self.done, 0.0
+        for index in range(stage, len(self.schedule.stages)):
+            end = self.schedule.stage_end(index)
+            cost += max(0, end - start) * 2 ** (index - stage)
             start = end
         return cost / self.speed
 
 
 class TerminalReport(pl.Callback):
-    """Data, networks and schedule at the start; how far the training is."""
+    """Prints data, networks and schedule at the start, and shows a progress bar."""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        quiet_libraries()  # in processes that Lightning spawned, too
+        quiet_libraries()  # also in processes that Lightning spawned
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GANModule)
         self.console = run_console(quiet=not trainer.is_global_zero)
-        data = data_of(trainer)
-        self.schedule = data.schedule
-        self.describe(trainer, pl_module, data)
+        datamodule = datamodule_of(trainer)
+        self.print_summary(trainer, pl_module, datamodule)
         if pl_module.images_seen:
-            self.console.print(f"Going on after {pl_module.images_seen:,} images.")
-        self.task = Training(self.schedule, pl_module.images_seen, quiet=not trainer.is_global_zero)
+            self.console.print(f"Resuming after {pl_module.images_seen:,} images.")
+        self.task = TrainingProgress(datamodule.schedule, pl_module.images_seen, quiet=not trainer.is_global_zero)
         self.task.start()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         assert isinstance(pl_module, GANModule)
-        self.task.see(pl_module.images_seen)
+        self.task.update(pl_module.images_seen)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.task.end()
@@ -104,52 +111,50 @@ class TerminalReport(pl.Callback):
         if hasattr(self, "task"):
             self.task.end()
 
-    def describe(self, trainer: pl.Trainer, system: GANModule, data: FaceDataModule) -> None:
-        """The data, the sizes of the networks, and the growth schedule as a table."""
-        train, held_out = data.source.train, data.source.held_out
-        words = ""
-        if isinstance(data.conditioner, TextConditioner):  # else nobody reads captions, and none need be written
-            described = data.conditioner.described(train)
-            words = f" with {sum(map(len, train.captions)):,} captions"
-            words += f" of {described:,} of them" if described < len(train) else ""
+    def print_summary(self, trainer: pl.Trainer, model: GANModule, datamodule: FaceDataModule) -> None:
+        train_command, held_out = datamodule.source.train, datamodule.source.held_out
+        captions = ""
+        if isinstance(datamodule.conditioner, TextConditioner):  # else captions need not be made
+            described = datamodule.conditioner.described(train_command)
+            captions = f" with {sum(map(len, train.captions)):,} captions"
+            captions += f" for {described:,} of them" if described < len(train_command) else ""
         device = f"{trainer.strategy.root_device}, {trainer.precision}"
         self.console.print(
-            f"[bold]{data.source.name}[/bold]: {len(train):,} faces{words} to learn from, "
-            f"{len(held_out):,} held out; {escape(data.conditioner.summary)}. Device: {device}."
+            f"[bold]{datamodule.source.name}[/bold]: {len(train):,} training faces{captions}, {len(held_out):,} "
+            f"held out; {escape(datamodule.conditioner.summary)}. Device: {device}."
         )
-        for name, module in system.named_children():
+        for name, module in model.named_children():
             if name != "ema":
                 self.console.print(f"  {name}: {sum(p.numel() for p in module.parameters()):,} parameters")
-        table = Table("stage", "resolution", "images", "of them fading in", "batch", title="Growth")
-        for number, stage in enumerate(self.schedule.stages, start=1):
+        table = Table("stage", "resolution", "images", "fade-in", "batch size", title="Growth")
+        for number, stage in enumerate(datamodule.schedule.stages, start=1):
             fading = stage.fade * stage.images if number > 1 else 0
             cells = (number, f"{stage.resolution}x{stage.resolution}", f"{stage.images:,}", f"{fading:,.0f}")
             table.add_row(*map(str, cells), str(stage.batch_size))
         self.console.print(table)
 
 
-def show_where_it_is(
+def print_results(
     folder: Path, overrides: Sequence[str], images_seen: int, total: int, example: str, console: Console
 ) -> None:
-    """At the end of a run, or where it was interrupted: what it left, and what to type next.
+    """Print the files of a run that ended or was stopped, and the commands to use next.
 
-    `example`: a description that the model can be asked for.
+    Args:
+        folder: Folder of the run.
+        overrides: Hydra overrides of the run.
+        images_seen: Images seen so far.
+        total: Images of the whole schedule.
+        example: A description that the model can generate.
+        console: Where to print.
     """
     if images_seen < total:
         job = parallel_job_number()
         which = "" if job is None else f"[{job}] "
         Console().print(f"{which}Stopped after {images_seen:,} of {total:,} images.", style="bold", markup=False)
     console.print("This run:", style="bold")
-    for what, name in (
-        ("sample sheets", "samples"),
-        ("time-lapse", "growth.gif"),
-        ("metrics", "metrics.csv"),
-        ("evaluation", "evaluation.md"),
-        ("checkpoints", "checkpoints"),
-        ("config", "config.yaml"),
-    ):
+    for name, title in FILES.items():
         if (folder / name).exists():
-            print_verbatim(f"  {what:<14} {shell_command(str(folder / name))}", console)
+            print_verbatim(f"  {title:<14} {shell_command(str(folder / name))}", console)
     checkpoint = folder / "checkpoints" / "last.ckpt"
     commands = []
     if checkpoint.exists() and images_seen < total:

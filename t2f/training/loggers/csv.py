@@ -1,4 +1,4 @@
-"""A CSV logger that survives resuming, and an end for wandb's runs."""
+"""A CSV logger that survives resuming, and helpers for all loggers of a run."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from pytorch_lightning.utilities import rank_zero_only
 from t2f.utils.errors import disk_errors
 from t2f.utils.files import atomic_write
 
-CLOCK = "images_seen"
+IMAGES_SEEN = "images_seen"
+"""The column, and the wandb metric, that all others are plotted against."""
 
 
 class CSVLogger(Logger):
-    """One row a moment, `images_seen` first; a metric that appears later adds a column.
+    """Writes one row per step, `images_seen` first. A new metric adds a column.
 
-    Lightning's own deletes the file of an earlier part of the run; this one keeps its rows, except those
-    that the resumed run is about to write again. Killed at any moment, it leaves a whole file.
+    Lightning's own CSVLogger deletes the file of an earlier part of the run. This one keeps its rows, except those that
+    the resumed run writes again. After a crash, only the last row may be incomplete.
+
+    Args:
+        path: The CSV file.
     """
 
     def __init__(self, path: str) -> None:
@@ -31,8 +35,8 @@ class CSVLogger(Logger):
         self.columns: list[str] = []
         self.rows: list[dict[str, Any]] = []
         self.has_read = False
-        self.append = False  # not to a file of an earlier part of the run: its end may be cut off, or be stale
-        self.clock: int | None = None
+        self.can_append = False  # not to the file of an earlier part of the run, whose last row may be incomplete
+        self.last_step: int | None = None
 
     @property
     def name(self) -> str:
@@ -44,44 +48,44 @@ class CSVLogger(Logger):
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """The run's config is already in its folder."""
+        """Do nothing: `RecordConfig` saves the config."""
 
     def read(self) -> None:
-        """Take in what an earlier part of the run, or another process of it, has written."""
-        self.has_read, self.append = True, False
+        """Read the rows of an earlier part of the run, or of another process."""
+        self.has_read, self.can_append = True, False
         self.columns, self.rows = read_rows(self.path)
 
-    def go_back(self, clock: int) -> None:
-        """Drop the rows of an earlier part of the run after `clock` images; what is next logged at it adds to its row.
+    def discard_after(self, images_seen: int) -> None:
+        """Discard the rows after `images_seen`. Metrics that are logged next at that step extend its row.
 
-        Raises `UserError` when the disk is full.
+        Raises:
+            UserError: The disk is full.
         """
         self.read()
-        kept = [row for row in self.rows if int(row[CLOCK]) <= clock]
+        kept = [row for row in self.rows if int(row[IMAGES_SEEN]) <= images_seen]
         if len(kept) < len(self.rows):
             self.rows = kept
-            self.write_anew()
-        self.clock = int(kept[-1][CLOCK]) if kept else None
+            self.rewrite()
+        self.last_step = int(kept[-1][IMAGES_SEEN]) if kept else None
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         if not self.has_read:
             self.read()
-        row: dict[str, Any] = {CLOCK: step, **{name: f"{value:.6g}" for name, value in metrics.items()}}
-        if step == self.clock:
+        row: dict[str, Any] = {IMAGES_SEEN: step, **{name: f"{value:.6g}" for name, value in metrics.items()}}
+        if step == self.last_step:
             row = {**self.rows[-1], **row}
-        kept = [old for old in self.rows if int(old[CLOCK]) < (step or 0)]
+        kept = [old for old in self.rows if int(old[IMAGES_SEEN]) < (step or 0)]
         new_columns = [name for name in row if name not in self.columns]
-        append = self.append and len(kept) == len(self.rows) and not new_columns
-        self.rows, self.columns, self.clock = [*kept, row], self.columns + new_columns, step
+        append = self.can_append and len(kept) == len(self.rows) and not new_columns
+        self.rows, self.columns, self.last_step = [*kept, row], self.columns + new_columns, step
         if not append:
-            self.write_anew()
+            self.rewrite()
             return
         with disk_errors(f"the metrics {self.path}"), self.path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self.columns).writerow(row)
 
-    def write_anew(self) -> None:
-        """All rows."""
+    def rewrite(self) -> None:
         with (
             atomic_write(self.path, f"the metrics {self.path}") as side,
             side.open("w", newline="", encoding="utf-8") as file,
@@ -89,40 +93,43 @@ class CSVLogger(Logger):
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
             writer.writerows(self.rows)
-        self.append = True
+        self.can_append = True
 
 
 def read_rows(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
-    """The columns and the whole rows of a file of metrics, which need not be there."""
+    """Return the columns and the complete rows of a file of metrics, which may be missing."""
     if not path.exists():
-        return [CLOCK], []
+        return [IMAGES_SEEN], []
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
-        rows: list[dict[str, Any]] = [row for row in reader if row[CLOCK].isdigit() and None not in row.values()]
-        return list(reader.fieldnames or [CLOCK]), rows
+        rows: list[dict[str, Any]] = [row for row in reader if row[IMAGES_SEEN].isdigit() and None not in row.values()]
+        return list(reader.fieldnames or [IMAGES_SEEN]), rows
 
 
 @rank_zero_only
-def go_back(logger: Logger, clock: int) -> None:
-    """Let a logger forget what an earlier part of the run logged after `clock` images, where it can."""
+def discard_after(logger: Logger, images_seen: int) -> None:
+    """Discard what an earlier part of the run logged after `images_seen`, if the logger supports it."""
     if isinstance(logger, CSVLogger):
-        logger.go_back(clock)
-    elif isinstance(logger, TensorBoardLogger) and clock:
+        logger.discard_after(images_seen)
+    elif isinstance(logger, TensorBoardLogger) and images_seen:
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
-        # TensorBoard hides what earlier files of the folder hold from this step on.
+        # From this step on, TensorBoard ignores the earlier files in the folder.
         start = Event(session_log=SessionLog(status=SessionLog.START))
-        logger.experiment.file_writer.add_event(start, step=clock + 1)
+        logger.experiment.file_writer.add_event(start, step=images_seen + 1)
 
 
 @contextmanager
 def finish_wandb() -> Iterator[None]:
-    """End the block's wandb run however the block ends, so that the next job of a sweep starts its own."""
+    """Finish the wandb run at the end of the block, also after an error. The next job of a sweep then starts its own.
+
+    A run that a signal stopped is resumable, and counts as successful.
+    """
     failed = True
     try:
         yield
         failed = False
-    except SystemExit as stopped:  # by a signal, saved and ready to go on
+    except SystemExit as stopped:
         failed = not (isinstance(stopped.code, int) and stopped.code > 128)
         raise
     finally:

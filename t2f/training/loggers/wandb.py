@@ -1,4 +1,4 @@
-"""A run on Weights & Biases: its config, metrics, faces and checkpoints, against images seen."""
+"""Logging to Weights & Biases: config, metrics, samples and checkpoints."""
 
 from __future__ import annotations
 
@@ -13,22 +13,29 @@ from PIL import Image
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from t2f.training.loggers.csv import CLOCK
+from t2f.training.loggers.csv import IMAGES_SEEN
 from t2f.utils.instantiate import from_yaml
 
 if TYPE_CHECKING:
     from wandb import Run
 
-TAGGED = ("data", "conditioning", "text", "model", "loss", "growth", "experiment")
-"""The config groups whose choices a run is tagged with."""
+TAGGED_GROUPS = ("data", "conditioning", "text", "model", "loss", "growth", "experiment")
+"""Config groups whose choices become tags of the run."""
 
 
 class WandbLogger(Logger):
-    """Logs to wandb with images seen as its step and as the axis of every chart.
+    """Logs to wandb with images seen as the step and as the x-axis of every chart.
 
-    A run that goes on in its folder goes on as the same run there. In a sweep, the runs are grouped by the sweep's
-    folder. `checkpoints`: whether those of the run's folder become versions of an artifact when training ends, with
-    the aliases 4px, 8px, ..., best and latest.
+    A run that is resumed in its folder continues the same wandb run. Runs of a sweep are grouped by the sweep's folder.
+
+    Args:
+        project: The wandb project.
+        name: Display name of the run.
+        folder: Folder of the run, with its `config.yaml`.
+        entity: User or team on wandb; None: the default one.
+        tags: Tags besides the choices of config groups.
+        checkpoints: Whether to upload the checkpoints when training ends, as versions of one artifact with the aliases
+            4px, 8px, ..., best and latest.
     """
 
     def __init__(
@@ -47,10 +54,10 @@ class WandbLogger(Logger):
         self.entity = entity
         self.tags = list(tags)
         self.checkpoints = checkpoints
-        self.labels = self.place_in_sweep()  # now: a process that Lightning starts does not know Hydra's job
+        self.labels = self.run_labels()  # here, since processes that Lightning starts have no HydraConfig
         self.run: Run | None = None
         self.ends_with_training = False
-        """Whether another process goes on with the run afterwards, and adds the evaluation."""
+        """Whether another process continues the run after training, to log the evaluation."""
 
     @property
     def name(self) -> str:
@@ -63,26 +70,26 @@ class WandbLogger(Logger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Run:
-        """The run, begun at its first use; of several processes, the first one's alone."""
+        """The wandb run, which starts at the first use. Only the first process has one."""
         if self.run is None:
             import wandb
 
-            known = self.folder / "wandb_id.txt"
-            again: dict[str, Any] = {"id": known.read_text(), "resume": "allow"} if known.exists() else {}
+            id_file = self.folder / "wandb_id.txt"
+            resume: dict[str, Any] = {"id": id_file.read_text(), "resume": "allow"} if id_file.exists() else {}
             config = from_yaml((self.folder / "config.yaml").read_text(encoding="utf-8"))
-            place: dict[str, Any] = {"project": self.project, "entity": self.entity, "dir": self.folder}
-            self.run = wandb.init(**place, **self.labels, **again, config=config)
-            self.run.define_metric(CLOCK)
-            self.run.define_metric("*", step_metric=CLOCK)
-            known.write_text(self.run.id)
+            project: dict[str, Any] = {"project": self.project, "entity": self.entity, "dir": self.folder}
+            self.run = wandb.init(**project, **self.labels, **resume, config=config)
+            self.run.define_metric(IMAGES_SEEN)
+            self.run.define_metric("*", step_metric=IMAGES_SEEN)
+            id_file.write_text(self.run.id)
         return self.run
 
-    def place_in_sweep(self) -> dict[str, Any]:
-        """Name, job type, group and tags, which tell the run's place in its sweep and what it is made of."""
+    def run_labels(self) -> dict[str, Any]:
+        """Return name, job type, group and tags of the run, from Hydra's config."""
         labels = {"name": self.run_name, "job_type": "train", "group": None, "tags": self.tags}
         if HydraConfig.initialized():
             hydra = HydraConfig.get()
-            choices = {group: hydra.runtime.choices.get(group) for group in TAGGED}
+            choices = {group: hydra.runtime.choices.get(group) for group in TAGGED_GROUPS}
             labels["tags"] = [*self.tags, *(f"{group}={choice}"[:64] for group, choice in choices.items() if choice)]
             if hydra.mode == RunMode.MULTIRUN:
                 sweep = Path(hydra.sweep.dir)
@@ -92,51 +99,51 @@ class WandbLogger(Logger):
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """The run begins with its config."""
+        """Do nothing: the run starts with its config."""
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
-        self.experiment.log({CLOCK: step, **metrics}, step=step)
+        self.experiment.log({IMAGES_SEEN: step, **metrics}, step=step)
 
     @rank_zero_only
     def log_faces(
         self,
-        sheet: Image.Image,
+        grid: Image.Image,
         captions: Sequence[str],
         faces: Sequence[Image.Image],
         scores: Sequence[float],
         step: int,
     ) -> None:
-        """The sheet, and a table of its faces: what each was asked to be, and how real and fitting it was found."""
+        """Log a grid of samples, and a table of its faces with captions and the discriminator's conditional logits."""
         import wandb
 
-        table = wandb.Table(columns=[CLOCK, "caption", "face", "score"])
+        table = wandb.Table(columns=[IMAGES_SEEN, "caption", "face", "score"])
         for caption, face, score in zip(captions, faces, scores, strict=True):
             table.add_data(step, caption, wandb.Image(face), score)
-        pictures = {"samples/sheet": wandb.Image(sheet, caption=f"after {step:,} images"), "samples/faces": table}
-        self.log_metrics(pictures, step=step)
+        samples = {"samples/grid": wandb.Image(grid, caption=f"after {step:,} images"), "samples/faces": table}
+        self.log_metrics(samples, step=step)
 
     @rank_zero_only
     def log_time_lapse(self, file: Path, step: int) -> None:
-        """The GIF of the growth."""
+        """Log the GIF of the growth."""
         import wandb
 
         self.log_metrics({"samples/growth": wandb.Video(str(file), format="gif")}, step=step)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Keep the checkpoints, also those of a run that failed."""
+        """Upload the checkpoints, also those of a run that failed."""
         if self.run is None:
             return
         if self.checkpoints:
-            self.keep_checkpoints(self.run)
+            self.upload_checkpoints(self.run)
         if self.ends_with_training:
             self.run.finish(exit_code=int(status != "success"))
 
-    def keep_checkpoints(self, run: Run) -> None:
+    def upload_checkpoints(self, run: Run) -> None:
         import wandb
 
-        # Those named for the images seen are last.ckpt by another name, or older than it.
+        # Files named by images seen are links to last.ckpt, or older than it.
         named = [file for file in (self.folder / "checkpoints").glob("*.ckpt") if not file.stem.isdigit()]
         for file in sorted(named, key=lambda file: (file.stat().st_mtime, file.stem == "last")):
             artifact = wandb.Artifact(f"checkpoints-{run.id}", type="model")

@@ -124,10 +124,10 @@ def test_an_offline_run_has_everything_a_dashboard_wants(tiny: Tiny, tmp_path: P
     assert wanted <= {*there.history[1]}
     assert {"evaluation/attribute_accuracy", "samples/growth.path"} <= {*flat(there.history[-1])}
 
-    sample_grids = [flat(row) for row in there.history if "samples/sheet.path" in flat(row)]
+    sample_grids = [flat(row) for row in there.history if "samples/grid.path" in flat(row)]
     assert [row["images_seen"] for row in sample_grids] == [0, 32, 64, 96]
     (files,) = (tmp_path / "run/wandb").glob("offline-run-*/files")
-    assert Image.open(files / sample_grids[-1]["samples/sheet.path"]).size == Image.open(max_sheet(tmp_path)).size
+    assert Image.open(files / sample_grids[-1]["samples/grid.path"]).size == Image.open(max_sheet(tmp_path)).size
     assert Image.open(files / flat(there.history[-1])["samples/growth.path"]).n_frames == 4
     tables = [artifact for artifact in there.artifacts if artifact.type == "run_table"]
     assert len(tables) == 4
