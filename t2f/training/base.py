@@ -20,14 +20,14 @@ from t2f.utils.errors import UserError
 
 
 class GANModule(pl.LightningModule):
-    """A GAN on the clock of images seen: real images shown to the discriminator, summed over processes.
+    """A GAN whose clock is images seen: real images shown to the discriminator, summed over processes.
 
-    All randomness of a step follows from (seed, images seen, place in the batch). A run that resumes needs no random
-    state, and the number of processes does not matter.
+    All randomness of a step is a function of (seed, images seen, index in the batch). A resumed run therefore needs no
+    random state, and the result does not depend on the number of processes.
 
     Args:
         seed: Seed of all random numbers of training.
-        metadata: What a checkpoint needs to generate elsewhere (config and conditioner), as plain values.
+        metadata: Config and conditioner as plain values. Checkpoints contain them to be usable on their own.
 
     Attributes:
         schedule_state: State of the growth schedule; the growth callback sets it before each step.
@@ -170,9 +170,8 @@ class GANModule(pl.LightningModule):
         saved = checkpoint[CHECKPOINT_KEY]
         if saved.get("conditioner") != self.metadata["conditioner"]:
             raise UserError(
-                "The checkpoint was trained on other captions or labels than this run's, or by another version of t2f, "
-                "which makes or reads captions otherwise: resume with the data, text and conditioning settings it had, "
-                "and the version."
+                "The checkpoint was trained on other captions or labels than this run's, or by another version of t2f "
+                "with other captions: resume with the same data, text and conditioning settings, and the same version."
             )
         expected = {name: tuple(value.shape) for name, value in self.state_dict().items()}
         found = {name: tuple(value.shape) for name, value in checkpoint["state_dict"].items()}
@@ -180,7 +179,7 @@ class GANModule(pl.LightningModule):
             differing = next(name for name in {**found, **expected} if expected.get(name) != found.get(name))
             raise UserError(
                 f"The checkpoint holds another model than this run's (they differ in {differing}): "
-                "resume with the model settings it had."
+                "resume with the same model settings."
             )
         self.images_seen = saved["images_seen"]
         self._sums = {name: value for name, (value, _) in saved["not_yet_logged"].items()}

@@ -100,15 +100,14 @@ class ConditionalGAN(GANModule):
         self.performance.begin_step()
         generator_optimizer, discriminator_optimizer = self.both_optimizers()
         images, conditions = to_float(batch["images"]), batch["conditions"]
-        real = self.discriminator.to_sample(images, self.schedule_state.resolution, self.schedule_state.alpha)
+        state = self.schedule_state
+        real = self.discriminator.to_sample(images, state.resolution, state.alpha)
         embedding = self.networks.encoder(conditions)
         for_generator = embedding if self.encoder_learns_from == "generator" else embedding.detach()
         for_discriminator = embedding.detach() if self.encoder_learns_from == "generator" else embedding
         # Both steps use the same fakes: the generator changes only after its gradient has been computed.
         noise = sharded_randn(len(real), self.noise_dim, device=self.device)
-        fake, moments = self.networks.generate(
-            for_generator, noise, self.schedule_state.resolution, self.schedule_state.alpha
-        )
+        fake, moments = self.networks.generate(for_generator, noise, state.resolution, state.alpha)
 
         gan_step = GANStep(
             discriminate=self.discriminate,
@@ -177,9 +176,8 @@ class ConditionalGAN(GANModule):
     @torch.no_grad()
     def score(self, conditions: Tensor, images: Tensor) -> Tensor:
         self.discriminator.eval()  # else batch norm would update its statistics
-        sample = self.discriminator.to_sample(
-            to_float(images), self.schedule_state.resolution, self.schedule_state.alpha
-        )
+        state = self.schedule_state
+        sample = self.discriminator.to_sample(to_float(images), state.resolution, state.alpha)
         scores = self.discriminate(sample, self.networks.encoder(conditions)).conditional_logits
         self.discriminator.train()
         return scores

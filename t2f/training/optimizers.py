@@ -71,13 +71,13 @@ def make_optimizer(make: MakeOptimizer, parameters: Sequence[nn.Parameter], name
         require(
             len(group["params"]) == len(parameters),
             f"The checkpoint's {name} optimizer trains {len(group['params'])} tensors of weights, this run's "
-            f"{len(parameters)}: resume with the model settings it had, such as encoder_learns_from.",
+            f"{len(parameters)}: resume with the same model settings, such as encoder_learns_from.",
         )
         found, needed = {key for state in saved["state"].values() for key in state}, state_names(make, parameters)
         require(
             not saved["state"] or found == needed,
-            f"The checkpoint's {name} optimizer keeps {listed(found)} of each weight, this run's {listed(needed)}: "
-            "resume with the kind of optimizer it had, or start a new run.",
+            f"The checkpoint's {name} optimizer stores {listed(found)} for each weight, this run's {listed(needed)}: "
+            "resume with the same optimizer, or start a new run.",
         )
         # The learning rate is set before each step. All else must be in place before PyTorch loads the state, since
         # `fused` and `capturable` decide on which device its step counts are.

@@ -162,9 +162,8 @@ def require_run(resume: str) -> Path:
         )
     require(exists, f"There is no run {path} to resume: give a run's folder, or resume=true for the newest run.")
     require(is_dir, f"resume needs the folder of a run, but {path} is a file.")
-    require(
-        run is not None and newest_checkpoint(path / "checkpoints") is not None, no_checkpoint(path / "checkpoints")
-    )
+    checkpoints = path / "checkpoints"
+    require(run is not None and newest_checkpoint(checkpoints) is not None, no_checkpoint(checkpoints))
     return path
 
 

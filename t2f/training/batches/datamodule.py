@@ -161,6 +161,6 @@ class FaceDataModule(pl.LightningDataModule):
             labeled = int(round(size * fraction, 6)) // world_size
             require(
                 labeled >= model.min_labeled,
-                f"With {size} images (growth.batch_sizes), a batch may have only {labeled} labeled face(s) per process, "
+                f"A batch of {size} images (growth.batch_sizes) may have only {labeled} labeled face(s) per process, "
                 f"but the objectives need {model.min_labeled}: raise growth.batch_sizes or labeled_fraction.",
             )
