@@ -157,7 +157,8 @@ def require_run(resume: str) -> Path:
     if run is not None and run != path and exists:
         instead = f" (to continue in a new folder: {shell_command(format_override('ckpt_path', path))})"
         raise UserError(
-            f"resume needs the folder of a run, but {path} is a part of one: write {shell_command(format_override('resume', run))}"
+            f"resume needs the folder of a run, but {path} is a part of one: write "
+            f"{shell_command(format_override('resume', run))}"
             f"{instead if path.suffix == '.ckpt' else ''}."
         )
     require(exists, f"There is no run {path} to resume: give a run's folder, or resume=true for the newest run.")

@@ -1,55 +1,59 @@
-"""The contrastive part of a step, against its gradients taken apart."""
+"""The contrastive loss in a training step."""
 
 import copy
 
 import pytest
 import torch
-from fixtures.steps import WORDS, assert_descended, dcgan, drawing, fit, gradients, growing, make_batch
+from fixtures.steps import TEXT_DIM, assert_descended, dcgan, first_fakes, fit, gradients, make_batch, progressive
 
 from t2f.objectives.contrastive import contrastive_loss
 
 
-def test_pictures_and_words_are_compared_by_their_angle() -> None:
-    system = growing()
-    seen = torch.randn(3, 8, 4, 4)
-    words = torch.randn(3, WORDS)
-    similarity = system.discriminator.head.similarity(seen, words)
+def test_similarity_is_the_cosine_over_the_temperature() -> None:
+    model = progressive()
+    features = torch.randn(3, 8, 4, 4)
+    text_embedding = torch.randn(3, TEXT_DIM)
+    similarity = model.discriminator.head.similarity(features, text_embedding)
     assert similarity.shape == (3, 3)
-    torch.testing.assert_close(system.discriminator.head.similarity(seen, 5 * words), similarity)
-    assert similarity.abs().max() <= 10 + 1e-4  # cosines over the temperature, 0.1
+    torch.testing.assert_close(model.discriminator.head.similarity(features, 5 * text_embedding), similarity)
+    assert similarity.abs().max() <= 10 + 1e-4  # the temperature is 0.1
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert system.discriminator.head.similarity(seen, words).dtype == torch.float32
+        assert model.discriminator.head.similarity(features, text_embedding).dtype == torch.float32
 
 
 @pytest.mark.parametrize("labeled", [2, 6])
-def test_each_network_also_descends_its_own_contrastive_loss(labeled: int) -> None:
-    """What a weight adds to each step's change is the gradient of the loss of real, or of drawn pictures."""
+def test_each_network_descends_its_own_contrastive_loss(labeled: int) -> None:
+    """The weighted loss adds its gradient to the change of each network: on real images, or on fakes."""
     batch = make_batch(labeled)
-    before = growing()
-    plain, contrasted = copy.deepcopy(before), growing(weights={"contrastive": 0.5})
+    before = progressive()
+    plain, with_loss = copy.deepcopy(before), progressive(weights={"contrastive": 0.5})
     fit(plain, batch)
-    report = fit(contrasted, batch)
+    report = fit(with_loss, batch)
 
-    judge, words = before.discriminator, batch["conditions"]
-    seen = judge.extract(batch["images"] / 127.5 - 1, 8, 1.0)[:labeled]
+    discriminator, text_embedding = before.discriminator, batch["conditions"]
+    features = discriminator.extract(batch["images"] / 127.5 - 1, 8, 1.0)[:labeled]
     loss = contrastive_loss(
-        judge.head.similarity(seen, words[:labeled]), torch.eye(labeled) > 0, torch.ones(labeled) > 0
+        discriminator.head.similarity(features, text_embedding[:labeled]),
+        torch.eye(labeled) > 0,
+        torch.ones(labeled) > 0,
     )
     assert report["discriminator/contrastive"] == pytest.approx(loss.item(), rel=1e-4)
-    assert_descended(plain.discriminator, contrasted.discriminator, gradients(0.5 * loss, judge))
+    assert_descended(plain.discriminator, with_loss.discriminator, gradients(0.5 * loss, discriminator))
 
-    before = growing(rates=(1.0, 0.0))  # the discriminator stays, so that both generators learn from the same
-    plain, contrasted = copy.deepcopy(before), growing(rates=(1.0, 0.0), weights={"contrastive": 0.5})
+    before = progressive(rates=(1.0, 0.0))  # with the discriminator unchanged, both generators learn from the same
+    plain, with_loss = copy.deepcopy(before), progressive(rates=(1.0, 0.0), weights={"contrastive": 0.5})
     fit(plain, batch)
-    report = fit(contrasted, batch)
-    judge, (fake, _, _) = before.discriminator, drawing(before, batch)
+    report = fit(with_loss, batch)
+    discriminator, (fake, _, _) = before.discriminator, first_fakes(before, batch)
     loss = contrastive_loss(
-        judge.head.similarity(judge.extract(fake, 8, 1.0), words), torch.eye(6) > 0, torch.ones(6) > 0
+        discriminator.head.similarity(discriminator.extract(fake, 8, 1.0), text_embedding),
+        torch.eye(6) > 0,
+        torch.ones(6) > 0,
     )
     assert report["generator/contrastive"] == pytest.approx(loss.item(), rel=1e-4)
-    assert_descended(plain.networks, contrasted.networks, gradients(0.5 * loss, before.networks))
+    assert_descended(plain.networks, with_loss.networks, gradients(0.5 * loss, before.networks))
 
 
-def test_a_discriminator_that_cannot_compare_is_refused() -> None:
+def test_a_discriminator_without_similarity_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"objectives\.contrastive needs similarity, which DCGANDiscriminator"):
         dcgan(weights={"contrastive": 1.0})

@@ -1,4 +1,4 @@
-"""Each way to run faster gives the weights of the plain one, to rounding."""
+"""Memory format, compilation and CUDA graphs give the same weights up to rounding."""
 
 import shutil
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from fixtures.steps import FACES, dcgan, fit, growing, make_batch
+from fixtures.steps import BATCH_SIZE, dcgan, fit, make_batch, progressive
 from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch._dynamo.backends.registry import lookup_backend
@@ -28,11 +28,11 @@ PLAIN = {"channels_last": False, "compile": False, "cuda_graphs": False}
 
 
 def trained(build: Any, steps: int = 3, **choices: Any) -> ConditionalGAN:
-    system: ConditionalGAN = build(
+    model: ConditionalGAN = build(
         performance=Performance(**PLAIN | choices), penalties={"r1": R1(1.0, every=2)}, rates=(0.1, 0.1)
     )
-    fit(system, *(make_batch() for _ in range(steps)))
-    return system
+    fit(model, *(make_batch() for _ in range(steps)))
+    return model
 
 
 def assert_same_weights(one: ConditionalGAN, other: ConditionalGAN) -> None:
@@ -40,73 +40,73 @@ def assert_same_weights(one: ConditionalGAN, other: ConditionalGAN) -> None:
     torch.testing.assert_close(dict(one.state_dict()), dict(other.state_dict()), rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("build", [growing, dcgan])
-def test_channels_last_trains_as_channels_first(build: Any) -> None:
+@pytest.mark.parametrize("build", [progressive, dcgan])
+def test_channels_last_trains_like_channels_first(build: Any) -> None:
     first, last = trained(build), trained(build, channels_last=True)
-    for system, layout in ((first, torch.contiguous_format), (last, torch.channels_last)):
-        assert system.discriminator.memory_format == layout
-        faces = system.sample(make_batch()["conditions"], torch.zeros(FACES, system.noise_dim))
-        assert faces.is_contiguous(memory_format=layout)
+    for model, layout in ((first, torch.contiguous_format), (last, torch.channels_last)):
+        assert model.discriminator.memory_format == layout
+        samples = model.sample(make_batch()["conditions"], torch.zeros(BATCH_SIZE, model.noise_dim))
+        assert samples.is_contiguous(memory_format=layout)
     assert_same_weights(first, last)
 
 
-@pytest.mark.parametrize("build", [growing, dcgan])
-def test_copies_of_weights_in_bf16_are_never_old(build: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Autocast keeps them through a step, in the midst of which the discriminator changes."""
+@pytest.mark.parametrize("build", [progressive, dcgan])
+def test_cached_bf16_weights_are_never_stale(build: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Autocast caches them for the whole step, in which the discriminator changes."""
 
     def descent() -> Tensor:
-        """The generator's, in one vector."""
-        system: ConditionalGAN = build(rates=(1.0, 1.0), penalties={"r1": R1(1.0)})
-        before = [weight.detach().clone() for weight in system.networks.parameters()]
-        fit(system, make_batch(), precision="bf16-mixed")
-        changes = zip(system.networks.parameters(), before, strict=True)
+        """Return the generator's change, flattened."""
+        model: ConditionalGAN = build(rates=(1.0, 1.0), penalties={"r1": R1(1.0)})
+        before = [weight.detach().clone() for weight in model.networks.parameters()]
+        fit(model, make_batch(), precision="bf16-mixed")
+        changes = zip(model.networks.parameters(), before, strict=True)
         return torch.cat([(after - weight).flatten() for after, weight in changes])
 
-    keeping = descent()
-    monkeypatch.setattr(base, "cached_autocast", lambda device: nullcontext())  # Lightning's own context keeps none
-    casting = descent()
-    assert not torch.equal(keeping, casting)  # sums of gradients are rounded elsewhere
-    assert (keeping - casting).norm() < 0.1 * casting.norm()
+    cached = descent()
+    monkeypatch.setattr(base, "cached_autocast", lambda device: nullcontext())  # Lightning's own autocast has no cache
+    uncached = descent()
+    assert not torch.equal(cached, uncached)  # sums of gradients are rounded differently
+    assert (cached - uncached).norm() < 0.1 * uncached.norm()
 
 
 @pytest.fixture
 def graphs(monkeypatch: pytest.MonkeyPatch) -> list[GraphModule]:
-    """What torch.compile has made code of; without the code generator, which takes minutes on a CPU."""
-    made: list[GraphModule] = []
+    """Record the graphs that torch.compile captures, without generating code, which takes minutes on a CPU."""
+    captured: list[GraphModule] = []
     aot_eager = lookup_backend("aot_eager")
 
     def backend(graph: GraphModule, inputs: Any) -> Any:
-        made.append(graph)
+        captured.append(graph)
         return aot_eager(graph, inputs)
 
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
     torch.compiler.reset()
-    return made
+    return captured
 
 
-@pytest.mark.parametrize("build", [pytest.param(growing, marks=pytest.mark.slow), dcgan])
-def test_compiled_networks_train_as_eager_ones(build: Any, graphs: list[GraphModule]) -> None:
-    """With a gradient penalty, whose double backward compiled code cannot give."""
+@pytest.mark.parametrize("build", [pytest.param(progressive, marks=pytest.mark.slow), dcgan])
+def test_compiled_networks_train_like_eager_ones(build: Any, graphs: list[GraphModule]) -> None:
+    """With a gradient penalty, whose double backward is not supported in compiled code."""
     compiled = trained(build, compile=True)
     made = len(graphs)
     assert made > 0
     assert_same_weights(trained(build), compiled)
-    fit(compiled, make_batch(), make_batch())  # a second time in one process
+    fit(compiled, make_batch(), make_batch())  # a second fit in the same process
     assert len(graphs) == made
 
 
 @pytest.mark.slow
-def test_fading_needs_no_new_code(graphs: list[GraphModule], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fade_in_does_not_recompile(graphs: list[GraphModule], monkeypatch: pytest.MonkeyPatch) -> None:
     def faded(**choices: bool) -> ConditionalGAN:
-        system = growing(performance=Performance(**PLAIN | choices))
+        model = progressive(performance=Performance(**PLAIN | choices))
 
         def next_step(batch: Any, number: int) -> None:
             made.append(len(graphs))
-            system.schedule_state = ScheduleState(0, 8, alphas[number], FACES, progress=0.5, images_seen=0)
+            model.schedule_state = ScheduleState(0, 8, alphas[number], BATCH_SIZE, progress=0.5, images_seen=0)
 
-        monkeypatch.setattr(system, "on_train_batch_start", next_step)
-        fit(system, *(make_batch() for _ in alphas))
-        return system
+        monkeypatch.setattr(model, "on_train_batch_start", next_step)
+        fit(model, *(make_batch() for _ in alphas))
+        return model
 
     alphas, made = [0.1, 0.2, 0.7, 0.9], list[int]()
     compiled = faded(compile=True)
@@ -115,10 +115,8 @@ def test_fading_needs_no_new_code(graphs: list[GraphModule], monkeypatch: pytest
 
 
 @pytest.mark.slow
-def test_a_run_grows_in_compiled_code(
-    tiny: Callable[..., DictConfig], tmp_path: Path, graphs: list[GraphModule]
-) -> None:
-    """Both stages and the fade between them, set by Hydra. With Adam's own eps, rounding decides the sign of a step."""
+def test_a_compiled_run_grows(tiny: Callable[..., DictConfig], tmp_path: Path, graphs: list[GraphModule]) -> None:
+    """Both stages and the fade-in between them. With Adam's default eps, rounding decides the sign of a step."""
     weights, made = [], []
     eps = [f"model.optimizers.{network}.eps=0.01" for network in ("generator", "discriminator")]
     for compile in (False, True):
@@ -131,22 +129,22 @@ def test_a_run_grows_in_compiled_code(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("g++"), reason="without a compiler there is no compiled code")
-def test_compiled_code_draws_the_numbers_of_eager_code(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+def test_compiled_code_generates_the_random_numbers_of_eager_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch._inductor.config, "fallback_random", False)
     torch.compiler.reset()
-    system = growing()
-    networks = (system.networks.generator, system.ema.generator, system.discriminator)
+    model = progressive()
+    networks = (model.networks.generator, model.ema.generator, model.discriminator)
     Performance(False, True, False).apply(*networks, torch.device("cpu"))
 
-    def draw(count: Tensor) -> Tensor:
-        return torch.rand_like(count) + 1
+    def sample(like: Tensor) -> Tensor:
+        return torch.rand_like(like) + 1
 
-    drawn = []
-    for function in (draw, torch.compile(draw)):
+    samples = []
+    for function in (sample, torch.compile(sample)):
         torch.manual_seed(0)
-        drawn.append(function(torch.empty(8)))
-    assert torch.equal(*drawn)
+        samples.append(function(torch.empty(8)))
+    assert torch.equal(*samples)
 
 
 @pytest.mark.parametrize(
@@ -157,32 +155,32 @@ def test_compiled_code_draws_the_numbers_of_eager_code(monkeypatch: pytest.Monke
         (True, True, {"mode": "reduce-overhead"}),
     ],
 )
-def test_networks_go_through_what_was_asked_for(
+def test_networks_are_compiled_with_the_configured_options(
     compile: bool, graphs: bool, options: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    system, compiled = growing(), list[tuple[str, dict[str, str]]]()
+    model, compiled = progressive(), list[tuple[str, dict[str, str]]]()
     monkeypatch.setattr(torch, "compile", lambda method, **given: compiled.append((method.__name__, given)) or method)
-    networks = (system.networks.generator, system.ema.generator, system.discriminator)
+    networks = (model.networks.generator, model.ema.generator, model.discriminator)
     Performance(False, compile, graphs).apply(*networks, torch.device("cuda"))
     assert compiled == [("forward", options), ("extract", options), ("conditional_logits", options)]
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_second_derivatives_are_taken_in_the_precision_of_their_penalty(
+def test_second_derivatives_use_the_precision_of_the_penalty(
     dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The loss goes back inside of Lightning's autocast, where a penalty in float32 has ended."""
+    """The backward pass runs under Lightning's autocast, although the penalty was computed in float32."""
 
     def descent(autocast: bool) -> list[Tensor]:
-        system = growing()
+        model = progressive()
         weight = nn.Parameter(torch.randn(8, 8, generator=torch.Generator().manual_seed(0)))
-        pictures = torch.randn(4, 8, generator=torch.Generator().manual_seed(1))
+        samples = torch.randn(4, 8, generator=torch.Generator().manual_seed(1))
         optimizer = torch.optim.SGD([weight], lr=1.0)
-        monkeypatch.setattr(system, "manual_backward", lambda loss: loss.backward())
+        monkeypatch.setattr(model, "manual_backward", lambda loss: loss.backward())
         with torch.autocast("cpu", dtype, enabled=autocast):
             with torch.autocast("cpu", enabled=False):
-                penalty = R1().penalty(lambda x: nn.functional.linear(x, weight).tanh().sum(dim=1), pictures, pictures)
-            system.descend(penalty, optimizer)
+                penalty = R1().penalty(lambda x: nn.functional.linear(x, weight).tanh().sum(dim=1), samples, samples)
+            model.descend(penalty, optimizer)
         return [weight.detach()]
 
     torch.testing.assert_close(descent(autocast=True), descent(autocast=False), rtol=1e-6, atol=1e-6)
@@ -198,15 +196,15 @@ def test_second_derivatives_are_taken_in_the_precision_of_their_penalty(
         ("cuda", (9, 0), torch.channels_last),
     ],
 )
-def test_auto_lays_maps_out_as_the_device_likes_them(
+def test_auto_selects_the_memory_format_by_device(
     device: str, capability: tuple[int, int] | None, layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert Performance(AUTO, AUTO, AUTO).memory_format(torch.device(device)) == layout
 
 
-def test_what_cannot_be_is_told() -> None:
+def test_invalid_settings_are_errors() -> None:
     with pytest.raises(ValueError, match=r"^compile is yes: it must be true, false or auto\.$"):
         Performance(compile="yes")
     with pytest.raises(UserError, match=r"^performance.cuda_graphs=true needs a CUDA GPU, not cpu: "):
-        trained(growing, cuda_graphs=True)
+        trained(progressive, cuda_graphs=True)

@@ -112,12 +112,12 @@ class TerminalReport(pl.Callback):
             self.task.end()
 
     def print_summary(self, trainer: pl.Trainer, model: GANModule, datamodule: FaceDataModule) -> None:
-        train_command, held_out = datamodule.source.train, datamodule.source.held_out
+        train, held_out = datamodule.source.train, datamodule.source.held_out
         captions = ""
         if isinstance(datamodule.conditioner, TextConditioner):  # else captions need not be made
-            described = datamodule.conditioner.described(train_command)
+            described = datamodule.conditioner.described(train)
             captions = f" with {sum(map(len, train.captions)):,} captions"
-            captions += f" for {described:,} of them" if described < len(train_command) else ""
+            captions += f" for {described:,} of them" if described < len(train) else ""
         device = f"{trainer.strategy.root_device}, {trainer.precision}"
         self.console.print(
             f"[bold]{datamodule.source.name}[/bold]: {len(train):,} training faces{captions}, {len(held_out):,} "
