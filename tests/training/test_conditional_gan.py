@@ -154,7 +154,30 @@ class Brightness(Discriminator):
 
 
 def brightness_gan(**more: Any) -> ConditionalGAN:
-    return brightness_gan(**more) def uniform_batch(brightness: list[int], conditions: list[float]) -> Batch: images = torch.tensor(brightness, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8).clone() return { "images": images, "conditions": torch.tensor(conditions)[:, None], "attributes": torch.empty(len(conditions), 0, dtype=torch.int8), "labeled": torch.ones(len(conditions)) > 0, } def test_accuracies_are_fractions_of_scores_with_the_correct_sign() -> None: model = brightness_gan() report = fit(model, uniform_batch([255, 200, 128, 127, 0, 255], [0.1, -0.2, 0.3, -0.4, 0.5, 0.6])) assert report["accuracy/real"] == pytest.approx(4 / 6) assert report["accuracy/fake"] == pytest.approx(2 / 6) assert report["score/real"] == pytest.approx(sum(value / 127.5 - 1 for value in (255, 200, 128, 127, 0, 255)) / 6) assert report["score/fake"] == pytest.approx(0.9 / 6) def test_the_relativistic_loss_compares_fakes_with_real_images() -> None: model = make_gan( ConditionalGenerator(nn.Identity(), None, ConditionAsBrightness()), Brightness(), rates=(1.0, 0.0), loss=Relativistic())
+    return make_gan(ConditionalGenerator(nn.Identity(), None, ConditionAsBrightness()), Brightness(), **more)
+
+
+def uniform_batch(brightness: list[int], conditions: list[float]) -> Batch:
+    images = torch.tensor(brightness, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 8, 8).clone()
+    return {
+        "images": images,
+        "conditions": torch.tensor(conditions)[:, None],
+        "attributes": torch.empty(len(conditions), 0, dtype=torch.int8),
+        "labeled": torch.ones(len(conditions)) > 0,
+    }
+
+
+def test_accuracies_are_fractions_of_scores_with_the_correct_sign() -> None:
+    model = brightness_gan()
+    report = fit(model, uniform_batch([255, 200, 128, 127, 0, 255], [0.1, -0.2, 0.3, -0.4, 0.5, 0.6]))
+    assert report["accuracy/real"] == pytest.approx(4 / 6)
+    assert report["accuracy/fake"] == pytest.approx(2 / 6)
+    assert report["score/real"] == pytest.approx(sum(value / 127.5 - 1 for value in (255, 200, 128, 127, 0, 255)) / 6)
+    assert report["score/fake"] == pytest.approx(0.9 / 6)
+
+
+def test_the_relativistic_loss_compares_fakes_with_real_images() -> None:
+    model = brightness_gan(rates=(1.0, 0.0), loss=Relativistic())
     brightness, conditions = [255, 200, 128, 127, 0, 255], [0.1, -0.2, 0.3, -0.4, 0.5, 0.6]
     report = fit(model, uniform_batch(brightness, conditions))
     differences = [(real / 127.5 - 1) - fake for real, fake in zip(brightness, conditions, strict=True)]
