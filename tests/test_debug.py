@@ -60,6 +60,6 @@ def test_profiler_writes_its_table_and_its_path(
     tiny: Tiny, tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train(tiny("growth.images=16", base=base(model, "profiler")))
-    table = tmp_path / "run/fit-profile-0.txt"
+    table = tmp_path / "run/fit-profile.txt"
     assert "run_training_batch" in table.read_text()
     assert f"profile        {table}" in capsys.readouterr().out

@@ -35,14 +35,14 @@ def weights() -> list[nn.Parameter]:
 
 
 def step(optimizer: Optimizer) -> None:
-    """By gradients that are the weights themselves."""
+    """Take a step with gradients equal to the weights."""
     for weight in optimizer.param_groups[0]["params"]:
         weight.grad = weight.detach().clone()
     optimizer.step()
 
 
-def saved_by(make: Make) -> tuple[list[nn.Parameter], dict[str, Any]]:
-    """Weights after two steps, and what the optimizer keeps."""
+def save_state(make: Make) -> tuple[list[nn.Parameter], dict[str, Any]]:
+    """Return the weights after two steps, and the state of the optimizer."""
     parameters = weights()
     optimizer = make_optimizer(make, parameters, "o")
     step(optimizer)
@@ -61,75 +61,75 @@ def saved_by(make: Make) -> tuple[list[nn.Parameter], dict[str, Any]]:
         (partial(RMSprop, lr=0.1), partial(RMSprop, lr=0.1, alpha=0.5)),
     ],
 )
-def test_loaded_state_is_gone_on_with_by_the_settings_of_now(before: Make, now: Make) -> None:
-    parameters, saved = saved_by(before)
+def test_loaded_state_is_used_with_the_current_settings(before: Make, now: Make) -> None:
+    parameters, saved = save_state(before)
     optimizer = make_optimizer(now, parameters, "o")
     optimizer.load_state_dict(copy.deepcopy(saved))
     (group,) = optimizer.param_groups
     assert {name: group[name] for name in optimizer.defaults} == optimizer.defaults
 
-    by_hand = [nn.Parameter(weight.detach().clone()) for weight in parameters]
-    plain = now(by_hand)
+    expected = [nn.Parameter(weight.detach().clone()) for weight in parameters]
+    plain = now(expected)
     plain.load_state_dict(saved)
     plain.param_groups[0].update(plain.defaults)
     step(optimizer)
     step(plain)
-    for one, other in zip(parameters, by_hand, strict=True):
+    for one, other in zip(parameters, expected, strict=True):
         assert torch.equal(one, other)
 
 
-def test_the_learning_rate_is_left_to_the_schedule() -> None:
-    parameters, saved = saved_by(partial(Adam, lr=0.1))
-    saved["param_groups"][0]["lr"] = 0.025  # as it was when the checkpoint was written
+def test_the_loaded_learning_rate_is_kept_for_the_schedule_to_set() -> None:
+    parameters, saved = save_state(partial(Adam, lr=0.1))
+    saved["param_groups"][0]["lr"] = 0.025  # the schedule had decayed it
     optimizer = make_optimizer(partial(Adam, lr=0.2), parameters, "o")
     optimizer.load_state_dict(saved)
     assert optimizer.param_groups[0]["lr"] == 0.025
     assert optimizer.defaults["lr"] == 0.2
 
 
-def test_what_an_older_pytorch_did_not_write_is_as_configured() -> None:
-    parameters, saved = saved_by(partial(Adam, lr=0.1))
+def test_settings_missing_from_an_older_state_are_as_configured() -> None:
+    parameters, saved = save_state(partial(Adam, lr=0.1))
     del saved["param_groups"][0]["decoupled_weight_decay"]
     optimizer = make_optimizer(partial(AdamW, lr=0.1), parameters, "o")
     optimizer.load_state_dict(saved)
     assert optimizer.param_groups[0]["decoupled_weight_decay"] is True
 
 
-def test_an_optimizer_that_has_made_no_step_is_taken_over_by_any() -> None:
+def test_an_empty_state_fits_any_optimizer() -> None:
     saved = make_optimizer(partial(Adam, lr=0.1), weights(), "o").state_dict()
     make_optimizer(partial(RMSprop, lr=0.1), weights(), "o").load_state_dict(saved)
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "sentence"),
+    ("before", "now", "message"),
     [
         (
             partial(Adam),
             partial(SGD, lr=1),
-            r"keeps exp_avg, exp_avg_sq, step of each weight, this run's nothing",
+            r"stores exp_avg, exp_avg_sq, step for each weight, this run's nothing",
         ),
-        (partial(Adam), partial(RMSprop), r"this run's square_avg, step: resume with the kind of optimizer"),
+        (partial(Adam), partial(RMSprop), r"this run's square_avg, step: resume with the same optimizer"),
         (partial(Adam), partial(Adam, amsgrad=True), r"this run's .*max_exp_avg_sq"),
-        (partial(SGD, lr=1, momentum=0.5), partial(Adam), r"keeps momentum_buffer of each weight"),
+        (partial(SGD, lr=1, momentum=0.5), partial(Adam), r"stores momentum_buffer for each weight"),
     ],
 )
-def test_the_state_of_another_kind_is_refused(before: Make, now: Make, sentence: str) -> None:
-    parameters, saved = saved_by(before)
-    with pytest.raises(UserError, match=sentence):
+def test_the_state_of_another_optimizer_is_an_error(before: Make, now: Make, message: str) -> None:
+    parameters, saved = save_state(before)
+    with pytest.raises(UserError, match=message):
         make_optimizer(now, parameters, "o").load_state_dict(saved)
 
 
-def test_the_state_of_other_weights_is_refused() -> None:
-    parameters, saved = saved_by(Adam)
+def test_the_state_of_other_parameters_is_an_error() -> None:
+    parameters, saved = save_state(Adam)
     with pytest.raises(UserError, match=r"o optimizer trains 2 tensors of weights, this run's 1: .*encoder_learns"):
         make_optimizer(Adam, parameters[:1], "o").load_state_dict(saved)
 
 
-def overrides(name: str, settings: dict[str, Any]) -> list[str]:
+def optimizer_overrides(name: str, settings: dict[str, Any]) -> list[str]:
     return [f"++model.optimizers.{name}.{key}={str(value).lower()}" for key, value in settings.items()]
 
 
-def groups(run: Path) -> list[dict[str, Any]]:
+def saved_settings(run: Path) -> list[dict[str, Any]]:
     states = read_checkpoint(run / "checkpoints/last.ckpt")["optimizer_states"]
     return [{name: value for name, value in state["param_groups"][0].items() if name != "params"} for state in states]
 
@@ -138,72 +138,72 @@ def groups(run: Path) -> list[dict[str, Any]]:
 def test_every_setting_of_an_optimizer_takes_effect_on_resume(
     tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """It is announced, recorded and used; the other optimizer keeps its own."""
+    """It is reported, recorded and used. The other optimizer keeps its settings."""
     train(tiny("growth.images=[48,16]", "lr_schedule.start=1"))
-    unchanged = groups(tmp_path / "run")
+    unchanged = saved_settings(tmp_path / "run")
     capsys.readouterr()
-    train(tiny("resume=true", "growth.images=[48,48]", "lr_schedule.start=1", *overrides(name, CHANGED)))
-    announced = capsys.readouterr().err
-    place = BOTH.index(name)
-    used = groups(tmp_path / "run")
-    card = read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")[CHECKPOINT_KEY]
-    recorded = from_yaml(card["config"])["model"]["optimizers"][name]
+    train(tiny("resume=true", "growth.images=[48,48]", "lr_schedule.start=1", *optimizer_overrides(name, CHANGED)))
+    reported = capsys.readouterr().err
+    index = BOTH.index(name)
+    used = saved_settings(tmp_path / "run")
+    metadata = read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")[CHECKPOINT_KEY]
+    recorded = from_yaml(metadata["config"])["model"]["optimizers"][name]
     for key, value in CHANGED.items():
-        assert f"resuming with model.optimizers.{name}.{key}={value}, trained so far with" in announced
-        found = used[place][key]
+        assert f"resuming with model.optimizers.{name}.{key}={value}, trained so far with" in reported
+        found = used[index][key]
         assert recorded[key] == (list(found) if isinstance(found, tuple) else found) == value
-    assert used[1 - place] == unchanged[1 - place]
+    assert used[1 - index] == unchanged[1 - index]
 
 
-def test_a_setting_of_an_optimizer_changes_what_is_learnt(tiny: Tiny, tmp_path: Path) -> None:
-    """To the bit as if the optimizer of the checkpoint had been told itself."""
+def test_a_setting_of_an_optimizer_changes_the_result(tiny: Tiny, tmp_path: Path) -> None:
+    """The result equals that of a checkpoint with the setting written into its optimizer state."""
     first = tiny(f"paths.run={tmp_path}/first", "growth.images=[48,16]", "lr_schedule.start=1")
     train(first)
     checkpoint = tmp_path / "first/checkpoints/last.ckpt"
     more = [f"ckpt_path={checkpoint}", "growth.images=[48,48]", "lr_schedule.start=1"]
     (tmp_path / "resumed").mkdir()
-    train(tiny(f"paths.run={tmp_path}/resumed", *more, *overrides(BOTH[0], {"weight_decay": 0.5})))
+    train(tiny(f"paths.run={tmp_path}/resumed", *more, *optimizer_overrides(BOTH[0], {"weight_decay": 0.5})))
     content = read_checkpoint(checkpoint)
     content["optimizer_states"][0]["param_groups"][0]["weight_decay"] = 0.5
     torch.save(content, checkpoint)
-    (tmp_path / "told").mkdir()
-    train(tiny(f"paths.run={tmp_path}/told", *more, *overrides(BOTH[0], {"weight_decay": 0.5})))
+    (tmp_path / "edited").mkdir()
+    train(tiny(f"paths.run={tmp_path}/edited", *more, *optimizer_overrides(BOTH[0], {"weight_decay": 0.5})))
     (tmp_path / "plain").mkdir()
     train(tiny(f"paths.run={tmp_path}/plain", *more))
-    ends = [read_checkpoint(tmp_path / run / "checkpoints/last.ckpt") for run in ("resumed", "told", "plain")]
+    ends = [read_checkpoint(tmp_path / run / "checkpoints/last.ckpt") for run in ("resumed", "edited", "plain")]
     assert_equal(ends[0]["state_dict"], ends[1]["state_dict"])
-    told, plain = (end["state_dict"] for end in ends[1:])
-    assert any(not torch.equal(told[name], plain[name]) for name in plain)
+    edited, plain = (end["state_dict"] for end in ends[1:])
+    assert any(not torch.equal(edited[name], plain[name]) for name in plain)
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "message"),
     [
         (["model.optimizers.generator._target_=torch.optim.RMSprop", "~model.optimizers.generator.betas",
-          "~model.optimizers.generator.fused"], r"generator optimizer keeps .*, this run's square_avg, step"),
-        (["++model.optimizers.discriminator.amsgrad=true"], r"discriminator optimizer keeps .*, this run's .*max_exp"),
-        (["model.encoder_learns_from=generator"], r"the model settings it had, such as encoder_learns"),
+          "~model.optimizers.generator.fused"], r"generator optimizer stores .*, this run's square_avg, step"),
+        (["++model.optimizers.discriminator.amsgrad=true"], r"discriminator optimizer stores .*, this run's .*max_exp"),
+        (["model.encoder_learns_from=generator"], r"the same model settings, such as encoder_learns"),
     ],
 )  # fmt: skip
-def test_what_cannot_take_over_the_state_is_refused(
-    tiny: Tiny, tmp_path: Path, change: list[str], sentence: str
+def test_resuming_with_another_optimizer_is_an_error(
+    tiny: Tiny, tmp_path: Path, change: list[str], message: str
 ) -> None:
     train(tiny("growth.images=[16,16]"))
     recorded = [tmp_path / "run/checkpoints/last.ckpt", tmp_path / "run/config.yaml"]
     before = [file.read_bytes() for file in recorded]
-    with pytest.raises(UserError, match=sentence):
+    with pytest.raises(UserError, match=message):
         train(tiny("resume=true", "growth.images=[16,32]", *change))
     assert [file.read_bytes() for file in recorded] == before
 
 
-def test_the_config_that_is_recorded_is_what_the_run_was_trained_with(tiny: Tiny, tmp_path: Path) -> None:
+def test_the_recorded_config_is_that_of_the_training(tiny: Tiny, tmp_path: Path) -> None:
     def beta() -> float:
         config = from_yaml((tmp_path / "run/config.yaml").read_text(encoding="utf-8"))
-        return float(config["model"]["generator_optimizer"]["betas"][1])
+        return float(config["model"]["optimizers"]["generator"]["betas"][1])
 
     train(tiny("growth.images=[16,16]"))
     assert beta() == 0.99
-    train(tiny("resume=true", "growth.images=[16,16]", "model.generator_optimizer.betas=[0.0,0.5]"))
-    assert beta() == 0.99  # it was finished
-    train(tiny("resume=true", "growth.images=[16,32]", "model.generator_optimizer.betas=[0.0,0.5]"))
+    train(tiny("resume=true", "growth.images=[16,16]", "model.optimizers.generator.betas=[0.0,0.5]"))
+    assert beta() == 0.99  # the run was finished
+    train(tiny("resume=true", "growth.images=[16,32]", "model.optimizers.generator.betas=[0.0,0.5]"))
     assert beta() == 0.5

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from t2f.training.resolvers import fast_precision, precision_for, run_folder
+from t2f.training.resolvers import fast_precision, resolve_precision, run_folder
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from t2f.training.resolvers import fast_precision, precision_for, run_folder
         ({}, "32-true"),
     ],
 )
-def test_bf16_on_processors_that_are_fast_at_it(
+def test_auto_is_bf16_on_cpus_that_support_it(
     monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], precision: str
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
@@ -23,7 +23,7 @@ def test_bf16_on_processors_that_are_fast_at_it(
 
 
 @pytest.mark.parametrize(("capability", "precision"), [((7, 5), "32-true"), ((8, 0), "bf16-mixed")])
-def test_bf16_on_gpus_from_ampere_on(
+def test_auto_is_bf16_on_gpus_from_ampere_on(
     monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], precision: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -32,12 +32,12 @@ def test_bf16_on_gpus_from_ampere_on(
     assert fast_precision("gpu") == precision
 
 
-def test_precision_is_what_was_asked_for_or_of_auto_what_suits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_auto_is_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
-    assert precision_for("auto", "cpu") == "bf16-mixed"
-    assert precision_for("32-true", "cpu") == "32-true"
-    assert precision_for(16, "cpu") == 16
+    assert resolve_precision("auto", "cpu") == "bf16-mixed"
+    assert resolve_precision("32-true", "cpu") == "32-true"
+    assert resolve_precision(16, "cpu") == 16
 
 
-def test_each_run_has_a_folder_of_its_own(tmp_path: Path) -> None:
+def test_each_run_has_its_own_folder(tmp_path: Path) -> None:
     assert run_folder(str(tmp_path), "t2f", False) != run_folder(str(tmp_path), "t2f", False)

@@ -1,4 +1,4 @@
-"""Runs that are killed, stopped, and starved of disk and workers. The longer study is experiments/survival."""
+"""Runs that are killed, stopped by signals, or lack disk space or workers. See also experiments/survival."""
 
 import errno
 import json
@@ -23,7 +23,7 @@ from test_train import StopAt, assert_equal, rows
 from t2f.evaluation.evaluator import Evaluator
 from t2f.evaluation.metric_value import EvaluationResult
 from t2f.training.base import GANModule
-from t2f.training.resume import newest_whole
+from t2f.training.resume import newest_checkpoint
 from t2f.utils.checkpoints import read_checkpoint
 from t2f.utils.errors import UserError, user_message
 from t2f.utils.signals import exit_on_signals
@@ -34,10 +34,10 @@ sys.modules["test_survival"] = sys.modules[__name__]  # for configs to name the 
 
 
 @pytest.mark.slow
-def test_killed_again_and_again_a_run_comes_to_the_same_end(tmp_path: Path) -> None:
+def test_a_run_that_is_killed_repeatedly_has_the_same_result(tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(10**6)
     command = [sys.executable, "experiments/survival/kill.py", "--kills=8", f"--seed={seed}", f"--out={tmp_path}"]
-    command.append("~callbacks.validation")  # which costs most of the time, and the study has
+    command.append("~callbacks.validation")  # slow, and covered by the study
     process = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     assert process.returncode == 0, f"seed {seed}: {process.stdout}{process.stderr}"
     results = json.loads((tmp_path / "results.json").read_text())
@@ -48,7 +48,7 @@ def test_killed_again_and_again_a_run_comes_to_the_same_end(tmp_path: Path) -> N
 
 
 class SignalAt(StopAt):
-    """Send this process a signal after so many images, in the middle of what follows a step."""
+    """Sends this process a signal after `images` images, between the callbacks that follow the step."""
 
     def __init__(self, images: int, number: int) -> None:
         super().__init__(images)
@@ -59,21 +59,21 @@ class SignalAt(StopAt):
             signal.raise_signal(self.number)
 
 
-def timeless(run: Path) -> list[dict[str, str]]:
+def without_timings(run: Path) -> list[dict[str, str]]:
     return [{k: v for k, v in row.items() if not k.startswith(("speed/", "memory/"))} for row in rows(run)]
 
 
-def seen_in_tensorboard(run: Path) -> dict[str, list[tuple[int, float]]]:
+def tensorboard_scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
     events = EventAccumulator(str(run / "tensorboard")).Reload()
     tags = [tag for tag in events.Tags()["scalars"] if not tag.startswith(("speed/", "memory/"))]
     return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
 
 
 @pytest.mark.slow
-def test_signals_save_first_and_a_damaged_checkpoint_is_passed_over(
+def test_signals_save_a_checkpoint_and_a_damaged_one_is_skipped(
     tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Stopped three times, its newest checkpoint truncated once, and crashed, a run comes to the same end."""
+    """The result is the same after three signals, a truncated checkpoint and a crash."""
     train(tiny(f"paths.run={tmp_path}/whole", "logger=default"))
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]
     checkpoints = tmp_path / "run/checkpoints"
@@ -86,48 +86,48 @@ def test_signals_save_first_and_a_damaged_checkpoint_is_passed_over(
         shown = capsys.readouterr()
         assert f"Stopped after {images + 8} of 96 images." in shown.out  # the step after
         assert f"Stopped by {name}." in shown.err
-        assert newest_whole(checkpoints) == checkpoints / "last.ckpt"
+        assert newest_checkpoint(checkpoints) == checkpoints / "last.ckpt"
         assert read_checkpoint(checkpoints / "last.ckpt")["t2f"]["images_seen"] == images + 8
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)] == before
 
-    os.truncate(checkpoints / "last.ckpt", 1000)  # a second name of the newest one, which is damaged with it
+    os.truncate(checkpoints / "last.ckpt", 1000)  # a hard link, so the newest numbered checkpoint is damaged too
     with pytest.raises(RuntimeError, match="crash"):
         train(tiny("resume=auto", "logger=default", "+callbacks.crash={_target_: test_train.StopAt, images: 88}"))
     shown = capsys.readouterr()
-    assert "passing over" in shown.err
-    assert "Going on after 64 images" in shown.out
+    assert "skipping" in shown.err
+    assert "Resuming after 64 images" in shown.out
     train(tiny("resume=auto", "logger=default"))
-    assert_same_end(tmp_path / "whole", tmp_path / "run")
-    assert seen_in_tensorboard(tmp_path / "whole") == seen_in_tensorboard(tmp_path / "run")
+    assert_same_result(tmp_path / "whole", tmp_path / "run")
+    assert tensorboard_scalars(tmp_path / "whole") == tensorboard_scalars(tmp_path / "run")
 
 
 @pytest.mark.slow
-def test_a_signal_after_the_last_step_leaves_the_evaluation_for_the_next_start(
+def test_after_a_signal_at_the_last_step_the_resumed_run_evaluates(
     tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The small evaluation follows the last step, and takes long enough for somebody to press Ctrl-C."""
+    """The validation after the last step is long enough for a user to press Ctrl-C."""
     features = ["features._target_=fixtures.made_up.TinyFeatures", "~features.resolution"]
     measured = ["evaluation=default", "evaluation.count=20", "evaluation.text_alignment={}", *features]
     more = f"+callbacks.signal={{_target_: test_survival.SignalAt, images: 96, number: {int(signal.SIGTERM)}}}"
     with pytest.raises(SystemExit) as ended, exit_on_signals():
         train(tiny(*measured, more))
     assert ended.value.code == 128 + signal.SIGTERM
-    assert "Trained to the end, but stopped before the evaluation." in capsys.readouterr().out
+    assert "Training is finished, but was stopped before the evaluation." in capsys.readouterr().out
     assert not (tmp_path / "run/evaluation.json").exists()
     figures = train(tiny(*measured, "resume=auto"))
     assert figures["images_seen"] == 96
     assert (tmp_path / "run/evaluation.json").exists()
 
 
-class Killed(Evaluator):
-    """One that this process does not survive."""
+class KillingEvaluator(Evaluator):
+    """Kills its process."""
 
     def __call__(self, *_: object) -> EvaluationResult:
         os.kill(os.getpid(), signal.SIGKILL)
         return EvaluationResult()
 
 
-MEASURED = [
+EVALUATED = [
     *(each for each in TINY if each not in ("~callbacks.validation", "evaluation=none")),
     "callbacks.validation.every=40",
     "features._target_=fixtures.made_up.TinyFeatures",
@@ -135,21 +135,21 @@ MEASURED = [
     *(
         f"{part}.{key}"
         for part in ("evaluation", "callbacks.validation.evaluation")
-        for key in ("count=8", "faithfulness={}")
+        for key in ("count=8", "text_alignment={}")
     ),
 ]
 
 
 @pytest.mark.parametrize(
-    ("who", "images"),
+    ("evaluation", "images"),
     [("callbacks.validation.evaluation", 40), ("callbacks.validation.evaluation", 96), ("evaluation", 96)],
 )
-def test_a_run_that_is_killed_in_an_evaluation_has_saved_what_it_had_learnt(
-    tiny: Tiny, tmp_path: Path, who: str, images: int
+def test_a_run_that_is_killed_in_an_evaluation_has_a_checkpoint(
+    tiny: Tiny, tmp_path: Path, evaluation: str, images: int
 ) -> None:
-    train(tiny(f"paths.run={tmp_path}/whole", base=MEASURED))
-    every = [f"callbacks.validation.every={images}", f"{who}._target_=test_survival.Killed"]
-    cfg = tiny(*every, base=MEASURED)
+    train(tiny(f"paths.run={tmp_path}/whole", base=EVALUATED))
+    every = [f"callbacks.validation.every={images}", f"{evaluation}._target_=test_survival.KillingEvaluator"]
+    cfg = tiny(*every, base=EVALUATED)
     process = os.fork()
     if not process:
         try:
@@ -164,38 +164,38 @@ def test_a_run_that_is_killed_in_an_evaluation_has_saved_what_it_had_learnt(
     with pytest.MonkeyPatch.context() as patch:
         step = GANModule.training_step
         patch.setattr(GANModule, "training_step", lambda system, *given: steps.append(0) or step(system, *given))
-        train(tiny("resume=true", base=MEASURED))
-    assert len(steps) == (96 - images) / 8  # what is left, and else the evaluation alone
+        train(tiny("resume=true", base=EVALUATED))
+    assert len(steps) == (96 - images) / 8  # the remaining steps; none if only the evaluation is missing
     assert (tmp_path / "run/evaluation.json").exists()
-    if who != "evaluation" and images == 40:
-        assert_same_end(tmp_path / "whole", tmp_path / "run")
+    if evaluation != "evaluation" and images == 40:
+        assert_same_result(tmp_path / "whole", tmp_path / "run")
 
 
-def assert_same_end(one: Path, other: Path) -> None:
+def assert_same_result(one: Path, other: Path) -> None:
     ends = [read_checkpoint(run / "checkpoints/last.ckpt") for run in (one, other)]
     for part in ("state_dict", "optimizer_states"):
         assert_equal(ends[0][part], ends[1][part], part)
-    assert timeless(one) == timeless(other)
-    names = [{path.name for path in (run / "checkpoints").iterdir()} for run in (one, other)]
-    assert names[0] == names[1]
+    assert without_timings(one) == without_timings(other)
+    files = [{path.name for path in (run / "checkpoints").iterdir()} for run in (one, other)]
+    assert files[0] == files[1]
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of one megabyte."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    """Mount a disk of one megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("only root can mount a small disk")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_ends_the_run_in_one_sentence_and_leaves_a_whole_checkpoint(tiny: Tiny, small_disk: Path) -> None:
+def test_a_full_disk_gives_a_message_and_keeps_an_intact_checkpoint(tiny: Tiny, small_disk: Path) -> None:
     with pytest.raises(UserError, match=r"[Dd]isk (is )?full"):
         train(tiny(f"paths.run={small_disk}/run", "callbacks.checkpoints.keep=100", "callbacks.checkpoints.every=8"))
-    newest = newest_whole(small_disk / "run/checkpoints")
+    newest = newest_checkpoint(small_disk / "run/checkpoints")
     assert newest is not None
     assert not list((small_disk / "run/checkpoints").glob(".*"))
     weights = read_checkpoint(newest)["state_dict"].values()
@@ -203,7 +203,7 @@ def test_a_full_disk_ends_the_run_in_one_sentence_and_leaves_a_whole_checkpoint(
 
 
 class KillWorkerAt(StopAt):
-    """End the process that reads data, as a system does where memory is short."""
+    """Kills the data loading process, as the operating system does if memory runs out."""
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
         if pl_module.images_seen == self.images:
@@ -213,15 +213,15 @@ class KillWorkerAt(StopAt):
 
 
 @pytest.mark.slow
-def test_a_dead_worker_ends_the_run_in_one_sentence_and_it_goes_on_to_the_same_end(tiny: Tiny, tmp_path: Path) -> None:
+def test_a_killed_worker_gives_a_message_and_the_run_can_be_resumed(tiny: Tiny, tmp_path: Path) -> None:
     train(tiny(f"paths.run={tmp_path}/whole"))
     with pytest.raises(RuntimeError) as caught:
         train(tiny("loader.workers=1", "+callbacks.kill={_target_: test_survival.KillWorkerAt, images: 56}"))
     assert "A data loading process was killed" in str(user_message(caught.value))
     train(tiny("loader.workers=1", "resume=true"))
-    assert_same_end(tmp_path / "whole", tmp_path / "run")
+    assert_same_result(tmp_path / "whole", tmp_path / "run")
 
 
-def test_a_full_disk_is_told_whoever_finds_it() -> None:
+def test_any_error_of_a_full_disk_gives_a_message() -> None:
     error = OSError(errno.ENOSPC, "No space left on device", "events.out")
     assert "disk is full (events.out)" in str(user_message(error))

@@ -35,7 +35,7 @@ FILES = {
     "samples": "sample grids",
     "growth.gif": "time-lapse",
     "metrics.csv": "metrics",
-    "fit-profile-0.txt": "profile",
+    "fit-profile.txt": "profile",
     "evaluation.md": "evaluation",
     "checkpoints": "checkpoints",
     "config.yaml": "config",

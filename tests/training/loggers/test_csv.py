@@ -12,7 +12,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def read(path: Path) -> list[dict[str, str]]:
-    """The file's rows; every row must have a cell for every column, and no more."""
+    """Return the rows of the file, each of which must have one cell per column."""
     with path.open(newline="", encoding="utf-8") as file:
         header, *rows = list(csv.reader(file))
     return [dict(zip(header, row, strict=True)) for row in rows]
@@ -25,11 +25,11 @@ def write(path: Path, steps: list[int]) -> CSVLogger:
     return logger
 
 
-def clock(path: Path) -> list[int]:
+def steps_of(path: Path) -> list[int]:
     return [int(row["images_seen"]) for row in read(path)]
 
 
-def test_one_row_a_log_with_the_clock_first(path: Path) -> None:
+def test_each_step_is_a_row_with_images_seen_first(path: Path) -> None:
     logger = CSVLogger(str(path))
     logger.log_metrics({"loss": 0.5, "score": -2.0}, 100)
     logger.log_metrics({"loss": 0.25, "score": 3.0}, 200)
@@ -48,34 +48,34 @@ def test_a_new_metric_adds_a_column_and_leaves_earlier_cells_empty(path: Path) -
     ]
 
 
-def test_cells_stay_under_their_heading_whatever_the_order_of_the_metrics(path: Path) -> None:
+def test_the_order_of_metrics_does_not_matter(path: Path) -> None:
     logger = CSVLogger(str(path))
     logger.log_metrics({"a": 1.0, "b": 2.0}, 10)
     logger.log_metrics({"b": 4.0, "a": 3.0}, 20)
     assert read(path)[1] == {"images_seen": "20", "a": "3", "b": "4"}
 
 
-def test_the_file_is_whole_after_every_log(path: Path) -> None:
+def test_the_file_is_complete_after_each_step(path: Path) -> None:
     logger = CSVLogger(str(path))
     for step in range(1, 6):
         logger.log_metrics({f"metric {name}, the {name}th": float(name) for name in range(step)}, step)
-        assert clock(path) == list(range(1, step + 1))
+        assert steps_of(path) == list(range(1, step + 1))
 
 
-def test_a_resumed_run_keeps_the_rows_before(path: Path) -> None:
+def test_a_resumed_run_keeps_earlier_rows(path: Path) -> None:
     write(path, [100, 200])
     write(path, [300, 400])
-    assert clock(path) == [100, 200, 300, 400]
+    assert steps_of(path) == [100, 200, 300, 400]
     assert [float(row["loss"]) for row in read(path)] == [0.1, 0.2, 0.3, 0.4]
 
 
-def test_a_resumed_run_drops_the_rows_that_it_writes_again(path: Path) -> None:
+def test_a_resumed_run_discards_later_rows(path: Path) -> None:
     write(path, [100, 200, 300, 400])
     resumed = CSVLogger(str(path))  # from a checkpoint at 200
     resumed.log_metrics({"loss": 9.0}, 300)
     assert [(row["images_seen"], row["loss"]) for row in read(path)] == [("100", "0.1"), ("200", "0.2"), ("300", "9")]
     resumed.log_metrics({"loss": 8.0}, 400)
-    assert clock(path) == [100, 200, 300, 400]
+    assert steps_of(path) == [100, 200, 300, 400]
 
 
 def test_a_resumed_run_can_add_a_column(path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_resumed_run_without_a_metric_leaves_its_cells_empty(path: Path) -> No
     assert read(path)[1] == {"images_seen": "200", "loss": "0.2", "penalty": ""}
 
 
-def test_opening_a_log_writes_nothing(path: Path) -> None:
+def test_creating_a_logger_writes_nothing(path: Path) -> None:
     CSVLogger(str(path))
     assert not path.exists()
     write(path, [100])
@@ -101,8 +101,8 @@ def test_opening_a_log_writes_nothing(path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_other_metrics_at_the_same_clock_do_not_erase_the_first(path: Path) -> None:
-    """The evaluation after training logs at the clock of the last training row."""
+def test_metrics_of_the_same_step_are_merged(path: Path) -> None:
+    """The evaluation after training logs at the step of the last training row."""
     logger = CSVLogger(str(path))
     logger.log_metrics({"loss": 0.5}, 100)
     logger.log_metrics({"accuracy": 0.9}, 100)
@@ -111,7 +111,7 @@ def test_other_metrics_at_the_same_clock_do_not_erase_the_first(path: Path) -> N
     assert "0.9" in {row["accuracy"] for row in read(path)}
 
 
-def test_a_resumed_run_drops_all_rows_of_a_clock_that_it_writes_again(path: Path) -> None:
+def test_a_resumed_run_discards_all_metrics_of_a_repeated_step(path: Path) -> None:
     logger = write(path, [100, 200])
     logger.log_metrics({"accuracy": 0.9}, 200)
     write(path, [200, 300])
@@ -119,8 +119,8 @@ def test_a_resumed_run_drops_all_rows_of_a_clock_that_it_writes_again(path: Path
     assert {row["accuracy"] for row in read(path)} == {""}
 
 
-def test_a_row_cut_off_by_a_full_disk_does_not_spoil_the_next(path: Path) -> None:
+def test_a_truncated_row_does_not_damage_the_next(path: Path) -> None:
     write(path, [100, 200])
     path.write_bytes(path.read_bytes()[: -len("0,0.2\r\n")])  # left: 20
     write(path, [300])
-    assert 300 in clock(path)
+    assert 300 in steps_of(path)

@@ -1,4 +1,4 @@
-"""What a run leaves for Weights & Biases, read back from the file of an offline run."""
+"""Records of Weights & Biases, read from the files of offline runs."""
 
 import csv
 import json
@@ -24,10 +24,11 @@ Tiny = Callable[..., DictConfig]
 
 
 def blocks(file: Path) -> Iterator[bytes]:
-    """The whole records of a .wandb file, which may be in writing: LevelDB's log format (blocks of 32 KiB,
-    records whole or in parts).
+    """Return the complete records of a .wandb file, which may still be written to.
+
+    It has LevelDB's log format: blocks of 32 KiB, and records that may be split into parts.
     """
-    data, start, parts = file.read_bytes(), 7, []  # after wandb's own 7 bytes
+    data, start, parts = file.read_bytes(), 7, []  # after wandb's header of 7 bytes
     while start + 7 <= len(data):
         left = 32768 - start % 32768
         if left < 7:
@@ -38,13 +39,13 @@ def blocks(file: Path) -> Iterator[bytes]:
             return  # not yet written
         parts.append(data[start + 7 : start + 7 + length])
         start += 7 + length
-        if kind in (1, 4):  # whole, or the last part
+        if kind in (1, 4):  # a complete record, or its last part
             yield b"".join(parts)
             parts = []
 
 
-class Offline:
-    """An offline run's records: its description, config, history, artifacts and end."""
+class OfflineRun:
+    """The records of an offline run: description, config, history, artifacts and exit code."""
 
     def __init__(self, file: Path) -> None:
         self.config: dict[str, Any] = {}
@@ -78,19 +79,19 @@ class Offline:
 
 
 @pytest.fixture(autouse=True)
-def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def offline_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
         monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
 
 
-def offline_runs(folder: Path) -> list[Offline]:
-    """The runs of a folder, in the order of their starts; wandb writes their ends when it has let the process go on."""
+def offline_runs(folder: Path) -> list[OfflineRun]:
+    """Return the runs of a folder in order of their start. wandb writes exit codes in the background."""
     runs = []
     for file in sorted(folder.glob("wandb/offline-run-*/*.wandb"), key=lambda file: file.parent.name):
         for _ in range(600):
-            run = Offline(file)
+            run = OfflineRun(file)
             if run.exit_code is not None:
                 break
             time.sleep(0.1)
@@ -98,38 +99,38 @@ def offline_runs(folder: Path) -> list[Offline]:
     return runs
 
 
-def test_an_offline_run_has_everything_a_dashboard_wants(tiny: Tiny, tmp_path: Path) -> None:
+def test_an_offline_run_has_config_metrics_samples_and_checkpoints(tiny: Tiny, tmp_path: Path) -> None:
     train_and_finish(
         tiny("logger=wandb", "logger.wandb.tags=[mine]", "evaluation=default", "metrics=none", "evaluation.count=30")
     )
     assert wandb.run is None
-    (there,) = offline_runs(tmp_path / "run")
-    assert there.exit_code == 0
-    assert (there.run.project, there.run.display_name, there.run.job_type) == ("t2f", "t2f", "train")
-    assert list(there.run.tags) == ["mine"]
-    assert there.config["model"]["optimizers"]["generator"]["lr"] == 0.003
-    assert there.axes["*"] == "images_seen"
+    (run,) = offline_runs(tmp_path / "run")
+    assert run.exit_code == 0
+    assert (run.run.project, run.run.display_name, run.run.job_type) == ("t2f", "t2f", "train")
+    assert list(run.run.tags) == ["mine"]
+    assert run.config["model"]["optimizers"]["generator"]["lr"] == 0.003
+    assert run.axes["*"] == "images_seen"
 
-    # One row a moment, and its step is the clock.
-    assert [row["images_seen"] for row in there.history] == [row["_step"] for row in there.history]
-    assert [row["images_seen"] for row in there.history] == [0, 16, 32, 48, 64, 80, 96]
+    # One row per step, which is images seen.
+    assert [row["images_seen"] for row in run.history] == [row["_step"] for row in run.history]
+    assert [row["images_seen"] for row in run.history] == [0, 16, 32, 48, 64, 80, 96]
     with (tmp_path / "run/metrics.csv").open(newline="") as file:
         written = [row for row in csv.DictReader(file) if row["loss/generator"]]
-    for row, logged in zip(written, there.history[1:], strict=True):
+    for row, logged in zip(written, run.history[1:], strict=True):
         assert {name: f"{logged[name]:.6g}" for name, value in row.items() if value} == {
             k: v for k, v in row.items() if v
         }
-    wanted = {"loss/generator", "loss/discriminator", "score/real", "score/fake", "growth/alpha", "growth/resolution"}
-    wanted |= {"gradient_norm/generator", "gradient_norm/discriminator", "speed/images_per_second", "memory/peak_gib"}
-    assert wanted <= {*there.history[1]}
-    assert {"evaluation/attribute_accuracy", "samples/growth.path"} <= {*flat(there.history[-1])}
+    expected = {"loss/generator", "loss/discriminator", "score/real", "score/fake", "growth/alpha", "growth/resolution"}
+    expected |= {"gradient_norm/generator", "gradient_norm/discriminator", "speed/images_per_second", "memory/peak_gib"}
+    assert expected <= {*run.history[1]}
+    assert {"evaluation/attribute_accuracy", "samples/growth.path"} <= {*flat(run.history[-1])}
 
-    sample_grids = [flat(row) for row in there.history if "samples/grid.path" in flat(row)]
+    sample_grids = [flat(row) for row in run.history if "samples/grid.path" in flat(row)]
     assert [row["images_seen"] for row in sample_grids] == [0, 32, 64, 96]
     (files,) = (tmp_path / "run/wandb").glob("offline-run-*/files")
-    assert Image.open(files / sample_grids[-1]["samples/grid.path"]).size == Image.open(max_sheet(tmp_path)).size
-    assert Image.open(files / flat(there.history[-1])["samples/growth.path"]).n_frames == 4
-    tables = [artifact for artifact in there.artifacts if artifact.type == "run_table"]
+    assert Image.open(files / sample_grids[-1]["samples/grid.path"]).size == Image.open(last_grid(tmp_path)).size
+    assert Image.open(files / flat(run.history[-1])["samples/growth.path"]).n_frames == 4
+    tables = [artifact for artifact in run.artifacts if artifact.type == "run_table"]
     assert len(tables) == 4
     contents = {each.path: Path(each.local_path) for each in tables[-1].manifest.contents}
     table = json.loads(contents["samples/faces.table.json"].read_text())
@@ -142,7 +143,7 @@ def test_an_offline_run_has_everything_a_dashboard_wants(tiny: Tiny, tmp_path: P
         assert math.isfinite(score)
     assert len({score for *_, score in table["data"]}) > 8
 
-    models = [artifact for artifact in there.artifacts if artifact.type == "model"]
+    models = [artifact for artifact in run.artifacts if artifact.type == "model"]
     assert [{*artifact.aliases} - {"latest"} for artifact in models] == [{"4px"}, {"8px"}, set()]
     (last,) = models[-1].manifest.contents
     assert (last.path, last.size) == ("last.ckpt", (tmp_path / "run/checkpoints/last.ckpt").stat().st_size)
@@ -154,12 +155,12 @@ def flat(row: dict[str, Any]) -> dict[str, Any]:
     return row | {f"{key}.{name}": each for key, inner in pairs.items() for name, each in (inner or {}).items()}
 
 
-def max_sheet(folder: Path) -> Path:
+def last_grid(folder: Path) -> Path:
     return max((folder / "run/samples").glob("*.png"))
 
 
 @pytest.mark.slow
-def test_jobs_of_a_sweep_are_one_group_and_each_ends_as_its_own_run(tmp_path: Path) -> None:
+def test_jobs_of_a_sweep_are_runs_of_one_group(tmp_path: Path) -> None:
     trap = f"+callbacks.trap={{_target_: sweeps.test_sweep.FailOnce, file: {tmp_path}/happened, seed: 1}}"
     command = ["seed=1,2", "logger=wandb", "name=pair", trap, f"hydra.sweep.dir={tmp_path}/pair-sweep/now"]
     assert sweep(tmp_path, *command) == 1
@@ -172,14 +173,14 @@ def test_jobs_of_a_sweep_are_one_group_and_each_ends_as_its_own_run(tmp_path: Pa
     assert {run.run.job_type for run in (first, again, other)} == {"sweep"}
     assert [run.run.display_name for run in (first, other)] == ["pair-0", "pair-1"]
     assert {"model=t2f", "loss=logistic", "data=avatars"} <= {*other.run.tags}
-    # What the failed part had is kept, and the second goes on after the checkpoint.
+    # The history of the failed part is kept, and the second part resumes from the checkpoint.
     assert [row["images_seen"] for row in first.history] == [0, 16, 32, 48, 64]
     assert [row["images_seen"] for row in again.history] == [80, 96]
     assert "latest" in [alias for artifact in first.artifacts if artifact.type == "model" for alias in artifact.aliases]
 
 
-def test_scores_leave_no_trace_in_the_networks(tiny: Tiny) -> None:
-    """Of a discriminator with batch norm, which would learn from what it only judges."""
+def test_logging_scores_does_not_change_the_networks(tiny: Tiny) -> None:
+    """In training mode, the discriminator's batch norm would update its statistics."""
     plain, logged = (tiny(f"logger={logger}", base=TINY_DCGAN) for logger in ("csv", "wandb"))
     for number, cfg in enumerate((plain, logged)):
         cfg.paths.run = f"{cfg.paths.run}-{number}"
