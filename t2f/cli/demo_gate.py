@@ -1,4 +1,4 @@
-"""What stands between the page's server and its visitors."""
+"""ASGI middleware that limits what visitors can request from the demo server."""
 
 from __future__ import annotations
 
@@ -12,27 +12,33 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-LARGEST_REQUEST = 64 * 1024
-MOST_UNREAD = 8
-MOST_VISITORS = 100
+MAX_BODY = 64 * 1024  # bytes
+MAX_UNREAD = 8
+MAX_SESSIONS = 100
 JOIN, DATA = "/gradio_api/queue/join", "/gradio_api/queue/data"
-# What the page itself asks its server for.
-OPEN = {
+# The requests of the page itself; launch() of Gradio sends the HEAD request.
+ALLOWED = {
+    "HEAD": "/",
     "GET": r"/|/config|/theme\.css|/favicon\.ico|/(static|assets)/.+"
     rf"|/gradio_api/(startup-events|theme\.css|heartbeat/\w+)|{DATA}",
     "POST": JOIN,
 }
-VISITOR = "[0-9A-Za-z_]{1,64}"
+SESSION = "[0-9A-Za-z_]{1,64}"
 COMPLETED = b'"msg":"process_completed"'
 
 
 class RequestGate:
-    """Lets through what the page needs; to all else there is no answer.
+    """Middleware that passes on the requests of the page and limits the results that wait for a session.
 
-    Gradio's server can do more than this page asks of it: serve files, take uploads, fetch other addresses. What is
-    closed here needs no trust in how well it is guarded there. It also keeps a visitor's faces until they are fetched:
-    who asks for more than `MOST_UNREAD` times without that is turned away. A visitor is whatever name a browser gives
-    itself, so no more than `MOST_VISITORS` are remembered.
+    Gradio refuses by itself to serve files, to leave its folders and to proxy other addresses. Gradio 6.31 accepts the
+    following requests, as `test_gradio_alone_accepts_what_the_gate_refuses` shows, so the gate refuses them:
+
+    - `/run`, `/api` and `/call` generate images although their event is private. The first two bypass the queue.
+    - `/upload` and `/deep_link` write files, also with `launch(max_file_size=0)`.
+    - A request body may have any size.
+    - A result waits in memory until it is fetched. The queue limits neither the results of a session nor, below 2,000,
+      the sessions. The gate allows `MAX_UNREAD` results for each of `MAX_SESSIONS` sessions. A session is any name that
+      a client chooses, so the oldest session is dropped for a new one.
     """
 
     def __init__(self, app: Callable[[Message, Receive, Send], Awaitable[None]]) -> None:
@@ -40,87 +46,70 @@ class RequestGate:
         self.unread: Counter[str] = Counter()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        status = 200 if scope["type"] == "lifespan" else refusal(scope)
-        if status != 200:
-            await refuse(status, send)
-        elif scope.get("path") == JOIN:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        elif not re.fullmatch(ALLOWED.get(scope.get("method", ""), "(?!)"), scope["path"]):
+            await respond(404, send)
+        elif scope["path"] == JOIN:
             await self.join(scope, receive, send)
-        elif scope.get("path") == DATA:
+        elif scope["path"] == DATA:
             await self.fetch(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
     async def join(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Let a visitor ask for a drawing, unless too many wait for him."""
+        """Pass on a request for images unless its body is too large or the session has too many unread results."""
         body, more = b"", True
         while more:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
+            if len(body) > MAX_BODY:
+                return await respond(413, send)
         try:
-            visitor = json.loads(body)["session_hash"]
+            session = json.loads(body)["session_hash"]
         except (ValueError, KeyError, TypeError, RecursionError):
-            visitor = None
-        if not isinstance(visitor, str) or not re.fullmatch(VISITOR, visitor):
-            return await refuse(400, send)
-        if self.unread[visitor] >= MOST_UNREAD:
-            return await refuse(429, send)
-        self.unread[visitor] += 1
-        if len(self.unread) > MOST_VISITORS:
+            session = None
+        if not isinstance(session, str) or not re.fullmatch(SESSION, session):
+            return await respond(400, send)
+        if self.unread[session] >= MAX_UNREAD:
+            return await respond(429, send)
+        self.unread[session] += 1
+        if len(self.unread) > MAX_SESSIONS:
             del self.unread[next(iter(self.unread))]
-        read: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        buffered: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
-        async def again() -> Message:
-            return read.pop() if read else await receive()
+        async def replay() -> Message:
+            return buffered.pop() if buffered else await receive()
 
-        async def told(message: Message) -> None:
-            if message.get("status", 200) != 200:  # such as that the queue is full
-                self.forget(visitor, 1)
+        async def send_and_uncount(message: Message) -> None:
+            if message.get("status", 200) != 200:  # for example, the queue is full
+                self.uncount(session, 1)
             await send(message)
 
-        await self.app(scope, again, told)
+        await self.app(scope, replay, send_and_uncount)
 
     async def fetch(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Pass a visitor's faces on, and count them as they go."""
-        visitor = visitor_of(scope)
-        if visitor not in self.unread:
-            return await refuse(404, send)
+        """Pass on the results of a session and count them as read."""
+        query = re.fullmatch(f"session_hash=({SESSION})".encode(), scope.get("query_string", b""))
+        if query is None:
+            return await respond(400, send)
+        session = query[1].decode()
+        if session not in self.unread:
+            return await respond(404, send)
 
-        async def counted(message: Message) -> None:
+        async def send_and_uncount(message: Message) -> None:
             await send(message)
-            self.forget(visitor, message.get("body", b"").count(COMPLETED))
+            self.uncount(session, message.get("body", b"").count(COMPLETED))
 
-        await self.app(scope, receive, counted)
+        await self.app(scope, receive, send_and_uncount)
 
-    def forget(self, visitor: str, count: int) -> None:
-        """So many drawings no longer wait for a visitor."""
-        self.unread[visitor] -= count
-        if self.unread[visitor] <= 0:
-            del self.unread[visitor]
+    def uncount(self, session: str, count: int) -> None:
+        self.unread[session] -= count
+        if self.unread[session] <= 0:
+            del self.unread[session]
 
 
-async def refuse(status: int, send: Send) -> None:
-    """Answer with a status and nothing else."""
+async def respond(status: int, send: Send) -> None:
+    """Send an empty response."""
     await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
     await send({"type": "http.response.body"})
-
-
-def refusal(scope: Message) -> int:
-    """The HTTP status by which a request is refused, or 200."""
-    method = "GET" if scope.get("method") == "HEAD" else scope.get("method", "")
-    if ".." in scope["path"] or not re.fullmatch(OPEN.get(method, "(?!)"), scope["path"]):
-        return 404
-    if scope["path"] == DATA and scope["method"] == "HEAD":
-        return 404
-    if scope["path"] == DATA and not visitor_of(scope):
-        return 400
-    headers = dict(scope["headers"])
-    length = headers.get(b"content-length", b"0")
-    if b"transfer-encoding" in headers or not length.isdigit():
-        return 411
-    return 200 if int(length) <= LARGEST_REQUEST else 413
-
-
-def visitor_of(scope: Message) -> str:
-    """Who asks for faces, or nothing if the request does not say."""
-    found = re.fullmatch(f"session_hash=({VISITOR})".encode(), scope.get("query_string", b""))
-    return found[1].decode() if found else ""

@@ -1,4 +1,7 @@
-"""Configs that strangers wrote: a config names the classes to call, so one could call anything."""
+"""Safe instantiation of configs from untrusted checkpoints.
+
+A `_target_` may name any callable, so only classes of t2f's own packages are allowed.
+"""
 
 from __future__ import annotations
 
@@ -9,54 +12,63 @@ from hydra.utils import get_class
 
 from t2f.utils.errors import UserError, require
 
-HARMLESS = ("torch.nn.Identity",)
-"""Classes of PyTorch that a config may call."""
-
 
 def build_ours(config: Any, packages: tuple[str, ...], kind: type | tuple[type, ...]) -> Any:
-    """Build the object of a checkpoint's plain config, as Hydra would, but with every text as it is.
+    """Instantiate a checkpoint's plain config without resolving interpolations.
 
-    Raises `UserError` where `require_ours` does; and what the classes raise.
+    Args:
+        config: nested mappings and sequences; a mapping with a `_target_` becomes an object.
+        packages: the packages, or full names of classes, that a `_target_` may name.
+        kind: the base classes that a target must be a subclass of.
+
+    Raises:
+        UserError: a `_target_` is not allowed; see `require_ours`.
     """
     require_ours(config, packages, kind)
-    return built(config)
+    return _instantiate(config)
 
 
-def built(config: Any) -> Any:
-    """A nested plain value with the objects that its mappings with a `_target_` describe."""
+def _instantiate(config: Any) -> Any:
     if isinstance(config, list | tuple):
-        return [built(value) for value in config]
+        return [_instantiate(value) for value in config]
     if not isinstance(config, Mapping):
         return config
-    arguments = {key: built(value) for key, value in config.items() if key != "_target_"}
+    arguments = {key: _instantiate(value) for key, value in config.items() if key != "_target_"}
     return get_class(config["_target_"])(**arguments) if "_target_" in config else arguments
 
 
 def require_ours(config: Any, packages: tuple[str, ...], kind: type | tuple[type, ...]) -> None:
-    """Raise `UserError` unless a plain config of a checkpoint calls nothing but classes of `kind` in our `packages`.
+    """Check that every `_target_` of a plain config is allowed; the arguments are those of `build_ours`.
 
-    `HARMLESS` classes of this kind may be called, too.
+    Raises:
+        UserError: a `_target_` is outside `packages`, does not exist, or is not a subclass of `kind`.
     """
-    inside = tuple(f"{package}." for package in packages)
-    for target in targets_of(config):
-        harmless = target in HARMLESS
+    prefixes = tuple(f"{package}." for package in packages)
+    for target in find_targets(config):
+        if target in packages:
+            continue
         require(
-            harmless or target.startswith(inside),
-            f"The checkpoint asks to call {target}, which is not ours: do not trust it.",
+            target.startswith(prefixes),
+            f"The checkpoint's config calls {target}, which is not part of t2f: do not trust this checkpoint.",
         )
         try:
             found = get_class(target)
         except Exception as error:
-            raise UserError(f"The checkpoint asks for {target}, which this version of t2f does not have.") from error
-        ours = issubclass(found, kind) and (harmless or found.__module__.startswith(inside))
-        require(ours, f"The checkpoint asks to call {target}, which is not what belongs there: do not trust it.")
+            raise UserError(
+                f"The checkpoint's config needs {target}, which this version of t2f does not have."
+            ) from error
+        require(
+            issubclass(found, kind) and found.__module__.startswith(prefixes),
+            f"The checkpoint's config calls {target}, which is not allowed at this point of the config: do not trust "
+            "this checkpoint.",
+        )
 
 
-def targets_of(config: Any) -> list[str]:
-    """Every `_target_` of a nested plain config."""
+def find_targets(config: Any) -> list[str]:
+    """Collect every `_target_` of a nested plain config."""
     if isinstance(config, Mapping):
         own = [str(config["_target_"])] if "_target_" in config else []
-        return own + [target for value in config.values() for target in targets_of(value)]
+        return own + [target for value in config.values() for target in find_targets(value)]
     if isinstance(config, list | tuple):
-        return [target for value in config for target in targets_of(value)]
+        return [target for value in config for target in find_targets(value)]
     return []

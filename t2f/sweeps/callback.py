@@ -15,7 +15,7 @@ from rich.console import Console
 
 from t2f.sweeps.job import Job, jobs_in, launched_by_joblib
 from t2f.sweeps.report import report
-from t2f.training.resolvers import require_readable
+from t2f.training.resolvers import require_no_interpolation
 from t2f.utils.errors import one_sentence_errors
 from t2f.utils.extras import install_command
 from t2f.utils.instantiate import raw_overrides
@@ -64,7 +64,7 @@ class Sweep(Callback):
             create_storage(config.hydra.sweeper.storage, Path(config.paths.runs))
         folder = str(config.hydra.sweep.dir)
         with one_sentence_errors():
-            require_readable(Path(folder))
+            require_no_interpolation(Path(folder))
         with read_write(config.hydra):
             config.hydra.sweep.dir = folder
             config.hydra.overrides.hydra.append(format_override("hydra.sweep.dir", folder))

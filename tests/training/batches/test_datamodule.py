@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 import torch
-from t2f.datamodule.faces import Faces
 from training.batches.test_dataset import CAPTIONS, PARTLY, make_faces
 
 from t2f.conditioning.sentences import TokenConditioner
+from t2f.data.faces import Faces
 from t2f.training.batches import datamodule
 from t2f.training.batches.datamodule import FaceDataModule
 from t2f.training.batches.dataset import ConditionedFaces
