@@ -176,14 +176,14 @@ def test_every_model_trains_on_words_and_on_labels(
     assert list((run / "samples").iterdir())
     pipeline = Pipeline.load(run / "checkpoints/last.ckpt")
     noise = torch.randn(2, pipeline.networks.noise_dim, generator=torch.Generator().manual_seed(0))
-    faces = pipeline.draw([description] * 2, noise)
+    faces = pipeline.generate_from_text([description] * 2, noise)
     assert faces.shape == (2, 3, 8, 8)
     assert faces.isfinite().all()
     assert not torch.equal(faces[0], faces[1])
     assert torch.equal(
-        pipeline.draw([description] * 2, noise), faces
+        pipeline.generate_from_text([description] * 2, noise), faces
     )  # nothing of training is left on, such as batch norm's
-    torch.testing.assert_close(pipeline.draw([description], noise[:1]), faces[:1])
+    torch.testing.assert_close(pipeline.generate_from_text([description], noise[:1]), faces[:1])
 
 
 def test_labels_that_are_asked_for_are_measured(tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

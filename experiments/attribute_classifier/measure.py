@@ -108,7 +108,9 @@ def generated(source: FaceDataset) -> tuple[Tensor, Tensor]:
     pipeline = load()
     prompts = pipeline.conditioner.prompt_set(source.held_out, COUNT, seed=0)
     with torch.inference_mode():
-        return to_uint8(pipeline.draw(prompts.descriptions, pipeline.noise(COUNT, seed=0))), prompts.expected
+        return to_uint8(
+            pipeline.generate_from_text(prompts.descriptions, pipeline.noise(COUNT, seed=0))
+        ), prompts.expected
 
 
 def measure(source: FaceDataset, faces: tuple[Tensor, Tensor] | None) -> dict[str, dict[str, float]]:

@@ -62,7 +62,7 @@ def answered(page: Page, description: str, count: int) -> float:
     """Seconds from a click on Draw until all faces are there."""
     page.locator("#description textarea").fill(description)
     start = time.perf_counter()
-    page.locator("#draw").click()
+    page.locator("#generate").click()
     page.wait_for_function(THERE, arg=[description, count])
     return time.perf_counter() - start
 
@@ -81,7 +81,7 @@ def take_picture(page: Page) -> None:
     description, other = page.locator(".examples button").first.inner_text(), "a bald man with a beard"
     answered(page, description, 8)
     page.locator("#other textarea").fill(other)
-    page.locator("#share input[type=number]").fill("0.4")
+    page.locator("#weight input[type=number]").fill("0.4")
     page.wait_for_function(THERE, arg=[f"{description}  ->  {other}, 40%", 8])
     page.screenshot(path=HERE / "screenshot.png")
 

@@ -30,7 +30,7 @@ from PIL import Image
 from t2f import load
 from t2f.cli.generate import generate
 from t2f.data.captions.describe import describe
-from t2f.inference.pipeline import understood
+from t2f.inference.pipeline import validate_descriptions
 from t2f.utils.errors import UserError
 
 HERE = Path(__file__).parent
@@ -106,7 +106,7 @@ def draw_hostile(model: str, count: int, seed: int) -> dict[str, Any]:
             kind = [*ways][number % len(ways)]
             caption = ways[kind]()
             try:
-                captions += understood([caption], pipeline.conditioner)
+                captions += validate_descriptions([caption], pipeline.conditioner)
             except UserError:
                 ends[REFUSED] += 1
                 refused[kind] += 1
@@ -116,7 +116,12 @@ def draw_hostile(model: str, count: int, seed: int) -> dict[str, Any]:
         pictures = generated(model, captions, seed + start)
         worst = max(worst, time.perf_counter() - begin)
         assert pictures == [(pipeline.resolution, pipeline.resolution)] * len(captions)
-        finite = pipeline.draw(captions, pipeline.noise(len(captions), seed + start)).isfinite().flatten(1).all(dim=1)
+        finite = (
+            pipeline.generate_from_text(captions, pipeline.noise(len(captions), seed + start))
+            .isfinite()
+            .flatten(1)
+            .all(dim=1)
+        )
         ends[DRAWN] += int(finite.sum())
         ends[NOT_FINITE] += int((~finite).sum())
     return {"captions": count, "seed": seed, **ends, "refused by kind": dict(refused), "slowest 100, seconds": worst}

@@ -57,7 +57,7 @@ def ask(pipeline: Pipeline, classifier: AttributeClassifier, names: Sequence[str
         notes = pipeline.conditioner.notes(row["prompt"])
     except UserError as error:
         return Found(row["part"], row["prompt"], [str(error)], True, dict.fromkeys(asked, 0.0), 0.0)
-    faces = to_uint8(pipeline.draw([row["prompt"]] * COUNT, pipeline.noise(COUNT, SEED)))
+    faces = to_uint8(pipeline.generate_from_text([row["prompt"]] * COUNT, pipeline.noise(COUNT, SEED)))
     read = classifier.read(faces)
     hits = {name: read[:, names.index(name)] == bool(value) for name, value in asked.items()}
     every = torch.stack(list(hits.values())).all(0).float().mean().item()
@@ -120,7 +120,9 @@ def main(model: str = "pretrained", out: str = str(HERE)) -> None:
     )
     drawn = [each.prompt for each in found if not each.refused][::7]
     noise = pipeline.noise(SHOWN, SEED)
-    faces = to_uint8(pipeline.draw([prompt for prompt in drawn for _ in range(SHOWN)], noise.repeat(len(drawn), 1)))
+    faces = to_uint8(
+        pipeline.generate_from_text([prompt for prompt in drawn for _ in range(SHOWN)], noise.repeat(len(drawn), 1))
+    )
     save_png(captioned_sheet(drawn, faces.unflatten(0, (len(drawn), SHOWN)), 64), Path(out) / "sheet.png", {})
 
 

@@ -1,25 +1,25 @@
-"""A web page on which anyone can draw."""
+"""The command `t2f demo`."""
 
 from __future__ import annotations
 
 import signal
 
-from t2f.cli.demo_gate import MOST_VISITORS, RequestGate
-from t2f.cli.demo_page import STYLE, DemoSession, page
-from t2f.cli.generate import by, named, tell
+from t2f.cli.demo_gate import MAX_SESSIONS, RequestGate
+from t2f.cli.demo_page import STYLE, DemoSession, build_page
+from t2f.cli.generate import describe_model, model_name, print_result
 from t2f.inference.load import load
 from t2f.utils.errors import UserError
 from t2f.utils.extras import install_command
 
 
 def demo(model: str, host: str, port: int) -> None:
-    """Serve the page until Ctrl-C. The model is the one named here: visitors cannot name another."""
+    """Serve the demo page until Ctrl-C. Visitors cannot choose another model."""
     try:
         import gradio as gr
     except ModuleNotFoundError as error:
-        raise UserError(f"The page needs gradio: {install_command('demo')} installs it.") from error
+        raise UserError(f"The demo page needs gradio: {install_command('demo')} installs it.") from error
 
-    blocks = page(DemoSession(load(model), named(model)))
+    blocks = build_page(DemoSession(load(model), model_name(model)))
     try:
         _, address, _ = blocks.launch(
             server_name=host,
@@ -38,10 +38,10 @@ def demo(model: str, host: str, port: int) -> None:
         )
     except OSError as error:
         raise UserError(
-            f"No page can be served at {host}, port {port}: choose another --port, or a --host of this machine."
+            f"The page cannot be served at {host}, port {port}: choose another --port, or a --host of this machine."
         ) from error
-    # Gradio's own is 2,000, of whom each may leave faces that are never fetched.
-    blocks._queue.pending_messages_per_session.max_size = MOST_VISITORS
-    tell(f"Faces from words, drawn by {by(model)}: {address}\nCtrl-C ends it.")
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # Gradio closes the server on it: no failure, status 0
+    # Gradio keeps the unread results of 2,000 sessions and has no public option for this number.
+    blocks._queue.pending_messages_per_session.max_size = MAX_SESSIONS
+    print_result(f"Demo page of {describe_model(model)}: {address}\nPress Ctrl-C to stop.")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Gradio closes the server on it, and the exit status is 0
     blocks.block_thread()

@@ -1,4 +1,4 @@
-"""The page of `t2f demo`: a description is typed, faces are seen."""
+"""The page of `t2f demo`: a form for descriptions and the generated images."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from t2f.cli.generate import about, sheet_of
-from t2f.inference.pipeline import Pipeline, understood
+from t2f.cli.generate import build_sheet, png_text
+from t2f.inference.pipeline import MAX_TRUNCATION, Pipeline, validate_descriptions
 from t2f.utils.errors import UserError, require
 from t2f.utils.images import png, to_pil, to_uint8
 
 if TYPE_CHECKING:
     from gradio import Blocks
 
-LONGEST = 300
-LONGEST_TYPED = 2000  # longer than what is drawn, so that a text too long is told of and not silently cut
-MOST = 16
-LARGEST_SEED = 2**31 - 1
-WAITING = 32
+MAX_LENGTH = 300  # characters of a description
+MAX_TYPED = 2000  # limit of the text field; above MAX_LENGTH, so that a long text is reported instead of cut silently
+MAX_COUNT = 16
+MAX_SEED = 2**31 - 1
+QUEUE_SIZE = 32
 EXAMPLES = (
     "a smiling woman with long red hair and glasses",
     "a bald man with a beard",
@@ -31,7 +31,8 @@ EXAMPLES = (
     "a woman with blond hair and sunglasses",
     "a happy person with a hat",
 )
-# A face is 128 pixels wide, a multiple of all sizes that models draw, so that its pixels stay whole; eight fill a row.
+# An image is 128 pixels wide, a multiple of the usual resolutions, so that pixels are scaled by an integer; eight fill
+# a row.
 STYLE = """
 .gradio-container .main.app {max-width: 1144px}
 .gradio-container .html-container {padding: 0}
@@ -49,97 +50,112 @@ STYLE = """
 
 
 class DemoSession:
-    """What the page answers with: HTML that holds the pictures themselves, so that no file is written or served."""
+    """Answers of the page as HTML. Images are embedded as data URLs, so no file is written or served.
+
+    Args:
+        pipeline: the model.
+        name: name of the model, written into downloaded PNG files.
+    """
 
     def __init__(self, pipeline: Pipeline, name: str) -> None:
-        """`name`: of the model, as a downloaded picture tells it to anyone."""
         self.pipeline = pipeline
         self.name = name
 
     def examples(self) -> list[str]:
-        """Descriptions to click, of which the model knows every word; at least its own example."""
-        known = []
+        """Return the example descriptions that the model accepts without a note, or else its own example."""
+        accepted = []
         for example in EXAMPLES:
             notes: list[str] = []
             try:
-                understood([example], self.pipeline.conditioner, notes.append)
+                validate_descriptions([example], self.pipeline.conditioner, notes.append)
             except UserError:
                 continue
             if not notes:
-                known.append(example)
-        return known or [self.pipeline.conditioner.example]
+                accepted.append(example)
+        return accepted or [self.pipeline.conditioner.example]
 
-    def words(self) -> str:
-        """Markdown: the words that the model knows, by what they are about."""
-        known = self.pipeline.conditioner.known()
-        return "\n".join(f"- **{topic}**: {', '.join(some)}" for topic, some in known.items())
+    def vocabulary(self) -> str:
+        """List the model's vocabulary by topic as Markdown."""
+        vocabulary = self.pipeline.conditioner.known()
+        return "\n".join(f"- **{topic}**: {', '.join(terms)}" for topic, terms in vocabulary.items())
 
-    def draw(
-        self, description: str, other: str, share: float, count: int, seed: int, truncation: float
+    def generate(
+        self, description: str, other: str, weight: float, count: int, seed: int, truncation: float
     ) -> tuple[str, str]:
-        """What its writer should know, and the faces: `count` at this share of the way from one description to another.
+        """Generate images from a description, or from an interpolation between two. All arguments are untrusted.
 
-        All values come from a visitor. Raises `UserError` for what cannot be drawn.
+        Args:
+            description: the description at weight 0.
+            other: the description at weight 1; ignored at weight 0.
+            weight: position between the two embeddings, in [0, 1].
+            count: number of images, in [1, 16].
+            seed: seed of the noise, in [0, 2**31 - 1].
+            truncation: factor in [0, 2] that scales the noise.
+
+        Returns:
+            The notes about the descriptions, and the images, both as HTML.
+
+        Raises:
+            UserError: an argument is invalid.
         """
-        require(within(share, 0, 1), "The way between two descriptions goes from 0 to 1.")
-        require(within(count, 1, MOST), f"Choose from 1 to {MOST} faces.")
-        require(within(seed, 0, LARGEST_SEED), f"The seed is a whole number from 0 to {LARGEST_SEED}: write one.")
-        require(within(truncation, 0, 2), "The truncation goes from 0 to 2.")
-        asked = [description or "", other or ""] if share > 0 else [description or ""]
+        require(is_between(weight, 0, 1), "The position between the two descriptions must be from 0 to 1.")
+        require(is_between(count, 1, MAX_COUNT), f"The number of faces must be from 1 to {MAX_COUNT}.")
+        require(is_between(seed, 0, MAX_SEED), f"The seed must be a whole number from 0 to {MAX_SEED}.")
+        require(is_between(truncation, 0, MAX_TRUNCATION), f"The truncation must be from 0 to {MAX_TRUNCATION:g}.")
+        descriptions = [description or "", other or ""] if weight > 0 else [description or ""]
         require(
-            all(len(each) <= LONGEST for each in asked),
-            f"A description may have at most {LONGEST} characters: shorten it.",
+            all(len(each) <= MAX_LENGTH for each in descriptions),
+            f"A description may have at most {MAX_LENGTH} characters: shorten it.",
         )
         notes: list[str] = []
-        asked = understood(asked, self.pipeline.conditioner, notes.append)
-        ends = self.pipeline.embed(asked)
-        words = torch.lerp(ends[0], ends[-1], share)
+        descriptions = validate_descriptions(descriptions, self.pipeline.conditioner, notes.append)
+        embeddings = self.pipeline.embed(descriptions)
+        embedding = torch.lerp(embeddings[0], embeddings[-1], weight)
         noise = self.pipeline.noise(int(count), int(seed), truncation)
-        faces = to_uint8(self.pipeline.generate(words.expand(len(noise), -1), noise))
-        title = asked[0] if share == 0 else f"{asked[0]}  ->  {asked[1]}, {share:.0%}"
+        images = to_uint8(self.pipeline.generate(embedding.expand(len(noise), -1), noise))
+        title = descriptions[0] if weight == 0 else f"{descriptions[0]}  ->  {descriptions[1]}, {weight:.0%}"
         settings = {"model": self.name, "seed": int(seed), "truncation": truncation, "count": int(count)}
-        return as_note("; ".join(notes)), as_html(faces, title, about(asked, {**settings, "share": share}))
+        text = png_text(descriptions, {**settings, "weight": weight})
+        return note_html("; ".join(notes)), images_html(images, title, text)
 
 
-def within(value: object, least: float, most: float) -> bool:
-    """Whether a value is there, and a number in these bounds; NaN is not."""
-    return isinstance(value, int | float) and least <= value <= most
+def is_between(value: object, minimum: float, maximum: float) -> bool:
+    """Return whether an untrusted value is a number in [minimum, maximum]; NaN is not."""
+    return isinstance(value, int | float) and minimum <= value <= maximum
 
 
-def as_note(what: str, refused: bool = False) -> str:
-    """A line above the faces, in the color of an error if there are none."""
-    kind, role = ("note refused", "alert") if refused else ("note", "status")
-    return f'<p class="{kind}" role="{role}">{html.escape(what)}</p>'
+def note_html(note: str, error: bool = False) -> str:
+    css_class, role = ("note refused", "alert") if error else ("note", "status")
+    return f'<p class="{css_class}" role="{role}">{html.escape(note)}</p>'
 
 
-def as_html(faces: Tensor, title: str, texts: dict[str, str]) -> str:
-    """uint8 (N, 3, r, r) -> the faces, and a link that keeps them as one PNG."""
+def images_html(images: Tensor, title: str, text: dict[str, str]) -> str:
+    """uint8 (N, 3, r, r) -> the images, and a link that downloads them as one PNG with `text` in its metadata."""
     alt = html.escape(title)
-    pictures = "".join(f'<img src="{as_link(png(to_pil(face)))}" alt="{alt}">' for face in faces)
-    sheet = as_link(png(sheet_of([title], faces[None]), texts))
+    elements = "".join(f'<img src="{data_url(png(to_pil(image)))}" alt="{alt}">' for image in images)
+    sheet = data_url(png(build_sheet([title], images[None]), text))
     link = f'<a class="keep" download="faces.png" href="{sheet}">Download as PNG</a>'
-    return f'<div class="faces">{pictures}</div>{link}'
+    return f'<div class="faces">{elements}</div>{link}'
 
 
-def as_link(picture: bytes) -> str:
-    """A PNG's content as an address."""
-    return f"data:image/png;base64,{b64encode(picture).decode()}"
+def data_url(content: bytes) -> str:
+    return f"data:image/png;base64,{b64encode(content).decode()}"
 
 
-def page(studio: DemoSession) -> Blocks:
-    """The page, of which nothing is drawn yet; it sends nothing anywhere but to its own server."""
+def build_page(session: DemoSession) -> Blocks:
+    """Build the page. It loads nothing from other servers."""
     import gradio as gr
 
-    def answer(*asked: Any) -> tuple[str, str]:
-        """The note and the faces. A refusal clears the faces, which belong to another description."""
+    def answer(*inputs: Any) -> tuple[str, str]:
+        """Return the note and the images. An error removes the images of the previous description."""
         try:
-            return studio.draw(*asked)
+            return session.generate(*inputs)
         except UserError as error:
-            return as_note(str(error), refused=True), ""
+            return note_html(str(error), error=True), ""
 
-    examples = studio.examples()
-    with gr.Blocks(title="Faces from words", analytics_enabled=False) as blocks:
-        gr.Markdown("# Faces from words\nDescribe a face; a generative network draws it.", elem_classes="title")
+    examples = session.examples()
+    with gr.Blocks(title="Text to face", analytics_enabled=False) as blocks:
+        gr.Markdown("# Text to face\nDescribe a face, and a GAN generates it.", elem_classes="title")
         with gr.Row(equal_height=True):
             description = gr.Textbox(
                 examples[0],
@@ -148,52 +164,58 @@ def page(studio: DemoSession) -> Blocks:
                 container=False,
                 scale=8,
                 elem_id="description",
-                max_length=LONGEST_TYPED,
+                max_length=MAX_TYPED,
             )
-            button = gr.Button("Draw", variant="primary", scale=1, min_width=100, elem_id="draw")
+            button = gr.Button("Generate", variant="primary", scale=1, min_width=100, elem_id="generate")
         with gr.Row(elem_classes="examples"):
-            chosen = [gr.Button(example, size="sm") for example in examples]
+            example_buttons = [gr.Button(example, size="sm") for example in examples]
         note = gr.HTML(elem_id="note")
         faces = gr.HTML(elem_id="faces")
         with gr.Row():
-            other = gr.Textbox(
-                examples[-1], label="Another description", max_length=LONGEST_TYPED, scale=1, elem_id="other"
-            )
-            share = gr.Slider(0, 1, 0, step=0.05, label="From the one to the other", scale=1, elem_id="share")
+            other = gr.Textbox(examples[-1], label="Second description", max_length=MAX_TYPED, scale=1, elem_id="other")
+            weight = gr.Slider(0, 1, 0, step=0.05, label="From the first to the second", scale=1, elem_id="weight")
         with gr.Row():
-            count = gr.Slider(1, MOST, 8, step=1, label="Faces", info="of one description", elem_id="count")
+            count = gr.Slider(1, MAX_COUNT, 8, step=1, label="Faces", info="number of images", elem_id="count")
             seed = gr.Number(
                 0,
                 label="Seed",
-                info="the same seed, the same persons",
+                info="of the noise: the same seed gives the same faces",
                 elem_id="seed",
                 precision=0,
                 minimum=0,
-                maximum=LARGEST_SEED,
+                maximum=MAX_SEED,
             )
             truncation = gr.Slider(
-                0, 2, 1, step=0.05, label="Truncation", info="below 1: more typical faces", elem_id="truncation"
+                0,
+                MAX_TRUNCATION,
+                1,
+                step=0.05,
+                label="Truncation",
+                info="below 1: less diverse, more typical faces",
+                elem_id="truncation",
             )
-        if known := studio.words():
-            with gr.Accordion("Words that it knows", open=False, elem_id="words"):
-                gr.Markdown(known)
-        drawing: dict[str, Any] = {
+        if vocabulary := session.vocabulary():
+            with gr.Accordion("Vocabulary", open=False, elem_id="vocabulary"):
+                gr.Markdown(vocabulary)
+        event: dict[str, Any] = {
             "fn": answer,
-            "inputs": [description, other, share, count, seed, truncation],
+            "inputs": [description, other, weight, count, seed, truncation],
             "outputs": [note, faces],
-            "concurrency_id": "drawing",
+            "concurrency_id": "generate",
             "concurrency_limit": 1,
             "show_progress": "hidden",
             "api_visibility": "private",
         }
-        for example, each in zip(examples, chosen, strict=True):
-            each.click(None, js=f"() => [{json.dumps(example)}, 0]", outputs=[description, share]).then(**drawing)
-        # Of a flood of clicks the one under way and the last count.
+        for example, example_button in zip(examples, example_buttons, strict=True):
+            example_button.click(None, js=f"() => [{json.dumps(example)}, 0]", outputs=[description, weight]).then(
+                **event
+            )
+        # "always_last" handles the running event and the last one, and skips those between.
         gr.on(
             [blocks.load, button.click, description.submit, other.submit]
-            + [each.input for each in (share, count, seed, truncation)],
+            + [each.input for each in (weight, count, seed, truncation)],
             trigger_mode="always_last",
-            **drawing,
+            **event,
         )
-    blocks.queue(max_size=WAITING)
+    blocks.queue(max_size=QUEUE_SIZE)
     return blocks

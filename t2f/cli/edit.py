@@ -1,4 +1,4 @@
-"""The same persons, with other words: the noise is held, the description changes."""
+"""The command `t2f edit`: fixed noise, changing description."""
 
 from __future__ import annotations
 
@@ -7,29 +7,53 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from t2f.cli.generate import about, by, named, note, require_descriptions, shown_size, tell
+from t2f.cli.generate import (
+    describe_model,
+    display_size,
+    model_name,
+    png_text,
+    print_note,
+    print_result,
+    require_descriptions,
+)
 from t2f.inference.load import load
-from t2f.inference.pipeline import Pipeline, understood
+from t2f.inference.pipeline import Pipeline, validate_descriptions
 from t2f.utils.errors import require
 from t2f.utils.images import add_title, image_grid, save_png, to_uint8
 
 
 def edit(model: str, before: str, after: str, count: int, steps: int, seed: int, truncation: float, out: Path) -> None:
-    """Draw `count` persons, a row each, from the words of `before` in `steps` columns to those of `after`."""
+    """Write a sheet of faces that change from one description to another.
+
+    Args:
+        model: what `t2f.load` accepts.
+        before: the description of the first column.
+        after: the description of the last column.
+        count: number of rows; a row has one noise vector.
+        steps: number of columns.
+        seed: seed of the noise.
+        truncation: factor in [0, 2] that scales the noise.
+        out: the .png to write.
+
+    Raises:
+        UserError: an argument is invalid, or the model refuses a description.
+    """
     require_descriptions([before, after])
-    require(out.suffix.lower() == ".png", f"--out must name a .png file, but is {out}.")
+    require(out.suffix.lower() == ".png", f"--out must be a .png file, but is {out}.")
     pipeline = load(model)
-    first, last = understood([before, after], pipeline.conditioner, note)
+    first, last = validate_descriptions([before, after], pipeline.conditioner, print_note)
     noise = pipeline.noise(count, seed, truncation)
-    words = between(pipeline, first, last, steps)
-    faces = to_uint8(pipeline.generate(words.repeat(count, 1), noise.repeat_interleave(steps, dim=0)))
-    sheet = add_title(f"{first}  ->  {last}", image_grid(faces, steps, shown_size(faces)))
-    save_png(sheet, out, about([first, last], {"model": named(model), "seed": seed, "truncation": truncation}))
-    tell(f"{count} edited faces, from left to right, written to {out}, drawn by {by(model)}")
+    embedding = interpolate_embeddings(pipeline, first, last, steps)
+    images = to_uint8(pipeline.generate(embedding.repeat(count, 1), noise.repeat_interleave(steps, dim=0)))
+    sheet = add_title(f"{first}  ->  {last}", image_grid(images, steps, display_size(images)))
+    settings = {"model": model_name(model), "seed": seed, "truncation": truncation}
+    save_png(sheet, out, png_text([first, last], settings))
+    faces = "1 face" if count == 1 else f"{count} faces"
+    print_result(f"{faces}, edited in {steps} steps, written to {out}, generated with {describe_model(model)}")
 
 
-def between(pipeline: Pipeline, before: str, after: str, steps: int) -> Tensor:
-    """Embeddings (steps, E) on the straight line from one description's to the other's, both included."""
+def interpolate_embeddings(pipeline: Pipeline, before: str, after: str, steps: int) -> Tensor:
+    """Interpolate linearly between the embeddings of two descriptions, both included: (steps, E)."""
     start, end = pipeline.embed([before, after])
-    shares = torch.linspace(0, 1, steps, device=start.device)[:, None]
-    return torch.lerp(start, end, shares)
+    weights = torch.linspace(0, 1, steps, device=start.device)[:, None]
+    return torch.lerp(start, end, weights)

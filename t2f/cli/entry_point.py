@@ -1,4 +1,4 @@
-"""What stands around every command: signals, output that nobody reads any more, errors that end in one sentence."""
+"""Entry points of all commands: signals, closed terminals and pipes, and errors in one sentence."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from typing import Any, TextIO
 from t2f.utils.errors import one_sentence_errors
 from t2f.utils.signals import exit_on_signals
 
-NOBODY_READS = (errno.EIO, errno.EPIPE)
-"""Errors of writing to a terminal that was closed, and to a pipe whose reader has ended."""
+CLOSED_OUTPUT = (errno.EIO, errno.EPIPE)
+"""Errors of a write to a closed terminal, and to a pipe without a reader."""
 
 
 @contextmanager
 def command_line() -> Iterator[None]:
-    """Let a signal or an error that the user can mend end the block with one line and an exit status."""
-    outlive_readers()
+    """Turn a signal or a `UserError` in the block into one line on stderr and an exit status."""
+    ignore_closed_output()
     with exit_on_signals(), one_sentence_errors():
         yield
 
 
-class OutlivesReaders(io.FileIO):
-    """A file descriptor to which writing goes on, to no effect, when its terminal or its reader is gone."""
+class ClosedOutputIO(io.FileIO):
+    """File descriptor whose writes are discarded once its terminal or pipe is closed."""
 
     def write(self, data: Any) -> int:
         try:
             return super().write(data) or 0
         except OSError as error:
-            if error.errno not in NOBODY_READS:
+            if error.errno not in CLOSED_OUTPUT:
                 raise
             return memoryview(data).nbytes
 
 
-def outlive_readers() -> None:
-    """Let no work end because nobody reads what it prints: `| head -1`, or a connection that was lost."""
-    sys.stdout, sys.stderr = (that_outlives(stream) for stream in (sys.stdout, sys.stderr))
+def ignore_closed_output() -> None:
+    """Keep a run alive when its output is closed, as by `| head -1` or a lost connection."""
+    sys.stdout, sys.stderr = (with_closed_output_ignored(stream) for stream in (sys.stdout, sys.stderr))
 
 
-def that_outlives(stream: TextIO) -> TextIO:
-    """The same stream for its descriptor; itself, where another program has put something in its place."""
-    if type(stream) is not io.TextIOWrapper or isinstance(getattr(stream.buffer, "raw", None), OutlivesReaders):
+def with_closed_output_ignored(stream: TextIO) -> TextIO:
+    """Reopen a text stream on its descriptor; a stream that is not a plain text file is returned unchanged."""
+    if type(stream) is not io.TextIOWrapper or isinstance(getattr(stream.buffer, "raw", None), ClosedOutputIO):
         return stream
     stream.flush()
-    raw = OutlivesReaders(stream.fileno(), "w", closefd=False)
+    raw = ClosedOutputIO(stream.fileno(), "w", closefd=False)
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=stream.encoding,
@@ -57,11 +57,11 @@ def that_outlives(stream: TextIO) -> TextIO:
 
 
 def run_hydra(main: Callable[[], Any]) -> None:
-    """A function of `hydra.main`, at the command line."""
+    """Run a function decorated with `hydra.main` as a command."""
     import hydra._internal.utils as hydra
 
-    # What a resolver raises, Hydra prints with its whole stack trace, and has no public way to be kept from it but
-    # HYDRA_FULL_ERROR, which the processes of a run would inherit. Tried with Hydra 1.3.
+    # Hydra prints the stack trace of an error in a resolver. The only public way to get the exception instead is
+    # HYDRA_FULL_ERROR, which the processes of a run would inherit. Tested with Hydra 1.3.
     hydra.run_and_report = lambda func: func()
     with command_line():
         main()

@@ -1,4 +1,4 @@
-"""The whole table of what a trained model is worth."""
+"""The command `t2f evaluate`."""
 
 from __future__ import annotations
 
@@ -33,39 +33,50 @@ CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "co
 
 
 def evaluate(model: str, overrides: list[str], out: Path | None) -> None:
-    """Measure a model as conf/evaluate.yaml and `overrides` say, with the data that it was trained on.
+    """Evaluate a model on the data set that it was trained on, and write and print the report.
 
-    Overrides of `data` say where these are, data.folder=/where/celeba/is, or take others; the report tells them. It
-    goes into `out`, or the run's folder; of a model without one, into the present folder.
+    Args:
+        model: what `t2f.load` accepts.
+        overrides: settings of conf/evaluate.yaml, and settings of the model's data set such as
+            data.folder=/path/to/celeba.
+        out: the folder for report.md and report.json. None is the run's folder, or the current one for a model that is
+            not in a run.
+
+    Raises:
+        UserError: an override is invalid, or the model or its data set cannot be loaded.
     """
-    place = find(model)
-    name = model if place.is_dir() else str(place)
+    path = find(model)
+    name = model if path.is_dir() else str(path)
     cfg = compose_evaluation([each for each in overrides if not each.startswith("data.")])
-    pipeline = load(place)
-    source = source_of(pipeline, cfg.paths.cache, [each for each in overrides if each.startswith("data.")])
-    pipeline.networks.to(device_of(cfg.device))
+    pipeline = load(path)
+    dataset = load_dataset(pipeline, cfg.paths.cache, [each for each in overrides if each.startswith("data.")])
+    pipeline.networks.to(select_device(cfg.device))
     evaluation = build(cfg.evaluation)
     console = Console()
     console.print(
-        f"Measuring {name} by {evaluation.count:,} faces. Where these data have not been measured yet, the "
-        "real faces are read and readers are taught first, which takes some minutes on a CPU.",
+        f"Evaluating {name} with {evaluation.count:,} generated faces. The first evaluation on a data set also "
+        "extracts the features of its real images and trains the classifiers, which takes some minutes on a CPU.",
         markup=False,
         highlight=False,
     )
-    result = evaluation(pipeline, source, pipeline.conditioner)
-    about = provenance(evaluation, source, pipeline.config, pipeline.images_seen, pipeline.device)
+    result = evaluation(pipeline, dataset, pipeline.conditioner)
+    about = provenance(evaluation, dataset, pipeline.config, pipeline.images_seen, pipeline.device)
     command = shell_command(
         "t2f", "evaluate", path_argument(name), *overrides, *(["--out", str(out)] if out is not None else [])
     )
-    folder = out or (Path() if place.is_dir() else run_folder(place))
+    folder = out or (Path() if path.is_dir() else run_folder(path))
     write_report(result, {**about, "command": command}, folder, "report")
     show(result, console)
     files = (shell_command(str(folder / name)) for name in ("report.md", "report.json"))
-    print_verbatim(f"The report: {', '.join(files)}", console)
+    print_verbatim(f"Report: {', '.join(files)}", console)
 
 
 def compose_evaluation(overrides: list[str]) -> DictConfig:
-    """conf/evaluate.yaml with overrides."""
+    """Compose conf/evaluate.yaml with overrides.
+
+    Raises:
+        UserError: an override is invalid, or conf/ is not installed.
+    """
     require(
         (CONF / "evaluate.yaml").is_file(),
         f"There is no {CONF / 'evaluate.yaml'}: install t2f from a clone, with pip install -e .",
@@ -76,33 +87,43 @@ def compose_evaluation(overrides: list[str]) -> DictConfig:
             return compose("evaluate", overrides=overrides)
     except HydraException as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"These settings do not fit conf/evaluate.yaml: {reason}") from error
+        raise UserError(f"The settings are invalid for conf/evaluate.yaml: {reason}") from error
 
 
-def source_of(pipeline: Pipeline, cache: str, overrides: list[str]) -> FaceDataset:
-    """The prepared data that a model was trained on, with overrides such as data.folder=..., and this cache."""
+def load_dataset(pipeline: Pipeline, cache: str, overrides: list[str]) -> FaceDataset:
+    """Build and prepare the data set that a model was trained on.
+
+    Args:
+        pipeline: the model.
+        cache: the folder for cached images.
+        overrides: settings of the data set, such as data.folder=/path/to/celeba.
+
+    Raises:
+        UserError: the checkpoint has no data set, an override is invalid, or the data cannot be read.
+    """
     config = from_yaml(pipeline.config).get("data")
     if not isinstance(config, dict):
-        raise UserError("The checkpoint does not tell which data it was trained on, so it cannot be evaluated.")
+        raise UserError("The checkpoint contains no data set config, so it cannot be evaluated.")
+    typed = " ".join(overrides)
     try:
         dotted = OmegaConf.from_dotlist([each.removeprefix("data.") for each in overrides])
-        changed: Any = OmegaConf.to_container(dotted, resolve=True)
+        changes: Any = OmegaConf.to_container(dotted, resolve=True)
     except (OmegaConfBaseException, YAMLError) as error:
         reason = str(error).partition("\n")[0]
-        raise UserError(f"{' '.join(overrides)} cannot be read ({reason}): mend what is after the =.") from error
+        raise UserError(f"{typed} cannot be parsed ({reason}): correct the value after the =.") from error
     known = ", ".join(f"data.{name}" for name in config if name != "_target_")
-    require(changed.keys() <= config.keys(), f"{' '.join(overrides)} does not fit these data: they have {known}.")
+    require(changes.keys() <= config.keys(), f"{typed} is not a setting of this data set, which has {known}.")
     try:
-        whole = {**config, **changed, "cache": cache}
-        source: FaceDataset = build_ours(whole, ("t2f.data",), (Avatars, ImageDataset))
+        merged = {**config, **changes, "cache": cache}
+        dataset: FaceDataset = build_ours(merged, ("t2f.data",), (Avatars, ImageDataset))
     except (TypeError, ValueError) as error:
-        raise UserError(f"The model's data cannot be read with these settings ({error}): see data.*.") from error
-    source.prepare()
-    return source
+        raise UserError(f"The model's data set cannot be built with these settings ({error}): see data.*.") from error
+    dataset.prepare()
+    return dataset
 
 
-def device_of(name: str) -> torch.device:
-    """A device by its name; auto is a GPU, if there is one."""
+def select_device(name: str) -> torch.device:
+    """Return a device by name; "auto" is the accelerator if there is one, else the CPU."""
     if name == "auto":
         return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     try:
@@ -113,5 +134,5 @@ def device_of(name: str) -> torch.device:
 
 
 def run_folder(checkpoint: Path) -> Path:
-    """The folder of the run that wrote a checkpoint; of one that lies elsewhere, its own folder."""
+    """Return the folder of the run that a checkpoint belongs to; outside a run, the checkpoint's own folder."""
     return checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent

@@ -1,4 +1,4 @@
-"""Faces from descriptions, as one picture or a picture each."""
+"""The command `t2f generate`, and helpers that other commands share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 import t2f
 from t2f.inference.load import PRETRAINED, find, holds_model, load
-from t2f.inference.pipeline import understood_or_refused
+from t2f.inference.pipeline import filter_descriptions
 from t2f.utils.errors import UserError, require
 from t2f.utils.images import add_title, captioned_sheet, image_grid, save_png, to_pil, to_uint8
 from t2f.utils.quoting import print_verbatim, shell_command
@@ -23,56 +23,65 @@ FACE_SIZE = 128
 
 
 def generate(model: str, descriptions: list[str], count: int, seed: int, truncation: float, out: Path) -> None:
-    """Draw `count` faces for each description: into one picture, if `out` is a .png, else as files in a folder.
+    """Generate images from descriptions and write them.
 
-    One description's faces fill a grid; those of several stand in rows, where a column has one noise vector, so that it
-    shows what the words change. What was unclear is said. Descriptions that are not understood are left out, and raise
-    `UserError` once the others are drawn.
+    Args:
+        model: what `t2f.load` accepts.
+        descriptions: one description fills a grid; several have a row each, with the same noise in a column.
+        count: number of images for each description.
+        seed: seed of the noise.
+        truncation: factor in [0, 2] that scales the noise.
+        out: a .png for one sheet, or a folder for one file per image.
+
+    Raises:
+        UserError: an argument is invalid, or the model refuses a description. In the second case, the images of the
+            other descriptions are written first.
     """
     require_descriptions(descriptions)
-    require(out.suffix.lower() in (".png", ""), f"--out must name a .png file or a folder, but is {out}.")
+    require(out.suffix.lower() in (".png", ""), f"--out must be a .png file or a folder, but is {out}.")
     pipeline = load(model)
-    descriptions, refusals = understood_or_refused(descriptions, pipeline.conditioner, note)
+    descriptions, errors = filter_descriptions(descriptions, pipeline.conditioner, print_note)
     if not descriptions:
-        raise refusals[0]
+        raise errors[0]
     captions = [description for description in descriptions for _ in range(count)]
-    faces = to_uint8(pipeline.draw(captions, pipeline.noise(count, seed, truncation).repeat(len(descriptions), 1)))
-    settings = {"model": named(model), "seed": seed, "truncation": truncation}
+    noise = pipeline.noise(count, seed, truncation).repeat(len(descriptions), 1)
+    images = to_uint8(pipeline.generate_from_text(captions, noise))
+    settings = {"model": model_name(model), "seed": seed, "truncation": truncation}
     if out.suffix:
-        sheet = sheet_of(descriptions, faces.unflatten(0, (len(descriptions), count)))
-        save_png(sheet, out, about(descriptions, {**settings, "count": count}))
+        sheet = build_sheet(descriptions, images.unflatten(0, (len(descriptions), count)))
+        save_png(sheet, out, png_text(descriptions, {**settings, "count": count}))
     else:
-        save_each(captions, faces, count, settings, out)
-    many = "face" if len(faces) == 1 else "faces"
+        save_images(captions, images, count, settings, out)
+    noun = "face" if len(images) == 1 else "faces"
     size = f"{pipeline.resolution}x{pipeline.resolution} pixels"
-    tell(f"{len(faces)} {many} of {size} written to {out}, drawn by {by(model)}")
-    if refusals:
-        raise UserError(" ".join(["The others are drawn, but not these.", *map(str, refusals)]))
+    print_result(f"{len(images)} {noun} of {size} written to {out}, generated with {describe_model(model)}")
+    if errors:
+        raise UserError(" ".join(["The other descriptions are done, but some were refused.", *map(str, errors)]))
 
 
-def sheet_of(descriptions: Sequence[str], faces: Tensor) -> Image.Image:
-    """uint8 (descriptions, count, 3, r, r) -> a captioned grid of one description's faces, or a row for each."""
+def build_sheet(descriptions: Sequence[str], images: Tensor) -> Image.Image:
+    """uint8 (descriptions, count, 3, r, r) -> a grid with a title for one description, or a row for each of several."""
     if len(descriptions) > 1:
-        return captioned_sheet(descriptions, faces, shown_size(faces))
-    columns = min(8, max(3, math.ceil(math.sqrt(faces.shape[1]))), faces.shape[1])
-    return add_title(descriptions[0], image_grid(faces[0], columns, shown_size(faces)))
+        return captioned_sheet(descriptions, images, display_size(images))
+    columns = min(8, max(3, math.ceil(math.sqrt(images.shape[1]))), images.shape[1])
+    return add_title(descriptions[0], image_grid(images[0], columns, display_size(images)))
 
 
-def shown_size(faces: Tensor) -> int:
-    """How wide faces (..., r, r) are shown: no smaller than they are drawn."""
-    return max(FACE_SIZE, faces.shape[-1])
+def display_size(images: Tensor) -> int:
+    """Width in pixels at which images (..., r, r) are shown; never below their resolution."""
+    return max(FACE_SIZE, images.shape[-1])
 
 
-def save_each(captions: Sequence[str], faces: Tensor, count: int, settings: dict[str, object], out: Path) -> None:
-    """A PNG for each face, as large as it was drawn, named by number and first words."""
-    for number, (caption, face) in enumerate(zip(captions, faces, strict=True)):
-        words = "-".join(re.findall(r"[a-z0-9]+", caption.lower()))[:40].strip("-")
-        name = f"{number:04d}-{words}.png" if words else f"{number:04d}.png"
-        save_png(to_pil(face), out / name, about([caption], {**settings, "face": number % count}))
+def save_images(captions: Sequence[str], images: Tensor, count: int, settings: dict[str, object], out: Path) -> None:
+    """Write a PNG for each image at its resolution; its name has its number and the start of its caption."""
+    for number, (caption, image) in enumerate(zip(captions, images, strict=True)):
+        slug = "-".join(re.findall(r"[a-z0-9]+", caption.lower()))[:40].strip("-")
+        name = f"{number:04d}-{slug}.png" if slug else f"{number:04d}.png"
+        save_png(to_pil(image), out / name, png_text([caption], {**settings, "face": number % count}))
 
 
-def about(descriptions: Sequence[str], settings: dict[str, object]) -> dict[str, str]:
-    """What a PNG tells of itself, under the keywords that its standard has."""
+def png_text(descriptions: Sequence[str], settings: dict[str, object]) -> dict[str, str]:
+    """Return text chunks for a PNG under the standard's keywords."""
     return {
         "Description": "\n".join(descriptions),
         "Software": f"t2f {t2f.__version__}",
@@ -81,43 +90,41 @@ def about(descriptions: Sequence[str], settings: dict[str, object]) -> dict[str,
 
 
 def require_descriptions(descriptions: Sequence[str]) -> None:
-    """Raise `UserError` where what looks like a description is a model: that has an option of its own."""
-    require(bool(descriptions), 'Say what to draw, in quotes: t2f generate "a smiling woman with long red hair".')
+    """Raise `UserError` if there is no description, or if one is the path of a model, which belongs to --model."""
+    require(bool(descriptions), 'Give a description in quotes: t2f generate "a smiling woman with long red hair".')
     for description in descriptions:
         if is_model(description):
             raise UserError(
-                f"{description} is a model, not a description: name it by {shell_command('--model', description)}."
+                f"{description} is a model, not a description: pass it as {shell_command('--model', description)}."
             )
 
 
-def is_model(words: str) -> bool:
-    """Whether this is the path of a checkpoint, or of a folder with a model."""
-    path = Path(words)
+def is_model(text: str) -> bool:
+    """Return whether a text is the path of a checkpoint, or of a folder with a model."""
+    path = Path(text)
     try:
         return (path.is_file() and path.suffix == ".ckpt") or (path.is_dir() and holds_model(path))
-    except (OSError, ValueError):  # no possible name of a file
+    except (OSError, ValueError):  # not a valid path
         return False
 
 
-def named(model: str) -> str:
-    """A model's name for others to read: of a place on this machine, only the last part."""
+def model_name(model: str) -> str:
+    """Return a name of the model that can be published: only the last part of a path."""
     path = Path(model)
     return path.resolve().name if path.exists() else model
 
 
-def by(model: str) -> str:
-    """The model's name in a sentence; of a folder of runs, the checkpoint that `load` takes."""
+def describe_model(model: str) -> str:
+    """Return the model as a phrase; for a folder of runs, it names the checkpoint that `load` chooses."""
     if model == PRETRAINED:
-        return "the model that comes with t2f"
-    place = find(model) if Path(model).is_dir() else Path(model)
-    return f"{place}, the newest in {model}" if place.is_file() and place != Path(model) else model
+        return "the pretrained model"
+    path = find(model) if Path(model).is_dir() else Path(model)
+    return f"{path}, the newest checkpoint in {model}" if path.is_file() and path != Path(model) else model
 
 
-def note(what: str) -> None:
-    """Something that the writer of a description should know."""
-    Console(stderr=True).print(f"note: {what}", style="yellow", markup=False)
+def print_note(note: str) -> None:
+    Console(stderr=True).print(f"note: {note}", style="yellow", markup=False)
 
 
-def tell(what: str) -> None:
-    """What was done."""
-    print_verbatim(what, Console())
+def print_result(line: str) -> None:
+    print_verbatim(line, Console())

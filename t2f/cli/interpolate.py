@@ -1,4 +1,4 @@
-"""One face that becomes another, as a moving picture."""
+"""The command `t2f interpolate`: an animation between two descriptions, or between two seeds as well."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from t2f.cli.edit import between
-from t2f.cli.generate import by, note, require_descriptions, shown_size, tell
+from t2f.cli.edit import interpolate_embeddings
+from t2f.cli.generate import describe_model, display_size, print_note, print_result, require_descriptions
 from t2f.inference.load import load
-from t2f.inference.pipeline import understood
+from t2f.inference.pipeline import validate_descriptions
 from t2f.utils.errors import UserError, require
 from t2f.utils.extras import install_command
 from t2f.utils.files import atomic_write
 from t2f.utils.images import image_grid, to_uint8
 
-FRAMES_A_SECOND = 16
+FRAMES_PER_SECOND = 16
 
 
 def interpolate(
@@ -31,60 +31,72 @@ def interpolate(
     truncation: float,
     out: Path,
 ) -> None:
-    """Draw `count` faces side by side that go from one description to the other and back, as a GIF or an MP4.
+    """Write an animation of faces that change from one description to another and back.
 
-    With `to_seed` the persons change too, from one seed's to the other's.
+    Args:
+        model: what `t2f.load` accepts.
+        before: the description of the first frame.
+        after: the description of frame `frames`.
+        count: number of faces side by side.
+        frames: number of frames from `before` to `after`.
+        seed: seed of the noise.
+        to_seed: seed of the noise at `after`; None keeps the noise fixed.
+        truncation: factor in [0, 2] that scales the noise.
+        out: the .gif or .mp4 to write.
+
+    Raises:
+        UserError: an argument is invalid, the model refuses a description, or the MP4 writer is not installed.
     """
     require_descriptions([before, after])
-    kind = out.suffix.lower()
-    require(kind in (".gif", ".mp4"), f"--out must name a .gif or an .mp4 file, but is {out}.")
+    suffix = out.suffix.lower()
+    require(suffix in (".gif", ".mp4"), f"--out must be a .gif or an .mp4 file, but is {out}.")
     pipeline = load(model)
-    first, last = understood([before, after], pipeline.conditioner, note)
-    noise = pipeline.noise(count, seed, truncation)
-    ends = noise if to_seed is None else pipeline.noise(count, to_seed, truncation)
-    path = torch.stack([slerp(noise, ends, share / (frames - 1)) for share in range(frames)])
-    words = between(pipeline, first, last, frames).repeat_interleave(count, dim=0)
-    faces = to_uint8(pipeline.generate(words, path.flatten(0, 1))).unflatten(0, (frames, count))
-    there = [image_grid(each, count, shown_size(faces)) for each in faces]
-    pictures = [*there, *there[-2:0:-1]]
-    with atomic_write(out, f"the film {out}") as side:
-        (write_gif if kind == ".gif" else write_mp4)(pictures, side)
-    tell(
-        f"{len(pictures)} frames of {count} {'face' if count == 1 else 'faces'} written to {out}, drawn by {by(model)}"
-    )
+    first, last = validate_descriptions([before, after], pipeline.conditioner, print_note)
+    start = pipeline.noise(count, seed, truncation)
+    end = start if to_seed is None else pipeline.noise(count, to_seed, truncation)
+    noise = torch.stack([slerp(start, end, frame / (frames - 1)) for frame in range(frames)])
+    embedding = interpolate_embeddings(pipeline, first, last, frames).repeat_interleave(count, dim=0)
+    faces = to_uint8(pipeline.generate(embedding, noise.flatten(0, 1))).unflatten(0, (frames, count))
+    forward = [image_grid(each, count, display_size(faces)) for each in faces]
+    images = [*forward, *forward[-2:0:-1]]
+    with atomic_write(out, f"the animation {out}") as temporary:
+        (write_gif if suffix == ".gif" else write_mp4)(images, temporary)
+    noun = "face" if count == 1 else "faces"
+    print_result(f"{len(images)} frames of {count} {noun} written to {out}, generated with {describe_model(model)}")
 
 
-def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
-    """Noise (B, D) at a share of the way on the great circle between two: Gaussian noise keeps its length there.
+def slerp(start: Tensor, end: Tensor, weight: float) -> Tensor:
+    """Interpolate spherically between rows of noise (B, D), which preserves the norm of Gaussian noise.
 
     sin((1 - t) a) / sin(a) * start + sin(t a) / sin(a) * end, where a is the angle between them (Shoemake 1985).
+    Nearly parallel rows are interpolated linearly.
     """
     cosine = torch.cosine_similarity(start, end, dim=1).clamp(-1, 1)[:, None]
     angle = cosine.arccos()
-    straight = angle.sin() < 1e-4
-    circle = ((1 - share) * angle).sin() * start + (share * angle).sin() * end
-    return torch.where(straight, torch.lerp(start, end, share), circle / angle.sin().clamp(min=1e-4))
+    parallel = angle.sin() < 1e-4
+    spherical = ((1 - weight) * angle).sin() * start + (weight * angle).sin() * end
+    return torch.where(parallel, torch.lerp(start, end, weight), spherical / angle.sin().clamp(min=1e-4))
 
 
-def write_gif(pictures: list[Image.Image], path: Path) -> None:
-    """A looping GIF."""
-    frames = [picture.convert("P", palette=Image.Palette.ADAPTIVE) for picture in pictures]
-    frames[0].save(path, "GIF", save_all=True, append_images=frames[1:], duration=1000 // FRAMES_A_SECOND, loop=0)
+def write_gif(images: list[Image.Image], path: Path) -> None:
+    """Write a looping GIF."""
+    frames = [image.convert("P", palette=Image.Palette.ADAPTIVE) for image in images]
+    frames[0].save(path, "GIF", save_all=True, append_images=frames[1:], duration=1000 // FRAMES_PER_SECOND, loop=0)
 
 
-def write_mp4(pictures: list[Image.Image], path: Path) -> None:
-    """An MP4 of H.264."""
+def write_mp4(images: list[Image.Image], path: Path) -> None:
+    """Write an MP4 with H.264."""
     try:
         import imageio.v3 as imageio
-        import imageio_ffmpeg  # noqa: F401  # what writes it
+        import imageio_ffmpeg  # noqa: F401  # the backend of imageio
         import numpy as np
     except ModuleNotFoundError as error:
         raise UserError(
-            f"An .mp4 needs imageio with ffmpeg: {install_command('video')} installs it; or name a .gif."
+            f"An .mp4 needs imageio with ffmpeg: {install_command('video')} installs it; or write a .gif."
         ) from error
-    even = [picture.crop((0, 0, picture.width // 2 * 2, picture.height // 2 * 2)) for picture in pictures]
-    frames = np.stack([np.asarray(picture) for picture in even])
-    film = imageio.imwrite(
-        "<bytes>", frames, extension=".mp4", fps=FRAMES_A_SECOND, codec="libx264", macro_block_size=2
+    even = [image.crop((0, 0, image.width // 2 * 2, image.height // 2 * 2)) for image in images]
+    frames = np.stack([np.asarray(image) for image in even])
+    video = imageio.imwrite(
+        "<bytes>", frames, extension=".mp4", fps=FRAMES_PER_SECOND, codec="libx264", macro_block_size=2
     )
-    path.write_bytes(film)
+    path.write_bytes(video)

@@ -1,23 +1,23 @@
-"""The words that a model knows."""
+"""The command `t2f words`."""
 
 from __future__ import annotations
 
 from rich.console import Console
 from rich.table import Table
 
-from t2f.cli.generate import by, tell
+from t2f.cli.generate import describe_model, print_result
 from t2f.inference.load import load
 
 
 def words(model: str) -> None:
-    """Print a table of the words, by what they are about, with a description to try."""
+    """Print the vocabulary of a model by topic, and an example description."""
     conditioner = load(model).conditioner
-    known = conditioner.known()
-    if known:
-        table = Table("about", "words", title=f"What {by(model)} knows", show_lines=True)
-        for topic, some in known.items():
-            table.add_row(topic, ", ".join(some))
+    vocabulary = conditioner.known()
+    if vocabulary:
+        table = Table("topic", "words", title=f"Vocabulary of {describe_model(model)}", show_lines=True)
+        for topic, terms in vocabulary.items():
+            table.add_row(topic, ", ".join(terms))
         Console().print(table, markup=False)
     else:
-        tell(f"What {by(model)} knows is up to its sentence encoder, which reads any words.")
-    tell(f"Try: {conditioner.example}")
+        print_result(f"No fixed vocabulary: the sentence encoder of {describe_model(model)} accepts any words.")
+    print_result(f"Example: {conditioner.example}")

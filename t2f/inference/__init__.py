@@ -1,4 +1,4 @@
-"""Load a model, generate images, export and publish it."""
+"""The text-to-face pipeline: load models, generate images, export models."""
 
 import lazy_loader
 

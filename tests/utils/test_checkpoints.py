@@ -38,9 +38,11 @@ def test_the_pipeline_of_a_checkpoint_uses_the_averaged_weights(checkpoint: Path
         assert torch.equal(value, weights[f"ema.{name}"])
     noise = torch.randn(3, pipeline.networks.noise_dim)
     captions = ["a man", "a smiling woman with red hair", "glasses"]
-    images = pipeline.draw(captions, noise)
+    images = pipeline.generate_from_text(captions, noise)
     assert images.shape == (3, 3, 8, 8)
-    one_by_one = torch.cat([pipeline.draw([caption], z[None]) for caption, z in zip(captions, noise, strict=True)])
+    one_by_one = torch.cat(
+        [pipeline.generate_from_text([caption], z[None]) for caption, z in zip(captions, noise, strict=True)]
+    )
     torch.testing.assert_close(images, one_by_one)
 
 

@@ -1,1 +1,1 @@
-"""Export a model: safetensors with a model card, ONNX, torch.export, the Hugging Face Hub."""
+"""Export formats: safetensors with a model card, ONNX, torch.export, and the Hugging Face Hub."""

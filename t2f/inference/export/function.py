@@ -1,4 +1,4 @@
-"""A model as one function of two tensors, which is what is exported, and what exports are checked with."""
+"""The generator as one function of two tensors, for exports, and the comparison of an export with the model."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from t2f.utils.errors import UserError, require
 TOLERANCE = 1e-4
 INPUTS, OUTPUT = ("condition", "noise"), "images"
 
-BatchIndices = Callable[[Tensor, Tensor], Tensor]
+Generate = Callable[[Tensor, Tensor], Tensor]
+"""Condition (N, ...), noise (N, noise_dim) -> images (N, 3, r, r)."""
 
 
-class Drawing(nn.Module):
-    """Conditions (N, ...) and noise (N, noise_dim) -> float32 images (N, 3, r, r), about [-1, 1].
+class ExportedGenerator(nn.Module):
+    """Encoder and generator at the pipeline's resolution and fade-in weight, which become constants.
 
-    Conditions are what the conditioner gives: int64 token ids (N, L), 0 for padding, or float32 rows (N, size).
+    `forward` maps conditions (N, ...) and noise (N, noise_dim) to float32 images (N, 3, r, r), about [-1, 1]. The
+    conditions are the conditioner's output: int64 token ids (N, L), 0 for padding, or float32 rows (N, size).
     """
 
     def __init__(self, pipeline: Pipeline) -> None:
@@ -36,70 +38,77 @@ class Drawing(nn.Module):
 
 
 def trace(pipeline: Pipeline) -> ExportedProgram:
-    """The drawing as a graph, for any number of faces and any length of their descriptions.
+    """Trace the generator with a dynamic batch size and a dynamic number of tokens.
 
-    Raises `UserError` for networks that cannot be one.
+    Raises:
+        UserError: `torch.export` cannot trace the networks.
     """
-    inputs = some_inputs(pipeline, count=3, length=7)
-    drawing = Drawing(pipeline).eval().requires_grad_(False)
+    inputs = random_inputs(pipeline, count=3, length=7)
+    generator = ExportedGenerator(pipeline).eval().requires_grad_(False)
     try:
-        program = torch.export.export(drawing, inputs, dynamic_shapes=free_sizes(pipeline))
-    except Exception as error:  # networks of one's own can be anything
+        program = torch.export.export(generator, inputs, dynamic_shapes=dynamic_shapes(pipeline))
+    except Exception as error:  # custom networks can fail in any way
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UserError(
-            f"torch.export cannot follow these networks ({reason}): leave out --onnx and --program, or change what it "
-            "names, often a Python number of the batch's size."
+            f"torch.export cannot trace these networks ({reason}): omit --onnx and --program, or change the code that "
+            "the message names; often it uses the batch size as a Python number."
         ) from error
     for module in program.graph_module.modules():
         if isinstance(module, torch.fx.GraphModule):
             for node in module.graph.nodes:
-                node.meta.pop("stack_trace", None)  # which names this machine's folders
+                node.meta.pop("stack_trace", None)  # contains paths of this machine
     return program
 
 
-def free_sizes(pipeline: Pipeline) -> tuple[dict[int, Dim], dict[int, Dim]]:
-    """The dimensions of condition and noise that may have any size, with their names."""
-    batch = Dim("batch")
-    return {0: batch, 1: Dim("length")} if isinstance(pipeline.conditioner, TokenConditioner) else {0: batch}, {
-        0: batch
-    }
+def dynamic_shapes(pipeline: Pipeline) -> tuple[dict[int, Dim], dict[int, Dim]]:
+    """Return the named dynamic dimensions of condition and noise."""
+    batch = {0: Dim("batch")}
+    return {**batch, 1: Dim("length")} if isinstance(pipeline.conditioner, TokenConditioner) else batch, batch
 
 
-def some_inputs(pipeline: Pipeline, count: int, length: int) -> tuple[Tensor, Tensor]:
-    """Conditions and noise of a seed of their own: sentences of 0 to `length` random words, or random rows."""
+def random_inputs(pipeline: Pipeline, count: int, length: int) -> tuple[Tensor, Tensor]:
+    """Return `count` random conditions, sentences of 0 to `length` tokens or float rows, and noise."""
     generator = torch.Generator().manual_seed(1000 * count + length)
     noise = torch.randn(count, pipeline.noise_dim, generator=generator)
     size = pipeline.conditioner.size
     if not isinstance(pipeline.conditioner, TokenConditioner):
         return torch.randn(count, size, generator=generator), noise
-    words = torch.randint(1, size, (count, length), generator=generator)
+    tokens = torch.randint(1, size, (count, length), generator=generator)
     lengths = torch.randint(0, length + 1, (count, 1), generator=generator)
     lengths[-1] = length
-    return words * (torch.arange(length) < lengths), noise
+    return tokens * (torch.arange(length) < lengths), noise
 
 
-def check(draw: BatchIndices, pipeline: Pipeline, name: str) -> float:
-    """The worst difference of any pixel between `draw` and the model, for one face and for several.
+def check_export(exported: Generate, pipeline: Pipeline, name: str) -> float:
+    """Compare an export with the model for several batch sizes and sentence lengths.
 
-    Raises `UserError` where that is above `TOLERANCE`.
+    Args:
+        exported: the exported function.
+        pipeline: the model.
+        name: the exported file, for the error message.
+
+    Returns:
+        The largest absolute difference of a pixel, on a scale from -1 to 1.
+
+    Raises:
+        UserError: the difference is above `TOLERANCE`.
     """
-    worst = max(difference(draw, pipeline, *inputs) for inputs in all_inputs(pipeline))
+    worst = max(max_difference(exported, pipeline, *inputs) for inputs in check_inputs(pipeline))
     require(
         worst <= TOLERANCE,
-        f"The exported {name} draws other faces than the model (they differ by up to {worst:.2g}, on a scale from -1 "
-        "to 1), so nothing was exported: please report this, with the versions of torch and onnxruntime.",
+        f"The exported {name} generates other images than the model (they differ by up to {worst:.2g}, on a scale from "
+        "-1 to 1), so nothing was exported: please report this, with the versions of torch and onnxruntime.",
     )
     return worst
 
 
 @torch.no_grad()
-def difference(draw: BatchIndices, pipeline: Pipeline, condition: Tensor, noise: Tensor) -> float:
-    """The largest of all pixels; infinite where one is not a number."""
-    gap = (draw(condition, noise) - pipeline.sample(condition, noise)).abs().nan_to_num(nan=torch.inf)
-    return float(gap.max())
+def max_difference(exported: Generate, pipeline: Pipeline, condition: Tensor, noise: Tensor) -> float:
+    """Return the largest absolute difference of a pixel; infinity if a pixel is NaN."""
+    expected = pipeline.generate_from_conditions(condition, noise)
+    return float((exported(condition, noise) - expected).abs().nan_to_num(nan=torch.inf).max())
 
 
-def all_inputs(pipeline: Pipeline) -> Iterator[tuple[Tensor, Tensor]]:
-    """What exports are checked with: several numbers of faces, and several lengths."""
+def check_inputs(pipeline: Pipeline) -> Iterator[tuple[Tensor, Tensor]]:
     for count, length in ((1, 1), (1, 12), (2, 50), (5, 7), (16, 20)):
-        yield some_inputs(pipeline, count, length)
+        yield random_inputs(pipeline, count, length)

@@ -1,4 +1,4 @@
-"""A folder on the Hugging Face Hub."""
+"""Upload of an exported model to the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -11,40 +11,51 @@ from t2f.utils.extras import install_command
 
 
 def require_hub(repository: str) -> None:
-    """Raise `UserError` unless something could be uploaded to OWNER/NAME: before work is put into it."""
+    """Raise `UserError` if an upload to OWNER/NAME cannot succeed, before the export does any work."""
     try:
         from huggingface_hub import get_token
     except ModuleNotFoundError as error:
-        raise UserError(f"To upload, huggingface_hub is missing: {install_command('hub')} installs it.") from error
-    named = re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", repository, re.ASCII)
-    require(named is not None, f"--hub {repository} is no name of a repository: give OWNER/NAME.")
+        raise UserError(f"--hub needs huggingface_hub: {install_command('hub')} installs it.") from error
+    valid = re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", repository, re.ASCII)
+    require(valid is not None, f"--hub {repository} is not the name of a repository: give OWNER/NAME.")
     require(
         get_token() is not None,
-        "The Hugging Face Hub must know who uploads: log in with hf auth login, or put a token that may write into the "
-        "environment as HF_TOKEN.",
+        "An upload to the Hugging Face Hub needs a token: log in with hf auth login, or set the environment variable "
+        "HF_TOKEN to a token with write access.",
     )
 
 
 def upload(folder: Path, files: Sequence[str], repository: str, private: bool) -> str:
-    """Put these files of a folder into the repository OWNER/NAME, which is made if it is not there; its address.
+    """Upload files of a folder to a repository on the Hub, and delete those of an earlier export.
 
-    `private` is for a new one; one that is there stays as it is.
+    Args:
+        folder: the local folder.
+        files: names of the files that an export can have.
+        repository: OWNER/NAME; it is created if it does not exist.
+        private: whether a new repository is private. The visibility of an existing one does not change.
+
+    Returns:
+        The URL of the repository.
+
+    Raises:
+        UserError: the upload failed.
     """
     from huggingface_hub import HfApi
 
     api = HfApi()
     try:
-        address = api.create_repo(repository, private=private or None, exist_ok=True)
+        url = api.create_repo(repository, private=private or None, exist_ok=True)
         api.upload_folder(
             repo_id=repository,
             folder_path=folder,
             allow_patterns=[*files],
-            delete_patterns=[*files],  # of an earlier export, where this one has none
+            delete_patterns=[*files],
             commit_message="Exported by t2f",
         )
-    except Exception as error:  # of httpx, requests or the client, by its version
+    except Exception as error:  # the exception classes depend on the client's version
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
-            f"{folder} is written, but could not be uploaded to {repository} ({reason}): run again when that is mended."
+            f"The model is written to {folder}, but the upload to {repository} failed ({reason}): resolve this and run "
+            "the command again."
         ) from error
-    return str(address)
+    return str(url)

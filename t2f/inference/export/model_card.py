@@ -1,7 +1,8 @@
-"""The model card: what a model draws, how to call it, what it learnt from, what was measured, what it is not for.
+"""The model card of an exported model: usage, training data, evaluation, biases and limits.
 
-It follows the Hugging Face Hub's conventions (https://huggingface.co/docs/hub/model-cards): Markdown, with YAML that
-the Hub searches by.
+It follows the conventions of the Hugging Face Hub (https://huggingface.co/docs/hub/model-cards): Markdown with YAML
+metadata. `huggingface_hub.ModelCard` only fills in a template, and would make the Hub's client a requirement of every
+export.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ from t2f.utils.errors import UserError
 from t2f.utils.instantiate import from_yaml, to_yaml
 
 REPORT = REPORTS[0]
-NOT_FOR = """\
-- To identify persons, to draw a certain person, or to pass a drawn face off as a photograph of somebody.
-- To deceive: no profile, account, witness or proof should have a face from here.
-- To judge people: what the model draws for a word shows what its data joined to that word, and nothing of how people
-  with that trait look, or are.
-- For anything in which it matters that a face is right: reports of crime, medicine, forensics."""
+OUT_OF_SCOPE = """\
+- Identifying persons, generating the face of a certain person, or presenting a generated face as a photograph.
+- Deception: do not use generated faces for profiles, accounts, witnesses or evidence.
+- Judging people: what the model generates for a word shows a correlation in its training data. It shows nothing about
+  how people with that trait look or are.
+- Any use in which the correctness of a face matters: crime reports, medicine, forensics."""
 
 
 def write_card(
@@ -48,36 +49,36 @@ def write_card(
     """Write the model card.
 
     Args:
-        painter: the model.
-        name: what `t2f.load` takes: OWNER/NAME on the Hub, or a folder.
+        pipeline: the model.
+        name: what `t2f.load` accepts: OWNER/NAME on the Hub, or a folder.
         on_hub: whether `name` is a repository on the Hub.
-        differences: the largest difference of each exported file from the model, by the file's name.
-        report: what `t2f evaluate` wrote of it; empty if it was not measured.
+        differences: for each exported file, its largest absolute difference from the model.
+        report: the report of `t2f evaluate`; empty if there is none.
         path: the file to write.
     """
     config = from_yaml(pipeline.config)
-    origin = origin_of(config)
+    origin = find_origin(config)
     sections = [
         f"# {title(pipeline, config, name, on_hub)}",
-        what(pipeline, config),
-        "## Use",
-        in_python(pipeline, name, on_hub),
-        *([without_t2f(pipeline, differences)] if differences else []),
-        "## What it learnt from, and their terms",
-        origin.terms + rest_of_terms(pipeline),
-        "## Figures",
-        figures(report),
+        summary(pipeline, config),
+        "## Usage",
+        usage_with_t2f(pipeline, name, on_hub),
+        *([usage_without_t2f(pipeline, differences)] if differences else []),
+        "## Training data and licenses",
+        origin.terms + encoder_license(pipeline),
+        "## Evaluation",
+        evaluation(report),
         "## Biases",
         origin.biases,
-        "## What it is not for",
-        NOT_FOR,
+        "## Out-of-scope use",
+        OUT_OF_SCOPE,
     ]
-    text = f"---\n{metadata(pipeline, origin)}---\n\n" + "\n\n".join(sections) + "\n"
+    text = f"---\n{hub_metadata(pipeline, origin)}---\n\n" + "\n\n".join(sections) + "\n"
     path.write_text(text, encoding="utf-8")
 
 
-def origin_of(config: Any) -> Origin:
-    """What is known of the data that a model's plain config names; only our own sources are asked."""
+def find_origin(config: Any) -> Origin:
+    """Return the origin that the data set's class declares, or `OWN` for a class outside `t2f.data`."""
     data = config.get("data") or {}
     try:
         require_ours(data, ("t2f.data",), (Avatars, ImageDataset))
@@ -87,8 +88,8 @@ def origin_of(config: Any) -> Origin:
         return OWN
 
 
-def metadata(pipeline: Pipeline, origin: Origin) -> str:
-    """The YAML that the Hub reads."""
+def hub_metadata(pipeline: Pipeline, origin: Origin) -> str:
+    """Return the YAML metadata that the Hub indexes."""
     entries = {
         "license": origin.license,
         "license_name": origin.license_name,
@@ -102,7 +103,7 @@ def metadata(pipeline: Pipeline, origin: Origin) -> str:
 
 
 def title(pipeline: Pipeline, config: Any, name: str, on_hub: bool) -> str:
-    """The name on the Hub; of a folder, the run's name, its data and its resolution."""
+    """Return the name on the Hub; for a folder, the run's name, its data set and its resolution."""
     if on_hub:
         return name.rpartition("/")[2]
     data = str((config.get("data") or {}).get("_target_", "")).rpartition(".")[2].lower()
@@ -110,25 +111,27 @@ def title(pipeline: Pipeline, config: Any, name: str, on_hub: bool) -> str:
     return f"t2f {config.get('name', '')} ({', '.join(filter(None, (data, size)))})"
 
 
-def what(pipeline: Pipeline, config: Any) -> str:
-    """What the model is."""
+def summary(pipeline: Pipeline, config: Any) -> str:
+    """Describe the model in one paragraph."""
     size = f"{pipeline.resolution}x{pipeline.resolution}"
     networks = pipeline.networks
     count = sum(weights.numel() for weights in networks.parameters())
     parts = ", ".join(f"`{type(part).__name__}`" for part in (networks.encoder, networks.generator))
     loss = str(dict(leaves(config)).get("loss.adversarial._target_", "")).rpartition(".")[2]
     trained = f"; loss `{loss}`" if loss else ""
-    fading = "" if pipeline.alpha == 1 else f" It was fading in its newest layers, which count {pipeline.alpha:.2g}."
-    asked = "a description" if isinstance(pipeline.conditioner, TextConditioner) else "a list of attributes"
+    fading = (
+        "" if pipeline.alpha == 1 else f" Its highest resolution was fading in, with a weight of {pipeline.alpha:.2g}."
+    )
+    inputs = "a description" if isinstance(pipeline.conditioner, TextConditioner) else "a list of attributes"
     return (
-        f"Draws faces of {size} pixels from {asked}, such as `{pipeline.conditioner.example}`. It is a GAN ({parts}; "
-        f"{count:,} weights{trained}) that saw {pipeline.images_seen:,} images in its training.{fading} `config.json` "
-        "holds every setting of that."
+        f"A GAN that generates faces of {size} pixels from {inputs}, such as `{pipeline.conditioner.example}` "
+        f"({parts}; {count:,} parameters{trained}). Its training used {pipeline.images_seen:,} images.{fading} "
+        "`config.json` contains every setting of the training."
     )
 
 
-def in_python(pipeline: Pipeline, name: str, on_hub: bool) -> str:
-    """Three lines of Python, and what to install first."""
+def usage_with_t2f(pipeline: Pipeline, name: str, on_hub: bool) -> str:
+    """Return an installation command and an example in Python."""
     extras = [
         *(["hub"] if on_hub else []),
         *(["text"] if isinstance(pipeline.conditioner, FrozenTextConditioner) else []),
@@ -140,14 +143,15 @@ With t2f, in a clone of its repository: `pip install -e {package}`, then
 ```python
 import t2f
 
-faces = t2f.load({json.dumps(name)})
-faces({json.dumps(pipeline.conditioner.example)}, count=8, seed=0)[0].save("face.png")
+pipe = t2f.load({json.dumps(name)})
+images = pipe({json.dumps(pipeline.conditioner.example)}, count=8, seed=0)
+images[0].save("face.png")
 ```"""
 
 
-def without_t2f(pipeline: Pipeline, differences: dict[str, float]) -> str:
-    """How to call what was exported, and how exact it is."""
-    how = {
+def usage_without_t2f(pipeline: Pipeline, differences: dict[str, float]) -> str:
+    """Return examples in Python for the exported files, and their numerical differences from the model."""
+    examples = {
         ONNX: f"""\
 import onnxruntime
 
@@ -156,18 +160,18 @@ session = onnxruntime.InferenceSession("{ONNX}")
         PROGRAM: f"""\
 import torch
 
-draw = torch.export.load("{PROGRAM}").module()
-images = draw(torch.from_numpy(condition), torch.from_numpy(noise)).numpy()""",
+generator = torch.export.load("{PROGRAM}").module()
+images = generator(torch.from_numpy(condition), torch.from_numpy(noise)).numpy()""",
     }
-    exact = ", ".join(f"`{file}` by up to {worst:.1e}" for file, worst in differences.items())
-    ways = "\n\nor\n\n".join(f"```python\n{how[file]}\n```" for file in differences)
+    errors = ", ".join(f"{worst:.1e} (`{file}`)" for file, worst in differences.items())
+    inference = "\n\nor\n\n".join(f"```python\n{examples[file]}\n```" for file in differences)
     imported = re.findall(r"^(?:from|import) (\w+)", pipeline.conditioner.recipe, re.MULTILINE)
     runtimes = {ONNX: "onnxruntime", PROGRAM: "torch"}
     packages = ["numpy", "pillow", *(each.replace("_", "-") for each in imported), *(runtimes[f] for f in differences)]
     return f"""\
-Without t2f: `pip install {" ".join(dict.fromkeys(packages))}`, then in this folder, from any number of conditions and
-as many rows of noise (N, {pipeline.noise_dim}), float32 and standard normal, to float32 images
-(N, 3, {pipeline.resolution}, {pipeline.resolution}), about -1 to 1:
+Without t2f: `pip install {" ".join(dict.fromkeys(packages))}`, then run the following in this folder. The inputs are N
+conditions and standard normal noise, float32 (N, {pipeline.noise_dim}). The output is float32 images
+(N, 3, {pipeline.resolution}, {pipeline.resolution}), about [-1, 1].
 
 ```python
 import json
@@ -180,34 +184,35 @@ config = json.load(open("config.json", encoding="utf-8"))
 noise = np.random.default_rng(0).standard_normal((len(condition), {pipeline.noise_dim})).astype(np.float32)
 ```
 
-{ways}
+{inference}
 
 ```python
 pixels = ((images + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
 Image.fromarray(pixels[0].transpose(1, 2, 0)).save("face.png")
 ```
 
-Checked when it was exported, on the CPU, with 1 to 16 faces: the images differ from PyTorch's, {exact}."""
+The export compared these files with PyTorch on the CPU, for batches of 1 to 16 images. The largest absolute difference
+of a pixel was {errors}."""
 
 
-def rest_of_terms(pipeline: Pipeline) -> str:
-    """Whose else terms hold."""
+def encoder_license(pipeline: Pipeline) -> str:
+    """Return a sentence about a sentence encoder that is loaded separately."""
     if not isinstance(pipeline.conditioner, FrozenTextConditioner):
         return ""
-    return f"\n\nThe sentence encoder `{pipeline.conditioner.name}` is no part of this model and has terms of its own."
+    return f"\n\nThe sentence encoder `{pipeline.conditioner.name}` is not part of this model and has its own license."
 
 
-def figures(report: dict[str, Any]) -> str:
-    """The measured table, and what it depends on."""
+def evaluation(report: dict[str, Any]) -> str:
+    """Return the table of a report with the settings that it depends on."""
     if not report:
-        return "None were measured of this model: `t2f evaluate` does so."
-    table = markdown_table(HEADINGS, [row(MetricValue(**figure)) for figure in report["table"]])
-    by = f" Features: {report['features']}." if report.get("features") else ""
+        return "This model has not been evaluated: `t2f evaluate` does it."
+    table = markdown_table(HEADINGS, [row(MetricValue(**value)) for value in report["table"]])
+    features = f" Features: {report['features']}." if report.get("features") else ""
     return "\n".join(
         [
-            f"Of {report['count']:,} faces, drawn for what held-out ones are described by, with seed "
-            f"{report['seed']}.{by} `{REPORT}` has the same with all that it depends on. Compare figures at the same "
-            "numbers of faces and the same features only.",
+            f"{report['count']:,} faces were generated from descriptions of held-out faces, with seed "
+            f"{report['seed']}.{features} `{REPORT}` contains all settings of the evaluation. Compare values only with "
+            "those for the same number of faces and the same features.",
             "",
             *table,
             *(f"- {note}" for note in report["notes"]),

@@ -1,4 +1,4 @@
-"""A model in ONNX, for all that runs it: onnxruntime, browsers, phones."""
+"""Export as ONNX, for onnxruntime, browsers and phones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
-from t2f.inference.export.function import INPUTS, OUTPUT, check, free_sizes
+from t2f.inference.export.function import INPUTS, OUTPUT, check_export, dynamic_shapes
 from t2f.inference.pipeline import Pipeline
 from t2f.utils.errors import UserError
 from t2f.utils.extras import install_command
@@ -19,16 +19,20 @@ ONNX = "model.onnx"
 
 
 def require_onnx() -> None:
-    """Raise `UserError` unless what writes and runs ONNX is installed."""
+    """Raise `UserError` if a package that writes or runs ONNX is missing."""
     try:
-        import onnxruntime  # noqa: F401  # only tried
-        import onnxscript  # noqa: F401  # only tried
+        import onnxruntime  # noqa: F401  # availability check
+        import onnxscript  # noqa: F401  # availability check
     except ModuleNotFoundError as error:
-        raise UserError(f"For ONNX, {error.name} is missing: {install_command('export')} installs it.") from error
+        raise UserError(f"--onnx needs {error.name}: {install_command('export')} installs it.") from error
 
 
 def write_onnx(program: ExportedProgram, pipeline: Pipeline, folder: Path) -> float:
-    """Write `ONNX` into `folder`; its worst difference from the model, as onnxruntime runs it."""
+    """Write `ONNX` into `folder` and compare it, as onnxruntime runs it, with the model.
+
+    Returns:
+        The largest absolute difference of a pixel; see `check_export`.
+    """
     import onnxruntime
 
     with warnings.catch_warnings():
@@ -40,14 +44,14 @@ def write_onnx(program: ExportedProgram, pipeline: Pipeline, folder: Path) -> fl
             verbose=False,
             input_names=[*INPUTS],
             output_names=[OUTPUT],
-            dynamic_shapes=free_sizes(pipeline),
+            dynamic_shapes=dynamic_shapes(pipeline),
         )
     assert exported is not None
     exported.save(folder / ONNX)
     session = onnxruntime.InferenceSession(folder / ONNX, providers=["CPUExecutionProvider"])
 
-    def draw(condition: Tensor, noise: Tensor) -> Tensor:
+    def generate(condition: Tensor, noise: Tensor) -> Tensor:
         inputs = dict(zip(INPUTS, (condition.numpy(), noise.numpy()), strict=True))
         return torch.from_numpy(session.run([OUTPUT], inputs)[0])
 
-    return check(draw, pipeline, ONNX)
+    return check_export(generate, pipeline, ONNX)
