@@ -50,7 +50,7 @@ def build_workspace(entity: str, project: str) -> Workspace:
     columns.append(panels.ParallelCoordinatesPlotColumn(panels.SummaryMetric(ACCURACY)))
     sections = {
         "Faces": [
-            panels.MediaBrowser(title="Samples", media_keys=["samples/sheet"], num_columns=1),
+            panels.MediaBrowser(title="Samples", media_keys=["samples/grid"], num_columns=1),
             panels.MediaBrowser(title="Progressive growing", media_keys=["samples/growth"], num_columns=1),
             panels.WeavePanelSummaryTable(table_name="samples/faces"),
         ],

@@ -45,10 +45,8 @@ def require_ours(config: Any, packages: tuple[str, ...], kind: type | tuple[type
     """
     prefixes = tuple(f"{package}." for package in packages)
     for target in find_targets(config):
-        if target in packages:
-            continue
         require(
-            target.startswith(prefixes),
+            target in packages or target.startswith(prefixes),
             f"The checkpoint's config calls {target}, which is not part of t2f: do not trust this checkpoint.",
         )
         try:
@@ -58,7 +56,7 @@ def require_ours(config: Any, packages: tuple[str, ...], kind: type | tuple[type
                 f"The checkpoint's config needs {target}, which this version of t2f does not have."
             ) from error
         require(
-            issubclass(found, kind) and found.__module__.startswith(prefixes),
+            issubclass(found, kind) and (target in packages or found.__module__.startswith(prefixes)),
             f"The checkpoint's config calls {target}, which is not allowed at this point of the config: do not trust "
             "this checkpoint.",
         )

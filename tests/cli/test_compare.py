@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from t2f.cli.app import run as t2f_command
-from t2f.cli.compare import BETWEEN, FACE_SIZE, ROWS, best
+from t2f.cli.compare import FACE_SIZE, MAX_ROWS, RUN_GAP, best_indices
 from t2f.evaluation.metric_value import MetricValue
 from t2f.evaluation.runs import differing, find_runs, names_of, told
 from t2f.inference.pipeline import Pipeline
@@ -31,13 +31,13 @@ RUNS: dict[str, list[str]] = {
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two models of sentences, measured, and one of attributes, not measured."""
+    """Two evaluated models with text conditioning, and one with attributes that was not evaluated."""
     runs = tmp_path_factory.mktemp("runs")
     for name, overrides in RUNS.items():
         folder = runs / name / "0"
         folder.mkdir(parents=True)
         (folder / "wandb/files").mkdir(parents=True)
-        (folder / "wandb/files/config.yaml").write_text("wandb_version: 1\n")  # no run of ours
+        (folder / "wandb/files/config.yaml").write_text("wandb_version: 1\n")  # not a t2f run
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             base = [each for each in TINY if not each.startswith("evaluation=")]
             quiet = [] if "evaluation=default" in overrides else ["evaluation=none"]
@@ -48,22 +48,22 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def runs(trained: Path, tmp_path: Path) -> Path:
-    """A copy of them to spoil."""
+    """A copy of the trained runs that a test may change."""
     return Path(shutil.copytree(trained, tmp_path / "runs"))
 
 
 @pytest.fixture
 def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """`t2f compare` into the test's folder; what it says, in one line."""
+    """Run `t2f compare` into the test's folder and return its output without line breaks."""
 
-    def command(*words: Any) -> str:
-        monkeypatch.setattr(sys, "argv", ["t2f", "compare", *map(str, words), "--out", str(tmp_path)])
+    def command(*arguments: Any) -> str:
+        monkeypatch.setattr(sys, "argv", ["t2f", "compare", *map(str, arguments), "--out", str(tmp_path)])
         monkeypatch.setenv("COLUMNS", "200")
         with pytest.raises(SystemExit) as ended:
             t2f_command()
-        said = capsys.readouterr()
-        assert ended.value.code == (1 if said.err.startswith("error") else 0), said.err
-        return " ".join((said.out + said.err).split())
+        output = capsys.readouterr()
+        assert ended.value.code == (1 if output.err.startswith("error") else 0), output.err
+        return " ".join((output.out + output.err).split())
 
     return command
 
@@ -72,12 +72,12 @@ def rewrite(report: Path, **values: Any) -> None:
     report.write_text(json.dumps(json.loads(report.read_text()) | values))
 
 
-def lines_of(path: Path) -> dict[str, dict[str, str]]:
+def read_csv(path: Path) -> dict[str, dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         return {line["run"]: line for line in csv.DictReader(file)}
 
 
-def test_what_differs_is_told_and_no_folder_does(runs: Path) -> None:
+def test_differing_settings_have_no_folders(runs: Path) -> None:
     found = find_runs([runs])
     assert names_of(found) == ["hinge", "labels", "logistic"]
     two = [found[0], found[2]]
@@ -91,29 +91,27 @@ def test_what_differs_is_told_and_no_folder_does(runs: Path) -> None:
     assert told(differing([found[0], found[0]])) == {}
 
 
-def test_figures_stand_beside_settings(runs: Path, tmp_path: Path, compare: Callable[..., str]) -> None:
-    said = compare(runs)
-    assert "must not be compared" not in said and "Hinge" in said
+def test_metrics_are_shown_beside_settings(runs: Path, tmp_path: Path, compare: Callable[..., str]) -> None:
+    output = compare(runs)
+    assert "are not comparable" not in output and "Hinge" in output
     reports = {name: json.loads((runs / name / "0/evaluation.json").read_text()) for name in ("hinge", "logistic")}
-    written = lines_of(tmp_path / "compare.csv")
+    written = read_csv(tmp_path / "compare.csv")
     assert set(written) == set(RUNS)
     for name, report in reports.items():
         assert float(written[name]["attribute_accuracy"]) == report["figures"]["attribute_accuracy"]
-        assert written[name]["taken.count"] == "12" and written[name]["images_seen"] == "96"
+        assert written[name]["report.count"] == "12" and written[name]["images_seen"] == "96"
     assert written["labels"]["attribute_accuracy"] == "" and written["labels"]["images_seen"] == "96"
     assert (written["hinge"]["seed"], written["logistic"]["seed"]) == ("1", "0")
     accuracies = [report["figures"]["attribute_accuracy"] for report in reports.values()]
-    assert f"{max(accuracies):.3f} *" in said
+    assert f"{max(accuracies):.3f} *" in output
 
 
-def test_all_draw_the_same_faces_words_with_the_same_noise(
-    runs: Path, tmp_path: Path, compare: Callable[..., str]
-) -> None:
+def test_all_runs_share_captions_and_noise(runs: Path, tmp_path: Path, compare: Callable[..., str]) -> None:
     compare(runs, "--count", 2, "--seed", 5)
     sheet = np.asarray(Image.open(tmp_path / "compare.png"))
     block = 2 * (FACE_SIZE + GAP) + GAP
-    # hinge | labels, asked in attributes | logistic, asked in sentences again
-    assert sheet.shape[1] == 3 * (CAPTION_WIDTH + block) + 2 * BETWEEN
+    # hinge with sentences | labels with attributes | logistic with sentences
+    assert sheet.shape[1] == 3 * (CAPTION_WIDTH + block) + 2 * RUN_GAP
     pipeline = Pipeline.load(runs / "hinge/0/checkpoints/last.ckpt")
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         cfg = compose("train", overrides=[*TINY, "paths.run=unused"])
@@ -124,54 +122,52 @@ def test_all_draw_the_same_faces_words_with_the_same_noise(
     held_out = source.held_out
     (face,) = [example.face for example in pipeline.conditioner.examples(held_out, 1)]
     noise = pipeline.noise(2, seed=5)
-    drawn = to_uint8(pipeline.draw([held_out.captions[face][0]] * 2, noise))
-    top = sheet.shape[0] - ROWS * (FACE_SIZE + GAP)
+    images = to_uint8(pipeline.generate_from_text([held_out.captions[face][0]] * 2, noise))
+    top = sheet.shape[0] - MAX_ROWS * (FACE_SIZE + GAP)
     for column in range(2):
         left = CAPTION_WIDTH + column * (FACE_SIZE + GAP)
         shown = sheet[top : top + FACE_SIZE : FACE_SIZE // 8, left : left + FACE_SIZE : FACE_SIZE // 8]
-        # Drawn beside others, the last bit may be rounded otherwise.
-        assert np.abs(shown.transpose(2, 0, 1).astype(int) - drawn[column].numpy()).max() <= 1
+        # Another batch size may change the rounding.
+        assert np.abs(shown.transpose(2, 0, 1).astype(int) - images[column].numpy()).max() <= 1
 
 
-def test_own_words_are_drawn_by_those_that_understand_them(
-    runs: Path, tmp_path: Path, compare: Callable[..., str]
-) -> None:
-    said = compare(runs, "--captions", "a man", "--captions", "a woman", "--count", 1)
-    assert "labels is not in the picture: The model was trained on labels" in said
+def test_captions_are_used_for_models_that_accept_them(runs: Path, tmp_path: Path, compare: Callable[..., str]) -> None:
+    output = compare(runs, "--captions", "a man", "--captions", "a woman", "--count", 1)
+    assert "labels is not in the image: The model was trained on labels" in output
     width, height = Image.open(tmp_path / "compare.png").size
-    assert width == CAPTION_WIDTH + 2 * (FACE_SIZE + 2 * GAP) + BETWEEN  # the words once
+    assert width == CAPTION_WIDTH + 2 * (FACE_SIZE + 2 * GAP) + RUN_GAP  # the captions once
     assert 2 * FACE_SIZE < height < 3 * FACE_SIZE
 
 
-def test_runs_of_other_data_are_asked_their_own_examples(runs: Path, compare: Callable[..., str]) -> None:
-    config = runs / "labels/0/checkpoints/last.ckpt"
-    checkpoint = torch.load(config, weights_only=True)
+def test_runs_with_different_data_sets_use_their_own_examples(runs: Path, compare: Callable[..., str]) -> None:
+    path = runs / "labels/0/checkpoints/last.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
     checkpoint["t2f"]["config"] = checkpoint["t2f"]["config"].replace("held_out: 8", "held_out: 9")
-    torch.save(checkpoint, config)
-    assert "not trained on the same data" in compare(runs, "--count", 1)
+    torch.save(checkpoint, path)
+    assert "not trained on the same data set" in compare(runs, "--count", 1)
 
 
-def test_figures_taken_otherwise_are_not_compared(runs: Path, compare: Callable[..., str]) -> None:
+def test_metrics_of_different_evaluations_are_not_compared(runs: Path, compare: Callable[..., str]) -> None:
     rewrite(runs / "hinge/0/evaluation.json", count=99, data_fingerprint={"train": "0", "held_out": "1"})
-    said = compare(runs / "hinge", runs / "logistic", "--captions", "a man", "--count", 1)
-    assert "must not be compared, for they were taken with other count (99, 12) and data fingerprint (0 1, " in said
-    assert " *" not in said
+    output = compare(runs / "hinge", runs / "logistic", "--captions", "a man", "--count", 1)
+    assert "are not comparable, because the evaluations differ in count (99, 12) and data fingerprint (0 1, " in output
+    assert " *" not in output
 
 
-def test_what_is_broken_is_left_out_with_a_note(runs: Path, tmp_path: Path, compare: Callable[..., str]) -> None:
+def test_damaged_files_are_skipped_with_a_note(runs: Path, tmp_path: Path, compare: Callable[..., str]) -> None:
     (runs / "hinge/0/report.json").write_text('{"figures": {')
     (runs / "labels/0/report.json").write_text('{"attribute_accuracy": 0.5}')
     shutil.rmtree(runs / "logistic/0/checkpoints")
-    said = compare(runs, "--captions", "a man", "--count", 1)
-    assert "hinge/0/report.json is damaged or of an older t2f, so it is skipped" in said
-    assert "labels/0/report.json is damaged or of an older t2f, so it is skipped" in said
-    assert "logistic has no checkpoint" in said
-    written = lines_of(tmp_path / "compare.csv")
+    output = compare(runs, "--captions", "a man", "--count", 1)
+    assert "hinge/0/report.json is damaged or of an older t2f, so it is skipped" in output
+    assert "labels/0/report.json is damaged or of an older t2f, so it is skipped" in output
+    assert "logistic has no readable checkpoint" in output
+    written = read_csv(tmp_path / "compare.csv")
     assert written["hinge"]["attribute_accuracy"] and written["logistic"]["attribute_accuracy"]
     assert Image.open(tmp_path / "compare.png").width < CAPTION_WIDTH + 2 * FACE_SIZE
 
 
-def test_no_runs_end_in_one_sentence(tmp_path: Path, compare: Callable[..., str]) -> None:
+def test_missing_runs_are_reported(tmp_path: Path, compare: Callable[..., str]) -> None:
     (tmp_path / "empty").mkdir()
     assert compare(tmp_path / "empty").startswith("error: There are no runs in ")
     assert compare(tmp_path / "none").startswith("error: There is no ")
@@ -180,17 +176,17 @@ def test_no_runs_end_in_one_sentence(tmp_path: Path, compare: Callable[..., str]
         find_runs([tmp_path / "none"])
 
 
-def test_best_follows_the_direction() -> None:
-    def figures(better: Any, *pairs: tuple[float, float | None]) -> list[MetricValue | None]:
-        return [None, *(MetricValue("a", "a", drawn, real=real, better=better) for drawn, real in pairs)]
+def test_best_indices_follow_the_direction_of_the_metric() -> None:
+    def values(better: Any, *pairs: tuple[float, float | None]) -> list[MetricValue | None]:
+        return [None, *(MetricValue("a", "a", value, real=real, better=better) for value, real in pairs)]
 
-    assert best(figures("higher", (1, 9), (3, 9), (2, 9))) == {2}
-    assert best(figures("lower", (1, 9), (3, 9), (float("nan"), 9), (1, 9))) == {1, 4}
-    assert best(figures("as real", (0.2, 0.5), (0.9, 0.5), (0.6, 0.5), (0.5, None))) == {3}
-    assert best(figures("higher", (1, None))) == set()
+    assert best_indices(values("higher", (1, 9), (3, 9), (2, 9))) == {2}
+    assert best_indices(values("lower", (1, 9), (3, 9), (float("nan"), 9), (1, 9))) == {1, 4}
+    assert best_indices(values("as real", (0.2, 0.5), (0.9, 0.5), (0.6, 0.5), (0.5, None))) == {3}
+    assert best_indices(values("higher", (1, None))) == set()
 
 
-def test_settings_bear_short_names(tmp_path: Path) -> None:
+def test_settings_have_short_names(tmp_path: Path) -> None:
     def written(name: str, **values: Any) -> Path:
         folder = tmp_path / name
         folder.mkdir()

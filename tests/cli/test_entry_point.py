@@ -1,4 +1,4 @@
-"""What a user sees who has typed something wrong, or has a place that cannot be written to."""
+"""Errors of invalid settings and of folders that cannot be written."""
 
 import os
 import subprocess
@@ -12,41 +12,41 @@ from fixtures.typing_at import Ended, typed
 from t2f.training.resume import SafeCheckpointIO
 
 
-def require_one_sentence(ended: Ended, words: str) -> None:
-    """An error in at most three lines, which says these words."""
+def require_one_sentence(ended: Ended, message: str) -> None:
+    """Check for an error of at most three lines that contains `message`."""
     assert ended.status == 1, ended
     assert "Traceback" not in ended.out + ended.err, ended.err
     lines = ended.err.strip().splitlines()
     assert len(lines) <= 3, ended.err
     assert lines[-1].startswith("error: "), ended.err
-    assert words in lines[-1]
+    assert message in lines[-1]
 
 
 @pytest.fixture
 def read_only(tmp_path: Path) -> Iterator[Path]:
-    """A disk that cannot be written to, with a run that has a checkpoint."""
-    place = tmp_path / "read_only"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "tmpfs", str(place)]
+    """A read-only disk with a run that has a checkpoint."""
+    path = tmp_path / "read_only"
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "tmpfs", str(path)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("only root can mount a disk")
     try:
-        write_run(place / "run")
-        subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
-        yield place
+        write_run(path / "run")
+        subprocess.run(["mount", "-o", "remount,ro", str(path)], check=True)
+        yield path
     finally:
-        subprocess.run(["umount", str(place)], check=True)
+        subprocess.run(["umount", str(path)], check=True)
 
 
 def write_run(folder: Path) -> Path:
-    """A run of 100 images; its checkpoint."""
+    """Write the checkpoint of a run after 100 images."""
     path = folder / "checkpoints/last.ckpt"
     SafeCheckpointIO().save_checkpoint({"t2f": {"images_seen": 100, "config": "seed: 0"}, "state_dict": {}}, path)
     return path
 
 
 @pytest.mark.parametrize(
-    ("setting", "words"),
+    ("setting", "message"),
     [
         ("paths.runs={}", "cannot be used, since"),
         ("paths.runs={}/below", "set paths.runs=FOLDER"),
@@ -55,20 +55,22 @@ def write_run(folder: Path) -> Path:
         ("paths.cache={}", "could not be written (Read-only file system)"),
     ],
 )
-def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path, read_only: Path, setting: str, words: str) -> None:
+def test_a_read_only_folder_is_reported(tmp_path: Path, read_only: Path, setting: str, message: str) -> None:
     ended = typed(tmp_path, *TINY, f"paths.runs={tmp_path}/runs", "data.count=41", setting.format(read_only))
-    require_one_sentence(ended, words)
+    require_one_sentence(ended, message)
 
 
 @pytest.mark.parametrize("setting", ["paths.runs={}", "hydra.sweep.dir={}/new"])
 @pytest.mark.parametrize("launcher", [[], ["hydra/launcher=joblib"]], ids=["basic", "joblib"])
-def test_so_is_that_of_a_sweep(tmp_path: Path, read_only: Path, setting: str, launcher: list[str]) -> None:
-    words = ["-m", *TINY, f"paths.runs={tmp_path}", "seed=1,2", *launcher, setting.format(read_only)]
-    require_one_sentence(typed(tmp_path, *words), str(read_only))
+def test_a_read_only_folder_of_a_sweep_is_reported(
+    tmp_path: Path, read_only: Path, setting: str, launcher: list[str]
+) -> None:
+    overrides = ["-m", *TINY, f"paths.runs={tmp_path}", "seed=1,2", *launcher, setting.format(read_only)]
+    require_one_sentence(typed(tmp_path, *overrides), str(read_only))
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "message"),
     [
         (["name=" + 300 * "x"], "File name too long"),
         (["name=../elsewhere"], "is not the name of a folder"),
@@ -118,36 +120,38 @@ def test_so_is_that_of_a_sweep(tmp_path: Path, read_only: Path, setting: str, la
     ],
 )
 @pytest.mark.parametrize("sweep", [False, True], ids=["run", "sweep"])
-def test_what_is_typed_wrong_ends_in_one_sentence(tmp_path: Path, settings: list[str], words: str, sweep: bool) -> None:
-    alone = settings[0].startswith(("resume=", "hydra.run.dir="))
-    if sweep and alone:
-        pytest.skip("a sweep goes on by its own folder")
+def test_an_invalid_setting_is_reported_in_one_sentence(
+    tmp_path: Path, settings: list[str], message: str, sweep: bool
+) -> None:
+    no_sweep = settings[0].startswith(("resume=", "hydra.run.dir="))
+    if sweep and no_sweep:
+        pytest.skip("a sweep resumes by its own folder")
     runs = [f"paths.runs={tmp_path}/runs"] if "paths.runs" not in settings[0] else []
     tiny = [each for each in TINY if settings != ["data=hub"] or not each.startswith("data.")]
     ended = typed(tmp_path, *(["-m"] if sweep else []), *tiny, *runs, *settings)
     if sweep and ended.status == 1 and "(the sweep continues" in ended.err:
-        assert words in ended.err
+        assert message in ended.err
         assert "Traceback" not in ended.err
     else:
-        require_one_sentence(ended, words)
+        require_one_sentence(ended, message)
 
 
-def test_resume_takes_runs_alone_and_says_what_to_type(tmp_path: Path) -> None:
+def test_resume_accepts_runs_only_and_suggests_the_setting(tmp_path: Path) -> None:
     run = tmp_path / "my runs (1)/run"
     checkpoint = write_run(run)
-    for place in (checkpoint, checkpoint.parent):
-        ended = typed(tmp_path, *TINY, f"paths.runs={tmp_path}", f'resume="{place}"')
+    for path in (checkpoint, checkpoint.parent):
+        ended = typed(tmp_path, *TINY, f"paths.runs={tmp_path}", f'resume="{path}"')
         require_one_sentence(ended, f"""write 'resume="{run}"'""")
-    assert sorted(path.name for path in run.iterdir()) == ["checkpoints"]
+    assert sorted(each.name for each in run.iterdir()) == ["checkpoints"]
 
 
 @pytest.mark.parametrize("resume", ["true", "nope"])
-def test_what_is_refused_leaves_nothing_behind(tmp_path: Path, resume: str) -> None:
+def test_a_refused_run_writes_nothing(tmp_path: Path, resume: str) -> None:
     typed(tmp_path, *TINY, f"paths.runs={tmp_path}/runs", f"resume={resume}")
     assert not list(tmp_path.iterdir())
 
 
-def test_the_full_stack_trace_can_be_had(tmp_path: Path) -> None:
+def test_hydra_full_error_prints_the_stack_trace(tmp_path: Path) -> None:
     wrong = [*TINY, f"paths.runs={tmp_path}", "resume=/nope/run"]
     ended = typed(tmp_path, *wrong, environment={"HYDRA_FULL_ERROR": "1"})
     assert ended.status == 1
@@ -155,21 +159,21 @@ def test_the_full_stack_trace_can_be_had(tmp_path: Path) -> None:
     assert "require_run" in ended.err
 
 
-def test_a_full_disk_is_told_wherever_it_is_met(tmp_path: Path) -> None:
-    place = tmp_path / "full"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(place)]
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "full"
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(path)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("only root can mount a disk")
     try:
-        (place / "filled").write_bytes(bytes(12288))
-        ended = typed(tmp_path, *TINY, f"paths.runs={place}")
+        (path / "filled").write_bytes(bytes(12288))
+        ended = typed(tmp_path, *TINY, f"paths.runs={path}")
     finally:
-        subprocess.run(["umount", str(place)], check=True)
+        subprocess.run(["umount", str(path)], check=True)
     require_one_sentence(ended, "disk is full")
 
 
-def test_without_a_home_a_run_starts(tmp_path: Path) -> None:
+def test_a_run_starts_without_a_home_folder(tmp_path: Path) -> None:
     cache = os.environ["T2F_CACHE"]
     ended = typed(tmp_path, *TINY, f"paths.runs={tmp_path}", f"paths.cache={cache}", environment={"HOME": ""})
     assert ended.status == 0, ended.err

@@ -20,12 +20,12 @@ from train import train
 
 TINY_FEATURES = ["features._target_=fixtures.made_up.TinyFeatures", "~features.resolution"]
 FAST = [*TINY_FEATURES, "evaluation=default", "evaluation.count=20"]
-NO_READER = ["evaluation.text_alignment={}"]
+NO_ALIGNMENT = ["evaluation.text_alignment={}"]
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One run of words, one of labels."""
+    """One run with text conditioning and one with attributes."""
     runs = tmp_path_factory.mktemp("runs")
     for name in ("words", "labels"):
         (runs / name).mkdir()
@@ -40,21 +40,21 @@ def report(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_a_quick_evaluation_learns_from_a_few_faces(
+def test_a_quick_evaluation_trains_its_classifier_on_few_faces(
     runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learnt_from = []
-    cached = attributes.cached_classifier
+    counts = []
+    original = attributes.cached_classifier
 
-    def noted(faces: Faces, cache: Path, device: torch.device) -> AttributeClassifier:
-        learnt_from.append(len(faces))
-        return cached(faces, cache, device)
+    def count_and_train(faces: Faces, cache: Path, device: torch.device) -> AttributeClassifier:
+        counts.append(len(faces))
+        return original(faces, cache, device)
 
-    monkeypatch.setattr(attributes, "cached_classifier", noted)
+    monkeypatch.setattr(attributes, "cached_classifier", count_and_train)
     quick = [*TINY_FEATURES, "evaluation=quick", "evaluation.text_alignment.attributes.most_faces=16"]
     evaluate(str(runs / "words"), quick, tmp_path)
     figures = report(tmp_path)["figures"]
-    assert learnt_from == [16]
+    assert counts == [16]
     assert "attribute_accuracy" in figures and "r_precision" not in figures
     assert report(tmp_path)["count"] == 200
     with pytest.raises(UserError, match="most_faces is 0: it must be at least 1"):
@@ -62,7 +62,7 @@ def test_a_quick_evaluation_learns_from_a_few_faces(
 
 
 @pytest.mark.parametrize("name", ["words", "labels"])
-def test_the_report_lies_in_the_runs_folder_and_its_command_repeats_it(
+def test_the_command_in_a_report_reproduces_it(
     runs: Path, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     evaluate(str(runs / name), FAST, None)
@@ -70,14 +70,14 @@ def test_the_report_lies_in_the_runs_folder_and_its_command_repeats_it(
     assert {"frechet_distance_tiny", "precision_tiny", "attribute_accuracy"} < set(first["figures"])
     assert first["images_seen"] == {"words": 96, "labels": 48}[name]
     assert first["count"] == 20
-    shown = capsys.readouterr().out
-    assert "features: tiny" in shown
-    assert "frechet distance" in shown
+    output = capsys.readouterr().out
+    assert "features: tiny" in output
+    assert "frechet distance" in output
     assert (runs / name / "report.md").exists()
 
-    program, *words = shlex.split(first["command"])
+    program, *arguments = shlex.split(first["command"])
     assert program == "t2f"
-    monkeypatch.setattr(sys, "argv", [program, *words, "--out", str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", [program, *arguments, "--out", str(tmp_path)])
     with pytest.raises(SystemExit) as ended:
         run()
     assert ended.value.code == 0
@@ -91,34 +91,34 @@ def test_retrieval_is_part_of_the_full_evaluation(runs: Path, tmp_path: Path) ->
     assert {"r_precision", "r_precision_shuffled", "r_precision_real"} < set(report(tmp_path)["figures"])
 
 
-def test_overrides_of_the_data_change_the_data(runs: Path, tmp_path: Path) -> None:
-    evaluate(str(runs / "words"), [*FAST, *NO_READER, "data.count=30"], tmp_path)
+def test_data_overrides_change_the_data_set(runs: Path, tmp_path: Path) -> None:
+    evaluate(str(runs / "words"), [*FAST, *NO_ALIGNMENT, "data.count=30"], tmp_path)
     assert report(tmp_path)["real_count"] == 30
 
 
 @pytest.mark.parametrize(
-    ("overrides", "sentence"),
+    ("overrides", "message"),
     [
-        (["data.folder=/nowhere"], r"data\.folder=/nowhere does not fit these data: they have data\.cache"),
-        (["evaluation.cuont=3"], "do not fit conf/evaluate.yaml: .*cuont"),
-        (["features=vgg"], "do not fit conf/evaluate.yaml: .*vgg"),
+        (["data.folder=/nowhere"], r"data\.folder=/nowhere is not a setting of this data set, which has data\.cache"),
+        (["evaluation.cuont=3"], "are invalid for conf/evaluate.yaml: .*cuont"),
+        (["features=vgg"], "are invalid for conf/evaluate.yaml: .*vgg"),
         (["device=tpu"], "There is no device tpu here"),
         (["evaluation.reference=all"], "choose train or held_out"),
     ],
 )
-def test_wrong_settings_end_in_one_sentence(
-    runs: Path, tmp_path: Path, overrides: list[str], sentence: str, monkeypatch: pytest.MonkeyPatch,
+def test_invalid_settings_are_reported_in_one_sentence(
+    runs: Path, tmp_path: Path, overrides: list[str], message: str, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    words = ["t2f", "evaluate", str(runs / "words"), *FAST, *NO_READER, *overrides, "--out", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", words)
+    arguments = ["t2f", "evaluate", str(runs / "words"), *FAST, *NO_ALIGNMENT, *overrides, "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", arguments)
     with pytest.raises(SystemExit) as ended:
         run()
     assert ended.value.code == 1
-    assert re.search(sentence, capsys.readouterr().err)
+    assert re.search(message, capsys.readouterr().err)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_run_without_checkpoint_is_told(tmp_path: Path) -> None:
+def test_a_run_without_a_checkpoint_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no checkpoint in the folder"):
         evaluate(str(tmp_path), [], None)

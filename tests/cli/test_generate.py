@@ -14,13 +14,13 @@ from t2f.cli.generate import generate
 from t2f.utils.errors import UserError
 
 
-def t2f(*words: str) -> "subprocess.CompletedProcess[str]":
-    """The console command as installed beside this Python."""
+def t2f(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the installed console command."""
     command = str(Path(sys.executable).parent / "t2f")
-    return subprocess.run([command, *words], capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run([command, *arguments], capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_the_same_seed_draws_the_same_picture(model: str, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_image(model: str, tmp_path: Path) -> None:
     for name, seed in (("one", 0), ("same", 0), ("other", 1)):
         generate(model, ["a smiling woman"], 3, seed, 1.0, tmp_path / f"{name}.png")
     one, same, other = (Image.open(tmp_path / f"{name}.png").tobytes() for name in ("one", "same", "other"))
@@ -28,7 +28,7 @@ def test_the_same_seed_draws_the_same_picture(model: str, tmp_path: Path) -> Non
     assert one != other
 
 
-def test_of_a_folder_of_runs_the_newest_is_named(
+def test_the_newest_checkpoint_of_a_folder_of_runs_is_named(
     model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = tmp_path / "runs"
@@ -38,8 +38,8 @@ def test_of_a_folder_of_runs_the_newest_is_named(
         shutil.copy(model, checkpoint)
         os.utime(checkpoint, (10**9 - number, 10**9 - number))
     generate(str(runs), ["a man"], 1, 0, 1.0, tmp_path / "faces.png")
-    said = " ".join(capsys.readouterr().out.split())
-    assert f"drawn by {runs / 'newest/checkpoints/last.ckpt'}, the newest in {runs}" in said
+    output = " ".join(capsys.readouterr().out.split())
+    assert f"generated with {runs / 'newest/checkpoints/last.ckpt'}, the newest checkpoint in {runs}" in output
 
 
 def test_one_description_fills_a_grid_and_several_have_a_row_each(model: str, tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_one_description_fills_a_grid_and_several_have_a_row_each(model: str, tm
     assert three[1] == 3 * 132 + 4
 
 
-def test_a_column_has_one_noise_so_that_it_shows_what_the_words_change(model: str, tmp_path: Path) -> None:
+def test_a_column_has_one_noise_vector(model: str, tmp_path: Path) -> None:
     generate(model, ["a man", "a woman", "a man"], 2, 0, 1.0, tmp_path / "sheet.png")
     sheet = Image.open(tmp_path / "sheet.png")
     rows = [sheet.crop((250, 4 + 132 * row, sheet.width, 132 * (row + 1))) for row in range(3)]
@@ -60,7 +60,7 @@ def test_a_column_has_one_noise_so_that_it_shows_what_the_words_change(model: st
     assert rows[0].tobytes() != rows[1].tobytes()
 
 
-def test_without_truncation_all_faces_of_a_description_are_its_most_typical_one(model: str, tmp_path: Path) -> None:
+def test_zero_truncation_gives_equal_faces(model: str, tmp_path: Path) -> None:
     generate(model, ["a man"], 3, 0, 0.0, tmp_path / "typical")
     generate(model, ["a man"], 3, 0, 1.0, tmp_path / "varied")
     typical, varied = (
@@ -70,7 +70,7 @@ def test_without_truncation_all_faces_of_a_description_are_its_most_typical_one(
     assert varied[0] != varied[1]
 
 
-def test_a_png_tells_what_it_shows_in_any_script(model: str, tmp_path: Path) -> None:
+def test_a_png_contains_its_description_and_settings(model: str, tmp_path: Path) -> None:
     generate(model, ["a man, ein Mann, 男"], 4, 7, 0.5, tmp_path / "faces.png")
     texts = Image.open(tmp_path / "faces.png").text
     assert texts["Description"] == "a man, ein Mann, 男"
@@ -78,7 +78,7 @@ def test_a_png_tells_what_it_shows_in_any_script(model: str, tmp_path: Path) -> 
     assert json.loads(texts["Comment"]) == {"model": "last.ckpt", "seed": 7, "truncation": 0.5, "count": 4}
 
 
-def test_a_folder_gets_a_file_for_each_face(model: str, tmp_path: Path) -> None:
+def test_a_folder_gets_one_file_per_face(model: str, tmp_path: Path) -> None:
     generate(model, ["a man", "a Smiling woman!"], 2, 0, 1.0, tmp_path / "faces")
     files = sorted((tmp_path / "faces").iterdir())
     assert [file.name for file in files] == [
@@ -89,7 +89,7 @@ def test_a_folder_gets_a_file_for_each_face(model: str, tmp_path: Path) -> None:
     assert json.loads(Image.open(files[3]).text["Comment"])["face"] == 1
 
 
-def test_unknown_words_are_named(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_words_are_reported(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     generate(model, ["a smiling Klingon with glasses"], 1, 0, 1.0, tmp_path / "faces.png")
     assert "Klingon" in capsys.readouterr().err
     with pytest.raises(UserError, match="none of the words of 'zwölf Boxkämpfer'"):
@@ -97,12 +97,12 @@ def test_unknown_words_are_named(model: str, tmp_path: Path, capsys: pytest.Capt
     assert not (tmp_path / "none.png").exists()
 
 
-def test_one_refused_description_does_not_keep_the_others_from_being_drawn(
+def test_a_refused_description_does_not_stop_the_others(
     model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = ["a man", "zwölf Boxkämpfer", "", "a smiling Klingon"]
+    descriptions = ["a man", "zwölf Boxkämpfer", "", "a smiling Klingon"]
     with pytest.raises(UserError, match=r"none of the words of 'zwölf Boxkämpfer'.*Description 3 is empty"):
-        generate(model, asked, 2, 0, 1.0, tmp_path / "some.png")
+        generate(model, descriptions, 2, 0, 1.0, tmp_path / "some.png")
     assert Image.open(tmp_path / "some.png").text["Description"] == "a man\na smiling Klingon"
     assert "'a smiling Klingon': not among the words of training" in " ".join(capsys.readouterr().err.split())
     generate(model, ["a man", "a smiling Klingon"], 2, 0, 1.0, tmp_path / "understood.png")
@@ -116,44 +116,42 @@ def test_an_empty_description_is_refused(model: str, tmp_path: Path, description
 
 
 @pytest.mark.parametrize("description", ["man " * 5000, "男 man", "a \x00 man \u202e", "<b>man</b>; rm -rf", "🙂 man"])
-def test_strange_descriptions_are_drawn(model: str, tmp_path: Path, description: str) -> None:
+def test_unusual_text_is_accepted(model: str, tmp_path: Path, description: str) -> None:
     generate(model, [description], 2, 0, 1.0, tmp_path / "faces.png")
     assert Image.open(tmp_path / "faces.png").height > 100
     generate(model, [description], 1, 0, 1.0, tmp_path / "faces")
     assert len(list((tmp_path / "faces").iterdir())) == 1
 
 
-@pytest.mark.parametrize(("out", "said"), [("faces.jpg", "must name a .png file or a folder"), ("file/x.png", "file")])
-def test_what_cannot_be_written_is_said_so(model: str, tmp_path: Path, out: str, said: str) -> None:
+@pytest.mark.parametrize(("out", "message"), [("faces.jpg", "must be a .png file or a folder"), ("file/x.png", "file")])
+def test_an_invalid_output_path_is_reported(model: str, tmp_path: Path, out: str, message: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         generate(model, ["a man"], 1, 0, 1.0, tmp_path / out)
 
 
 @pytest.mark.slow
 def test_the_command_line(model: str, tmp_path: Path) -> None:
     out = tmp_path / "deep/faces.png"
-    drawn = t2f("generate", "a man", "a woman", "--model", model, "--count", "2", "--seed", "3", "--out", str(out))
-    assert drawn.returncode == 0, drawn.stderr
-    assert re.search(r"4 faces of 8x8 pixels written to", drawn.stdout)
+    process = t2f("generate", "a man", "a woman", "--model", model, "--count", "2", "--seed", "3", "--out", str(out))
+    assert process.returncode == 0, process.stderr
+    assert re.search(r"4 faces of 8x8 pixels written to", process.stdout)
     assert Image.open(out).format == "PNG"
 
 
-def test_a_word_that_is_also_the_name_of_a_folder_is_drawn(
-    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_description_may_be_the_name_of_a_folder(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "glasses").mkdir()
     generate(model, ["glasses"], 1, 0, 1.0, tmp_path / "faces.png")
     assert (tmp_path / "faces.png").exists()
 
 
-def test_a_model_in_place_of_a_description_is_told_from_one(
+def test_a_model_instead_of_a_description_is_reported(
     model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for words in ([model, "a man"], [str(Path(model).parent)]):
-        monkeypatch.setattr(sys, "argv", ["t2f", "generate", *words])
+    for arguments in ([model, "a man"], [str(Path(model).parent)]):
+        monkeypatch.setattr(sys, "argv", ["t2f", "generate", *arguments])
         with pytest.raises(SystemExit) as ended:
             run()
         assert ended.value.code == 1
-        assert f"is a model, not a description: name it by --model {words[0]}" in capsys.readouterr().err
+        assert f"is a model, not a description: pass it as --model {arguments[0]}" in capsys.readouterr().err

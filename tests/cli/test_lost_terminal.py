@@ -1,4 +1,4 @@
-"""Runs whose terminal is closed, whose connection is lost, or whose output nobody reads any more."""
+"""Runs whose terminal, connection or output pipe is closed."""
 
 import fcntl
 import os
@@ -16,13 +16,13 @@ import pytest
 from conftest import ROOT, TINY
 from fixtures.typing_at import fork_train, wait_for
 
-from t2f.cli.entry_point import OutlivesReaders, that_outlives
+from t2f.cli.entry_point import ClosedOutputIO, with_closed_output_ignored
 from t2f.utils.checkpoints import read_checkpoint
 
 LONG = [*TINY, "growth.images=[48,100000]", "callbacks.metrics.every=1000", "callbacks.sample_grids.every=100000"]
 
 
-def seen(run: Path) -> int:
+def images_seen(run: Path) -> int:
     return int(read_checkpoint(run / "checkpoints/last.ckpt")["t2f"]["images_seen"])
 
 
@@ -31,52 +31,51 @@ def wait_until(condition: Callable[[], bool]) -> None:
         if condition():
             return
         time.sleep(0.1)
-    raise AssertionError("it has not come to pass within minutes")
+    raise AssertionError("the condition was not met within five minutes")
 
 
 def train_on_a_terminal(tmp_path: Path, run: Path, *ignored: int) -> tuple[int, int]:
-    """A training as the only program of a new terminal: its process, and the terminal's other end."""
-    ours, theirs = pty.openpty()
+    """Start a training in a new terminal; return its process id and our end of the terminal."""
+    parent_end, child_end = pty.openpty()
     process = os.fork()
     if process:
-        os.close(theirs)
-        return process, ours
+        os.close(child_end)
+        return process, parent_end
     try:
-        os.close(ours)
+        os.close(parent_end)
         os.setsid()
-        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+        fcntl.ioctl(child_end, termios.TIOCSCTTY, 0)
         for descriptor in (0, 1, 2):
-            os.dup2(theirs, descriptor)
+            os.dup2(child_end, descriptor)
         for number in ignored:
             signal.signal(number, signal.SIG_IGN)
         os.chdir(ROOT)
-        words = [*LONG, f"paths.runs={tmp_path}", f"hydra.run.dir={run}", "callbacks.checkpoints.every=200"]
-        os.execv(sys.executable, [sys.executable, "train.py", *words])
+        overrides = [*LONG, f"paths.runs={tmp_path}", f"hydra.run.dir={run}", "callbacks.checkpoints.every=200"]
+        os.execv(sys.executable, [sys.executable, "train.py", *overrides])
     finally:
         os._exit(1)
 
 
-def read_until(terminal: int, words: bytes) -> None:
-    shown = b""
+def read_until(terminal: int, text: bytes) -> None:
+    output = b""
     deadline = time.monotonic() + 200
-    while words not in shown:
-        assert time.monotonic() < deadline, shown
+    while text not in output:
+        assert time.monotonic() < deadline, output
         if select.select([terminal], [], [], 1)[0]:
-            shown += os.read(terminal, 65536)
+            output += os.read(terminal, 65536)
 
 
-def test_a_terminal_that_is_closed_lets_the_run_save(tmp_path: Path) -> None:
+def test_a_run_saves_when_its_terminal_is_closed(tmp_path: Path) -> None:
     run = tmp_path / "run"
     process, terminal = train_on_a_terminal(tmp_path, run)
     read_until(terminal, b"Stage 2/2")
     os.close(terminal)
     status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     assert status == 128 + signal.SIGHUP
-    assert seen(run) >= 48
+    assert images_seen(run) >= 48
 
 
-def test_a_run_that_is_to_outlive_its_terminal_does(tmp_path: Path) -> None:
-    """As nohup starts it."""
+def test_a_run_under_nohup_continues_when_its_terminal_is_closed(tmp_path: Path) -> None:
     run = tmp_path / "run"
     process, terminal = train_on_a_terminal(tmp_path, run, signal.SIGHUP)
     read_until(terminal, b"Stage 2/2")
@@ -84,10 +83,10 @@ def test_a_run_that_is_to_outlive_its_terminal_does(tmp_path: Path) -> None:
     wait_until((run / "checkpoints/000000200.ckpt").exists)
     os.kill(process, signal.SIGTERM)
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 128 + signal.SIGTERM
-    assert seen(run) > 200
+    assert images_seen(run) > 200
 
 
-def test_a_hangup_is_a_signal_like_others(tmp_path: Path) -> None:
+def test_a_hangup_signal_stops_the_run_with_a_message(tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = fork_train(tmp_path / "log", *LONG, f"paths.runs={tmp_path}", f"hydra.run.dir={run}")
     wait_until((run / "checkpoints/last.ckpt").exists)
@@ -99,7 +98,7 @@ def test_a_hangup_is_a_signal_like_others(tmp_path: Path) -> None:
     assert f"resume={run}" in ended.out
 
 
-def test_a_reader_that_ends_does_not_end_the_run(tmp_path: Path) -> None:
+def test_a_closed_pipe_does_not_stop_the_run(tmp_path: Path) -> None:
     run = tmp_path / "run"
     command = f"{sys.executable} train.py {' '.join(TINY)} paths.runs={tmp_path} hydra.run.dir={run}"
     shell = subprocess.run(
@@ -112,19 +111,19 @@ def test_a_reader_that_ends_does_not_end_the_run(tmp_path: Path) -> None:
     assert shell.returncode == 0
     assert (tmp_path / "err").read_text() == ""
     assert len(shell.stdout.splitlines()) == 1
-    assert seen(run) == 96
+    assert images_seen(run) == 96
 
 
-def test_errors_of_writing_are_told_but_for_those_of_a_lost_reader(tmp_path: Path) -> None:
+def test_only_errors_of_closed_output_are_ignored(tmp_path: Path) -> None:
     reading, writing = os.pipe()
-    stream = open(writing, "w")  # noqa: SIM115  # as sys.stdout is
-    lasting = that_outlives(stream)
-    assert that_outlives(lasting) is lasting
-    print("read", file=lasting, flush=True)
+    stream = open(writing, "w")  # noqa: SIM115  # like sys.stdout
+    wrapped = with_closed_output_ignored(stream)
+    assert with_closed_output_ignored(wrapped) is wrapped
+    print("read", file=wrapped, flush=True)
     assert os.read(reading, 100) == b"read\n"
     os.close(reading)
-    print("lost", file=lasting, flush=True)
+    print("lost", file=wrapped, flush=True)
     stream.close()
     if Path("/dev/full").exists():
         with pytest.raises(OSError, match="No space left"):
-            OutlivesReaders("/dev/full", "w").write(b"full")
+            ClosedOutputIO("/dev/full", "w").write(b"full")

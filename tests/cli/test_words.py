@@ -7,26 +7,26 @@ from t2f.cli.words import words
 from t2f.inference.load import load
 
 
-def test_the_words_of_a_model_are_shown_by_what_they_are_about(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_vocabulary_is_shown_by_topic(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     words(model)
-    shown = capsys.readouterr().out
-    known = load(model).conditioner.known()
-    assert known
-    for topic, some in known.items():
-        assert topic.split()[0] in shown
-        assert some[0] in shown
-    assert load(model).conditioner.example.split()[0] in shown
+    output = capsys.readouterr().out
+    vocabulary = load(model).conditioner.known()
+    assert vocabulary
+    for topic, terms in vocabulary.items():
+        assert topic.split()[0] in output
+        assert terms[0] in output
+    assert load(model).conditioner.example.split()[0] in output
 
 
-def test_the_shipped_model_knows_what_it_was_taught(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_pretrained_model_has_a_wide_vocabulary(capsys: pytest.CaptureFixture[str]) -> None:
     words("pretrained")
-    shown = " ".join(capsys.readouterr().out.split())
+    output = " ".join(capsys.readouterr().out.split())
     for word in ("girl", "guy", "brunette", "specs", "grinning", "hair colour", "beard and mustache"):
-        assert word in shown
+        assert word in output
 
 
-def test_the_page_lists_them(model: str) -> None:
+def test_the_demo_page_lists_the_vocabulary(model: str) -> None:
     pipeline = load(model)
-    listed = DemoSession(pipeline, Path(model).name).words()
+    listed = DemoSession(pipeline, Path(model).name).vocabulary()
     assert len(listed.splitlines()) == len(pipeline.conditioner.known())
     assert all(f"**{topic}**" in listed for topic in pipeline.conditioner.known())

@@ -4,21 +4,21 @@ from t2f.data.datasets.avatars import Avatars
 from t2f.data.datasets.celeba import CelebA
 from t2f.data.datasets.face2text import Face2Text
 from t2f.data.datasets.origin import OWN
-from t2f.inference.export.model_card import origin_of
+from t2f.inference.export.model_card import find_origin
 
 
 @pytest.mark.parametrize(
-    ("source", "license", "said"),
+    ("dataset", "license", "bias"),
     [
         (Avatars, "mit", "conventions of haircut and beard"),
         (CelebA, "other", "judgements of their makers"),
         (Face2Text, "other", "guessed at feelings"),
     ],
 )
-def test_a_card_tells_the_terms_and_biases_of_the_data(source: type, license: str, said: str) -> None:
-    origin = origin_of({"data": {"_target_": f"{source.__module__}.{source.__qualname__}", "folder": "anywhere"}})
+def test_a_data_set_declares_its_license_and_biases(dataset: type, license: str, bias: str) -> None:
+    origin = find_origin({"data": {"_target_": f"{dataset.__module__}.{dataset.__qualname__}", "folder": "anywhere"}})
     assert origin.license == license
-    assert said in origin.biases
+    assert bias in origin.biases
     assert (origin.license == "mit") or "non-commercial research only" in origin.terms
 
 
@@ -33,6 +33,6 @@ def test_a_card_tells_the_terms_and_biases_of_the_data(source: type, license: st
         {},
     ],
 )
-def test_of_data_that_it_does_not_know_a_card_says_so(config: dict[str, object]) -> None:
-    assert origin_of(config) is OWN
+def test_an_unknown_data_set_has_no_known_license(config: dict[str, object]) -> None:
+    assert find_origin(config) is OWN
     assert "knows no terms" in OWN.terms
