@@ -38,11 +38,11 @@ Prompts = tuple[str, Pipeline, list[str]]
 """The name of a run, its model and its descriptions, one per row."""
 
 
-def compare(places: list[Path], captions: list[str], count: int, seed: int, out: Path) -> None:
+def compare(folders: list[Path], captions: list[str], count: int, seed: int, out: Path) -> None:
     """Print a table of runs, and write compare.csv and compare.png.
 
     Args:
-        places: folders of runs, or folders with runs below them.
+        folders: folders of runs, or folders with runs below them.
         captions: the descriptions to generate from. Without any, the runs generate from captions of the same held-out
             faces, or from the example of their conditioner if their data sets differ.
         count: number of faces for each description and run.
@@ -52,7 +52,7 @@ def compare(places: list[Path], captions: list[str], count: int, seed: int, out:
     Raises:
         UserError: there is no run.
     """
-    runs = find_runs(places)
+    runs = find_runs(folders)
     names = names_of(runs)
     console = Console()
     settings = differing(runs)
@@ -234,7 +234,7 @@ def common_held_out(pipelines: list[Pipeline]) -> Faces | None:
 
 
 def build_sheet(prompts: list[Prompts], count: int, seed: int) -> Image.Image:
-    """Draw a block of `count` columns per run under its name; captions equal to the previous run's are not repeated.
+    """Build one block of `count` columns per run under its name; captions equal to the previous run's are not repeated.
 
     A column has one noise vector, the same for all runs.
     """
