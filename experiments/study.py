@@ -162,7 +162,7 @@ def draw_curves(study: Path, folders: dict[str, Path]) -> None:
 def cell(figure: dict[str, Any]) -> str:
     """Drawn, and beside it what shuffled words and real faces give."""
     others = [number(figure[key]) for key in ("shuffled", "real") if figure[key] is not None]
-    return number(figure["drawn"]) + (f" ({' / '.join(others)})" if others else "")
+    return number(figure["generated"]) + (f" ({' / '.join(others)})" if others else "")
 
 
 def measured(results: list[dict[str, Any]]) -> dict[str, str]:
@@ -216,7 +216,7 @@ def mean_rows(results: list[dict[str, Any]], names: Iterable[str]) -> list[list[
         if len(runs) > 1:
             row = [f"mean of {', '.join(run['name'] for run in runs)} (± standard deviation)", "", ""]
             for name in names:
-                values = [figure["drawn"] for run in runs for figure in run["table"] if figure["name"] == name]
+                values = [figure["generated"] for run in runs for figure in run["table"] if figure["name"] == name]
                 complete = len(values) == len(runs)
                 row.append(f"{number(fmean(values))} ± {number(stdev(values))}" if complete else "")
             rows.append([*row, ""])

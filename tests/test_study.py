@@ -15,7 +15,7 @@ def study(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def result(name: str, command: str, **figures: float) -> dict[str, object]:
-    return {"name": name, "command": command, "table": [{"name": key, "drawn": figures[key]} for key in figures]}
+    return {"name": name, "command": command, "table": [{"name": key, "generated": figures[key]} for key in figures]}
 
 
 def test_runs_that_differ_by_their_seed_alone_have_a_mean(study: ModuleType) -> None:

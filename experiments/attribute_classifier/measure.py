@@ -32,7 +32,7 @@ from t2f.inference.load import load
 from t2f.metrics import attribute_classifier
 from t2f.metrics.attribute_classifier import fit_logistic, train_classifier
 from t2f.metrics.efficientnet import EfficientNetLite0
-from t2f.metrics.features import read_all
+from t2f.metrics.features import extract_features
 from t2f.training.batches.datamodule import FaceDataset
 from t2f.training.resolvers import register_resolvers
 from t2f.utils.images import to_uint8
@@ -66,9 +66,9 @@ def pooled(faces: Faces) -> Logits:
     """The features that distances are taken in."""
     extractor = EfficientNetLite0()
     weight, bias = fit_logistic(
-        read_all(extractor, images_of(faces)).features, torch.from_numpy(np.array(faces.attributes))
+        extract_features(extractor, images_of(faces)).features, torch.from_numpy(np.array(faces.attributes))
     )
-    return lambda images: torch.nn.functional.linear(read_all(extractor, images).features, weight, bias)
+    return lambda images: torch.nn.functional.linear(extract_features(extractor, images).features, weight, bias)
 
 
 def without_copies(faces: Faces) -> Logits:

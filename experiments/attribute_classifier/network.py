@@ -9,7 +9,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from t2f.data.faces import Faces
-from t2f.metrics.dual_encoder import at_most_32, convolutions
+from t2f.metrics.dual_encoder import convolutions, pool_to_32
 from t2f.utils.images import perturbed, to_float
 
 EPOCHS = 10
@@ -27,7 +27,7 @@ class Network(nn.Module):
         self.head = nn.Linear(2048, attributes)
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.features(at_most_32(images)))
+        logits: Tensor = self.head(self.features(pool_to_32(images)))
         return logits
 
     @torch.inference_mode()

@@ -26,7 +26,7 @@ from t2f.evaluation.metric_value import MetricValue
 from t2f.evaluation.provenance import provenance
 from t2f.evaluation.report import number
 from t2f.evaluation.text_alignment import EvaluationBatch
-from t2f.metrics.features import Features, read_once
+from t2f.metrics.features import Features, cached_features
 from t2f.utils.images import captioned_sheet, save_png
 
 HERE = Path(__file__).parent
@@ -80,9 +80,9 @@ TRIALS = [
 
 def verdict(figures: list[MetricValue]) -> str:
     """Whether a metric got worse, or stayed, at every step of a series; the first of its figures is of real faces."""
-    real = figures[0].drawn
+    real = figures[0].generated
     worth = {"higher": lambda value: value, "lower": lambda value: -value, "as real": lambda value: -abs(value - real)}
-    values = [worth[figures[0].better](figure.drawn) for figure in figures]
+    values = [worth[figures[0].better](figure.generated) for figure in figures]
     if values[-1] >= values[0]:
         return "**no**"
     return "yes" if all(a >= b for a, b in pairwise(values)) else "in the end"
@@ -110,7 +110,9 @@ def table(results: dict[str, dict[str, MetricValue]]) -> list[str]:
         "| *better* | " + " | ".join(f"*{better[name]}*" for name in titles) + " |",
     ]
     for trial in TRIALS:
-        cells = [number(results[trial.name][name].drawn if name in results[trial.name] else None) for name in titles]
+        cells = [
+            number(results[trial.name][name].generated if name in results[trial.name] else None) for name in titles
+        ]
         lines.append(f"| {trial.name} | " + " | ".join(cells) + " |")
     series = list(dict.fromkeys(trial.series for trial in TRIALS if trial.series))
     lines += [
@@ -144,7 +146,7 @@ def main() -> None:
     prompt_set = conditioner.prompt_set(source.held_out, len(source.held_out), evaluation.seed)
 
     def read(images: Tensor) -> Features:
-        return read_once(evaluation.extractor, images.numpy(), evaluation.cache)
+        return cached_features(evaluation.extractor, images.numpy(), evaluation.cache)
 
     real, others = (torch.from_numpy(source.train.images[start : start + count].copy()) for start in (0, count))
     described = torch.from_numpy(source.held_out.images[prompt_set.faces])
@@ -156,14 +158,15 @@ def main() -> None:
         rows = trial.pick(count)
         reading = read(change(others))
         both = [torch.cat(pair)[rows] for pair in zip(vars(reading).values(), vars(real_reading).values(), strict=True)]
-        figures = evaluation.measure(Features(*both), real_reading)
+        figures, _ = evaluation.compute_metrics(Features(*both), real_reading)
         if trial.series != "copies":  # which were described by nobody
             drawn = change(described)[trial.pick(len(described))]
-            batch = EvaluationBatch(prompt_set, drawn, source, conditioner, evaluation.seed, evaluation.cache)
-            figures += [figure for marker in evaluation.text_alignment.values() for figure in marker(batch).figures]
+            cpu = torch.device("cpu")
+            batch = EvaluationBatch(prompt_set, drawn, source, conditioner, evaluation.seed, evaluation.cache, cpu)
+            figures += [figure for marker in evaluation.text_alignment.values() for figure in marker(batch).metrics]
         results[trial.name] = {figure.name: figure for figure in figures}
         shown.append(both[0][:SHOWN])
-        print(trial.name, {name: round(figure.drawn, 4) for name, figure in results[trial.name].items()}, flush=True)
+        print(trial.name, {key: round(each.generated, 4) for key, each in results[trial.name].items()}, flush=True)
 
     about: dict[str, Any] = provenance(evaluation, source, "", 0, torch.device("cpu"))
     kept = ("seed", "features", "resize", "extractor", "data", "data_fingerprint", "git_commit", "date", "versions")
@@ -172,7 +175,7 @@ def main() -> None:
     about["kernel_distance_of_random_splits"] = random_splits(evaluation.metrics["kernel_distance"], all_real)
     male = source.train.attributes[:, source.train.attribute_names.index("Male")]
     about["share_of_men"] = [float((male[start : start + count] == 1).mean()) for start in (0, count)]
-    values = {name: {key: figure.drawn for key, figure in figures.items()} for name, figures in results.items()}
+    values = {name: {key: figure.generated for key, figure in figures.items()} for name, figures in results.items()}
     (HERE / "results.json").write_text(json.dumps({**about, "figures": values}, indent=2) + "\n")
     splits = torch.tensor(about["kernel_distance_of_random_splits"])
     men = ", ".join(f"{share:.1%}" for share in about["share_of_men"])

@@ -17,7 +17,7 @@ from t2f.cli.evaluate import compose_evaluation, load_dataset
 from t2f.data.faces import Faces
 from t2f.evaluation.metric_value import MetricValue
 from t2f.evaluation.report import number
-from t2f.evaluation.runs import Run, differing, find_runs, names_of, told
+from t2f.evaluation.runs import Run, differing_settings, distinguishing_settings, find_runs, run_names
 from t2f.inference.pipeline import Pipeline
 from t2f.utils.errors import UserError, disk_errors
 from t2f.utils.images import CAPTION_WIDTH, GAP, captioned_sheet, save_png, to_uint8
@@ -52,13 +52,13 @@ def compare(folders: list[Path], captions: list[str], count: int, seed: int, out
     Raises:
         UserError: there is no run.
     """
-    runs = find_runs(folders)
-    names = names_of(runs)
+    runs = find_runs(places)
+    names = run_names(runs)
     console = Console()
-    settings = differing(runs)
-    warnings = incomparable_evaluations(runs)
-    print_table(names, runs, told(settings), mark_best=not warnings, console=console)
-    notes = [*warnings, *(note for run in runs for note in run.notes)]
+    settings = differing_settings(runs)
+    unlike = taken_otherwise(runs)
+    show_table(names, runs, distinguishing_settings(settings), mark=not unlike, console=console)
+    notes = [*unlike, *(note for run in runs for note in run.notes)]
     write_csv(names, runs, settings, out / "compare.csv")
     written = [out / "compare.csv"]
 
@@ -102,15 +102,15 @@ def print_table(
     }
     columns |= settings
     starred = False
-    titles = {name: value.title for run in runs for name, value in run.figures.items()}
+    titles = {name: figure.title for run in runs for name, figure in run.metrics.items()}
     for name, title in titles.items():
-        values = [run.figures.get(name) for run in runs]
-        stars = best_indices(values) if mark_best else set()
+        figures = [run.metrics.get(name) for run in runs]
+        stars = best(figures) if mark else set()
         starred = starred or bool(stars)
-        cells = [number(value.drawn) if value else "" for value in values]
-        columns[title] = [f"{cell} *" if index in stars else cell for index, cell in enumerate(cells)]
-        if any(value and value.shuffled is not None for value in values):
-            cells = [number(value.shuffled) if value else "" for value in values]
+        cells = [number(figure.generated) if figure else "" for figure in figures]
+        columns[title] = [f"{cell} *" if place in stars else cell for place, cell in enumerate(cells)]
+        if any(figure and figure.shuffled is not None for figure in figures):
+            cells = [number(figure.shuffled) if figure else "" for figure in figures]
             columns[f"{title}, shuffled"] = cells
     lines = [list(columns), *(list(row) for row in zip(*columns.values(), strict=True))]
     by_run, by_column = to_table(lines), to_table([list(column) for column in zip(*lines, strict=True)])
@@ -141,15 +141,15 @@ def _escape(text: str) -> str:
     return text.replace("[", "\\[")
 
 
-def best_indices(values: Sequence[MetricValue | None]) -> set[int]:
-    """Return the indices of the best values of a metric; empty if fewer than two can be compared."""
-    scores = {}
-    for index, value in enumerate(values):
-        if value is None or math.isnan(value.drawn) or (value.better == "as real" and value.real is None):
+def best(figures: Sequence[MetricValue | None]) -> set[int]:
+    """The places of the best of a figure; none where there is nothing to compare."""
+    worth = {}
+    for place, figure in enumerate(figures):
+        if figure is None or math.isnan(figure.generated) or (figure.better == "as real" and figure.real is None):
             continue
-        distance = abs(value.drawn - (value.real or 0))
-        scores[index] = {"higher": value.drawn, "lower": -value.drawn, "as real": -distance}[value.better]
-    return {index for index in scores if scores[index] == max(scores.values())} if len(scores) > 1 else set()
+        away = abs(figure.generated - (figure.real or 0))
+        worth[place] = {"higher": figure.generated, "lower": -figure.generated, "as real": -away}[figure.better]
+    return {place for place in worth if worth[place] == max(worth.values())} if len(worth) > 1 else set()
 
 
 def write_csv(names: list[str], runs: list[Run], settings: dict[str, list[Any]], path: Path) -> None:

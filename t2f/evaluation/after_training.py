@@ -1,4 +1,4 @@
-"""The evaluation at the end of a training."""
+"""Evaluation at the end of a training run."""
 
 from __future__ import annotations
 
@@ -15,20 +15,31 @@ from t2f.utils.progress import run_console
 
 
 def evaluate_run(
-    evaluation: Evaluator, trainer: pl.Trainer, system: GANModule, data: FaceDataModule, config: str, folder: Path
+    evaluator: Evaluator, trainer: pl.Trainer, system: GANModule, data: FaceDataModule, config: str, folder: Path
 ) -> dict[str, float]:
-    """Measure what was trained; evaluation.md and .json in `folder`, the table in the terminal, figures to the loggers.
+    """Evaluate a trained model; write evaluation.md and evaluation.json, print the report and log the metrics.
 
-    All processes must call it; figures are given in the first one.
+    All processes must call this function.
+
+    Args:
+        evaluator: Evaluator.
+        trainer: Trainer of the finished training.
+        system: Trained model.
+        data: Data of the training.
+        config: Resolved config of the run as YAML.
+        folder: Folder of the report.
+
+    Returns:
+        Names and values of the metrics; empty except in the first process.
     """
-    system.to(trainer.strategy.root_device)  # Lightning has brought it back to the CPU
-    result = evaluation(system, data.source, data.conditioner)
-    figures = result.flat()
+    system.to(trainer.strategy.root_device)  # Lightning has moved it to the CPU
+    result = evaluator(system, data.source, data.conditioner)
+    metrics = result.flat()
     if trainer.is_global_zero:
-        about = provenance(evaluation, data.source, config, system.images_seen, system.device)
+        about = provenance(evaluator, data.source, config, system.images_seen, system.device)
         write_report(result, about, folder, "evaluation")
         show(result, run_console())
         for logger in trainer.loggers:
-            values = {f"evaluation/{name}": value for name, value in figures.items()}
+            values = {f"evaluation/{name}": value for name, value in metrics.items()}
             logger.log_metrics(values, step=system.images_seen)
-    return figures
+    return metrics

@@ -1,4 +1,4 @@
-"""Faithfulness by attributes: a classifier reads off the faces what their captions asked for."""
+"""Text alignment by attributes: an attribute classifier checks what the descriptions specify."""
 
 from __future__ import annotations
 
@@ -11,78 +11,88 @@ from t2f.evaluation.text_alignment import EvaluationBatch, TextAlignment
 from t2f.metrics.attribute_accuracy import AttributeAccuracy
 from t2f.metrics.attribute_classifier import AttributeClassifier, cached_classifier
 from t2f.metrics.features import MissingPackage
-from t2f.utils.errors import require
 
 
 class AttributeAlignment(TextAlignment):
-    """Balanced accuracy (chance 0.5) of the attributes that the words asked for, and their mean.
+    """Balanced accuracy of the attributes that the descriptions specify, and its mean. Chance is 0.5.
 
-    The classifier is fitted to the training faces, once, or to the first `most_faces` of them. `real` is how well it
-    reads the held-out ones, by their labels.
+    The classifier is fitted to the training images once. `real` is its accuracy on the held-out images and their
+    labels.
+
+    Args:
+        most_faces: Number of training images that the classifier is fitted to; all by default.
+
+    Raises:
+        ValueError: If `most_faces` is less than 1.
     """
 
     def __init__(self, most_faces: int | None = None) -> None:
-        require(most_faces is None or most_faces >= 1, f"most_faces is {most_faces}: it must be at least 1.")
+        if most_faces is not None and most_faces < 1:
+            raise ValueError(f"most_faces must be at least 1, but is {most_faces}.")
         self.most_faces = most_faces
-        self.reader: AttributeClassifier | None = None
+        self.classifier: AttributeClassifier | None = None
 
     def __call__(self, batch: EvaluationBatch) -> EvaluationResult:
         held_out, expected = batch.source.held_out, batch.prompt_set.expected
         if not (expected >= 0).any():
-            return EvaluationResult(notes=["No attribute is asked for in these words, so none is read off the faces."])
-        if self.reader is None:
+            return EvaluationResult(notes=["The descriptions specify no attribute, so no attribute is measured."])
+        if self.classifier is None:
             try:
                 faces = batch.source.train[: self.most_faces]
-                self.reader = cached_classifier(faces, batch.cache, batch.device)
+                self.classifier = cached_classifier(faces, batch.cache, batch.device)
             except MissingPackage as error:
-                return EvaluationResult(notes=[f"No attribute is read off the faces. {error}"])
-            self.read_real = self.reader.read(torch.from_numpy(held_out.images.copy()))
-        truth = torch.from_numpy(held_out.attributes)
-        # Before the last stage the faces are smaller than those that the reader learnt on.
-        drawn = F.interpolate(batch.drawn, size=held_out.images.shape[2:], mode="nearest")
-        read = self.reader.read(drawn)
+                return EvaluationResult(notes=[f"Attributes are not measured. {error}"])
+            self.predicted_real = self.classifier.predict(torch.from_numpy(held_out.images.copy()))
+        labels = torch.from_numpy(held_out.attributes)
+        # Generated images of an early growth stage are smaller than the images that the classifier was fitted to.
+        generated = F.interpolate(batch.generated, size=held_out.images.shape[2:], mode="nearest")
+        predicted = self.classifier.predict(generated)
 
-        matched, shuffled = accuracy(read, expected), accuracy(read, expected[batch.shuffled])
-        real = accuracy(self.read_real, truth)
-        # What was asked for one way only has no balanced accuracy; all means are over the others.
-        shown = ~(matched.isnan() | shuffled.isnan())
+        matched, shuffled = accuracy(predicted, expected), accuracy(predicted, expected[batch.shuffled])
+        real = accuracy(self.predicted_real, labels)
+        # Balanced accuracy needs both classes. All means are over the same attributes.
+        measured = ~(matched.isnan() | shuffled.isnan())
         names = held_out.attribute_names
-        one_way = [
-            name for name, ask, here in zip(names, (expected >= 0).any(0), shown, strict=True) if ask and not here
+        one_class = [
+            name
+            for name, specified, shown in zip(names, (expected >= 0).any(0), measured, strict=True)
+            if specified and not shown
         ]
-        notes = [f"Asked for one way only, and so not measured: {', '.join(one_way)}."] if one_way else []
-        if not shown.any():
+        notes = []
+        if one_class:
+            notes.append(f"Not measured, because all descriptions specify the same value: {', '.join(one_class)}.")
+        if not measured.any():
             return EvaluationResult(notes=notes)
-        known = (truth >= 0) & shown
-        plain = (self.read_real == truth.bool())[known].float().mean().item()
+        known = (labels >= 0) & measured
+        unbalanced = (self.predicted_real == labels.bool())[known].float().mean().item()
         notes.append(
-            f"Attribute accuracy is balanced: the mean of the accuracy where an attribute was asked for and where its "
-            f"absence was. The classifier's plain accuracy on the held-out faces is {plain:.3f}."
+            "Attribute accuracy is balanced: the mean of the recalls of both values of an attribute. The classifier's "
+            f"unbalanced accuracy on the held-out images is {unbalanced:.3f}."
         )
         rows = [
             MetricValue(
                 name=name,
                 title=name,
-                drawn=matched[number].item(),
-                shuffled=shuffled[number].item(),
-                real=None if real[number].isnan() else real[number].item(),
-                count=int((expected[:, number] >= 0).sum()),
+                generated=matched[index].item(),
+                shuffled=shuffled[index].item(),
+                real=None if real[index].isnan() else real[index].item(),
+                count=int((expected[:, index] >= 0).sum()),
             )
-            for number, name in enumerate(names)
-            if shown[number]
+            for index, name in enumerate(names)
+            if measured[index]
         ]
         mean = MetricValue(
             name="attribute_accuracy",
             title="attribute accuracy (chance 0.5)",
-            drawn=matched[shown].mean().item(),
-            shuffled=shuffled[shown].mean().item(),
-            real=None if real[shown].isnan().all() else real[shown].nanmean().item(),
+            generated=matched[measured].mean().item(),
+            shuffled=shuffled[measured].mean().item(),
+            real=None if real[measured].isnan().all() else real[measured].nanmean().item(),
         )
         return EvaluationResult([mean], rows, notes)
 
 
-def accuracy(read: Tensor, expected: Tensor) -> Tensor:
-    """By attribute: bool (N, A), int8 (N, A) -> (A,)."""
-    metric = AttributeAccuracy(read.shape[1], sync_on_compute=False)  # only one process marks
-    metric.update(read, expected)
+def accuracy(predicted: Tensor, expected: Tensor) -> Tensor:
+    """Balanced accuracy (A,) of each attribute from predictions, bool (N, A), and labels, int8 (N, A)."""
+    metric = AttributeAccuracy(predicted.shape[1], sync_on_compute=False)  # only the first process measures
+    metric.update(predicted, expected)
     return torch.atleast_1d(metric.compute())

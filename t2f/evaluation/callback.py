@@ -1,4 +1,4 @@
-"""How good the faces are by now, on the clock of images seen; and the best model so far."""
+"""Validation metrics during the training, and the checkpoint of the best model."""
 
 from __future__ import annotations
 
@@ -11,17 +11,23 @@ import pytorch_lightning as pl
 from t2f.evaluation.evaluator import Evaluator
 from t2f.evaluation.metric_value import EvaluationResult
 from t2f.training.base import GANModule
-from t2f.training.callbacks.base import ImagesSeenCallback, datamodule_of
+from t2f.training.callbacks.base import ImagesSeenCallback
 from t2f.training.callbacks.checkpoints import save_checkpoint
 from t2f.training.resume import warn
 from t2f.utils.errors import require
 
 
 class ValidationMetrics(ImagesSeenCallback):
-    """Log the figures of a small `evaluation` as "quality/..."; keep in best.ckpt the model with the best of them.
+    """Log the metrics of a small evaluation as "quality/NAME" and save the best model as best.ckpt.
 
-    `watch` begins the name of the figure that tells the best. A model that still grows is not asked. A checkpoint is
-    written before the evaluation, which may take minutes; a run that ends in it measures again when it goes on.
+    Models that still grow are logged but not saved as the best. A checkpoint is saved before each evaluation, which may
+    take minutes; a run that was interrupted in an evaluation repeats it when it resumes.
+
+    Args:
+        folder: Folder of best.ckpt.
+        every: Images seen between two evaluations.
+        watch: Prefix of the name of the metric that selects the best model.
+        evaluation: Evaluator.
     """
 
     def __init__(self, folder: str, every: int, watch: str, evaluation: Evaluator) -> None:
@@ -33,8 +39,8 @@ class ValidationMetrics(ImagesSeenCallback):
         self.measuring = False
 
     def begin(self, trainer: pl.Trainer, system: GANModule) -> None:
-        data = datamodule_of(trainer)
-        self.evaluation.prompt_set(data.source, data.conditioner)  # what it lacks is told before the training
+        data = data_of(trainer)
+        self.evaluation.prompt_set(data.source, data.conditioner)  # raises an error for missing descriptions
         if few := self.evaluation.too_few(data.source):
             warn(f"while training, {few}")
         if self.measuring:
@@ -46,7 +52,8 @@ class ValidationMetrics(ImagesSeenCallback):
         self.measure(trainer, system)
 
     def measure(self, trainer: pl.Trainer, system: GANModule) -> None:
-        data = datamodule_of(trainer)
+        """Evaluate the model, log the metrics, and save the model if it is the best so far."""
+        data = data_of(trainer)
         system.share_buffers()
         result = self.evaluation(system, data.source, data.conditioner)
         values = {f"quality/{name}": value for name, value in result.flat().items()}
@@ -62,26 +69,28 @@ class ValidationMetrics(ImagesSeenCallback):
             trainer.save_checkpoint(self.path, weights_only=False)
 
     def score(self, result: EvaluationResult) -> float | None:
-        """The figure watched, turned so that more is better; None where nothing was measured, or no number came out.
+        """Return the watched metric, negated where lower is better; None if it was not measured or is not finite.
 
-        Raises `UserError` if another figure was measured, but not this one.
+        Raises:
+            UserError: If the evaluation has no such metric.
         """
-        watched = [figure for figure in result.figures if figure.name.startswith(self.watch)]
-        names = ", ".join(figure.name for figure in result.figures)
+        watched = [metric for metric in result.metrics if metric.name.startswith(self.watch)]
+        names = ", ".join(metric.name for metric in result.metrics)
         require(
-            bool(watched) or not result.figures or self.evaluation.missing is not None or result.left_out,
-            f"callbacks.validation.watch={self.watch} begins the name of no figure that its evaluation takes: {names}.",
+            bool(watched) or not result.metrics or self.evaluation.missing_package is not None or result.incomplete,
+            f"callbacks.validation.watch={self.watch} is not a prefix of a metric of its evaluation: choose one of "
+            f"{names}.",
         )
-        if not watched or not math.isfinite(watched[0].drawn):
+        if not watched or not math.isfinite(watched[0].generated):
             return None
-        figure = watched[0]
-        if figure.better == "as real":
-            return -abs(figure.drawn - figure.real) if figure.real is not None else None
-        return -figure.drawn if figure.better == "lower" else figure.drawn
+        metric = watched[0]
+        if metric.better == "as real":
+            return -abs(metric.generated - metric.real) if metric.real is not None else None
+        return -metric.generated if metric.better == "lower" else metric.generated
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "measuring": self.measuring}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best = state_dict["best"]
-        self.measuring = state_dict.get("measuring", False)  # which older checkpoints lack
+        self.measuring = state_dict.get("measuring", False)  # missing in older checkpoints

@@ -1,4 +1,4 @@
-"""Faithfulness by CLIP: are picture and words near to each other for a network that never saw the data set?"""
+"""Text alignment by CLIPScore: similarity of image and text to a network trained on other data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from t2f.conditioning.frozen_encoder import load_encoder
 from t2f.evaluation.metric_value import EvaluationResult, MetricValue
 from t2f.evaluation.text_alignment import EvaluationBatch, TextAlignment
-from t2f.metrics.features import BLOCK
+from t2f.metrics.features import BATCH_SIZE
 from t2f.utils.errors import require
 from t2f.utils.images import to_pil
 
@@ -23,11 +23,13 @@ SETTING = "evaluation.text_alignment.clip_score.name"
 
 
 class ClipAlignment(TextAlignment):
-    """100 times the mean of max(cosine, 0) of face and words (Hessel et al. 2021, arXiv:2104.08718, equation 1).
+    """CLIPScore: 100 * E[max(cos(image, text), 0)] (Hessel et al. 2021, arXiv:2104.08718, equation 1).
 
-    The paper's own factor is 2.5; torchmetrics and most papers since give it in hundredths. Words are cut at the 77
-    tokens that CLIP reads, pictures are resized by its own processor. `name`: a CLIP on the Hugging Face hub, or its
-    folder. It is loaded when first needed, and once; code that it brings along is never run.
+    The paper's factor is 2.5; torchmetrics and most papers use 100. CLIP truncates texts to 77 tokens, and its own
+    processor resizes the images. The model is loaded at the first call; code that comes with it is never executed.
+
+    Args:
+        name: CLIP model on the Hugging Face Hub, or its folder.
     """
 
     def __init__(self, name: str) -> None:
@@ -37,33 +39,28 @@ class ClipAlignment(TextAlignment):
     def __call__(self, batch: EvaluationBatch) -> EvaluationResult:
         if self.clip is None:
             clip = load_encoder(self.name, SETTING)
-            require("image" in clip.modalities, f"{self.name} reads no pictures: give a CLIP as {SETTING}.")
+            require("image" in clip.modalities, f"{self.name} does not encode images: set {SETTING} to a CLIP model.")
             self.clip = clip.to(batch.device)
-        words = self.of_captions(batch.prompt_set.descriptions)
-        drawn = self.of_images(batch.drawn)
-        figure = MetricValue(
+        texts = self._encode(batch.prompt_set.descriptions)
+        generated = self._encode_images(batch.generated)
+        value = MetricValue(
             name="clip_score",
             title=f"CLIPScore ({self.name})",
-            drawn=score(drawn, words),
-            shuffled=score(drawn, words[batch.shuffled]),
-            real=score(self.of_images(batch.described), words),
+            generated=clip_score(generated, texts),
+            shuffled=clip_score(generated, texts[batch.shuffled]),
+            real=clip_score(self._encode_images(batch.described), texts),
         )
-        return EvaluationResult([figure])
+        return EvaluationResult([value])
 
-    def of_captions(self, captions: list[str]) -> Tensor:
-        """N captions -> (N, D)."""
-        return self._encode(captions)
-
-    def of_images(self, images: Tensor) -> Tensor:
-        """uint8 (N, 3, r, r) -> (N, D)."""
-        parts = [self._encode([to_pil(image) for image in block]) for block in images.split(BLOCK)]
-        return torch.cat(parts)
+    def _encode_images(self, images: Tensor) -> Tensor:
+        """Embed uint8 images (N, 3, r, r) as (N, D)."""
+        return torch.cat([self._encode([to_pil(image) for image in part]) for part in images.split(BATCH_SIZE)])
 
     def _encode(self, inputs: list[str] | list[Image.Image]) -> Tensor:
         assert self.clip is not None
-        return torch.from_numpy(self.clip.encode(inputs, batch_size=BLOCK, show_progress_bar=False))
+        return torch.from_numpy(self.clip.encode(inputs, batch_size=BATCH_SIZE, show_progress_bar=False))
 
 
-def score(faces: Tensor, words: Tensor) -> float:
-    """Of N faces and their words, (N, D) each."""
-    return 100 * F.cosine_similarity(faces.double(), words.double()).clamp(min=0).mean().item()
+def clip_score(images: Tensor, texts: Tensor) -> float:
+    """CLIPScore of N pairs of embeddings, (N, D) each, in [0, 100]."""
+    return 100 * F.cosine_similarity(images.double(), texts.double()).clamp(min=0).mean().item()

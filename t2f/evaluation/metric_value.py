@@ -1,4 +1,4 @@
-"""One line of a report."""
+"""Results of an evaluation."""
 
 from __future__ import annotations
 
@@ -12,54 +12,61 @@ Better = Literal["higher", "lower", "as real"]
 
 @dataclass(frozen=True)
 class MetricValue:
-    """What was measured of drawn faces, and beside it what the same measure gives of others.
+    """Value of a metric and its reference values. One row of a report.
 
-    `shuffled`: the same faces, other words; a model that ignores its words has both alike. `real`: real faces that
-    were held out, in place of drawn ones. None where there is no such thing. `better`: where a better model moves it.
+    Attributes:
+        name: Identifier, such as "frechet_distance_efficientnet_lite0".
+        title: Title in reports, such as "frechet distance"; at most 34 characters, for a terminal of 80 columns.
+        generated: Value of the generated images.
+        shuffled: Value of the generated images with mismatched text. It equals `generated` if a model ignores its text.
+        real: Value of held-out real images in place of the generated ones.
+        count: Number of images measured, if not all generated ones.
+        better: Direction in which the metric improves.
     """
 
     name: str
-    """For machines: "frechet_distance_efficientnet_lite0"."""
     title: str
-    """For people: "frechet distance". Short enough for a table of 80 columns."""
-    drawn: float
+    generated: float
     shuffled: float | None = None
     real: float | None = None
     count: int | None = None
-    """Of the faces measured, where they are not all that were drawn."""
     better: Better = "higher"
 
 
 @dataclass
 class EvaluationResult:
-    """What an evaluation, or a part of it, found."""
+    """Results of an evaluation or of a part of it.
 
-    figures: list[MetricValue] = field(default_factory=list)
+    Attributes:
+        metrics: Values of the metrics.
+        attributes: Accuracies of the attributes, if measured.
+        notes: Remarks for readers of the report, one sentence or more each.
+        features: Name of the feature extractor that the metrics depend on, such as "EfficientNet-Lite0".
+        incomplete: Whether a metric could not be measured on these images.
+        nearest: Some generated images, each followed by its K nearest real images: uint8 (rows, 1 + K, 3, R, R).
+    """
+
+    metrics: list[MetricValue] = field(default_factory=list)
     attributes: list[MetricValue] = field(default_factory=list)
-    """The same by attribute, where that was measured."""
     notes: list[str] = field(default_factory=list)
-    """What a reader of the figures should know."""
     features: str = ""
-    """The feature extractor that the figures depend on: "EfficientNet-Lite0"."""
-    left_out: bool = False
-    """Whether some of the metrics could not be measured of these faces."""
+    incomplete: bool = False
     nearest: Tensor | None = None
-    """Some drawn faces, each with the real ones nearest to it: uint8 (rows, 1 + real, 3, R, R)."""
 
     def __iadd__(self, other: EvaluationResult) -> EvaluationResult:
-        self.figures += other.figures
+        self.metrics += other.metrics
         self.attributes += other.attributes
         self.notes += other.notes
         self.features = self.features or other.features
-        self.left_out |= other.left_out
+        self.incomplete |= other.incomplete
         self.nearest = other.nearest if self.nearest is None else self.nearest
         return self
 
     def flat(self) -> dict[str, float]:
-        """Name -> value, "name_shuffled" and "name_real" beside it, for loggers and sweeps."""
+        """Return {name: value} with "NAME_shuffled" and "NAME_real", for loggers and sweeps."""
         values: dict[str, float | None] = {}
-        for figure in self.figures:
-            values[figure.name] = figure.drawn
-            values[f"{figure.name}_shuffled"] = figure.shuffled
-            values[f"{figure.name}_real"] = figure.real
+        for metric in self.metrics:
+            values[metric.name] = metric.generated
+            values[f"{metric.name}_shuffled"] = metric.shuffled
+            values[f"{metric.name}_real"] = metric.real
         return {name: value for name, value in values.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Where figures come from, so that another can take them again."""
+"""Provenance of a report: all that its values depend on."""
 
 from __future__ import annotations
 
@@ -15,24 +15,34 @@ import t2f
 from t2f.data.faces import checksum, fingerprint, labels_checksum
 from t2f.evaluation.evaluator import Evaluator
 from t2f.training.batches.datamodule import FaceDataset
-from t2f.training.resume import PERFORMANCE, TRAINING_SETTINGS
 from t2f.utils.instantiate import from_yaml
 
 PACKAGES = ("torch", "torchvision", "torchmetrics", "pytorch-lightning", "timm", "torch-fidelity")
 
 
 def provenance(
-    evaluation: Evaluator, source: FaceDataset, config: str, images_seen: int, device: torch.device
+    evaluator: Evaluator, source: FaceDataset, config: str, images_seen: int, device: torch.device
 ) -> dict[str, Any]:
-    """All that figures depend on, as plain values. `config`: the model's, as text."""
-    extractor = evaluation.extractor
+    """Collect the settings of an evaluation, checksums of the data, and versions of the software.
+
+    Args:
+        evaluator: Evaluator.
+        source: Data set.
+        config: Resolved config of the model's run as YAML.
+        images_seen: Images that the model was trained on.
+        device: Device of the model.
+
+    Returns:
+        Plain values that can be written as JSON.
+    """
+    extractor = evaluator.extractor
     return {
         "images_seen": images_seen,
-        "count": evaluation.count,
-        "real_count": min(evaluation.real_count, len(evaluation.reference_faces(source))),
-        "reference": evaluation.reference,
-        "seed": evaluation.seed,
-        "truncation": evaluation.truncation,
+        "count": evaluator.count,
+        "real_count": min(evaluator.real_count, len(evaluator.reference_faces(source))),
+        "reference": evaluator.reference,
+        "seed": evaluator.seed,
+        "truncation": evaluator.truncation,
         "features": extractor.name if extractor else None,
         "resize": extractor.resize if extractor else None,
         "extractor": extractor.checksum()[:12] if extractor else None,
@@ -54,18 +64,18 @@ def provenance(
 
 
 def config_hash(config: str) -> str:
-    """Of the settings that decide what is learnt, without folders, nor what only makes it faster."""
-    whole = from_yaml(config)
-    learnt = {group: whole.get(group) for group in TRAINING_SETTINGS}
-    if isinstance(learnt["data"], dict):
-        learnt["data"] = {name: value for name, value in learnt["data"].items() if name not in ("cache", "folder")}
-    if isinstance(learnt["model"], dict):
-        learnt["model"] = {name: value for name, value in learnt["model"].items() if f"model.{name}" != PERFORMANCE}
-    return fingerprint(learnt)
+    """Checksum of the settings that affect the trained weights; folders and performance settings do not."""
+    groups = from_yaml(config)
+    relevant = {group: groups.get(group) for group in GROUPS}
+    if isinstance(relevant["data"], dict):
+        relevant["data"] = {name: value for name, value in relevant["data"].items() if name not in ("cache", "folder")}
+    if isinstance(relevant["model"], dict):
+        relevant["model"] = {name: value for name, value in relevant["model"].items() if f"model.{name}" != HOW_FAST}
+    return fingerprint(relevant)
 
 
 def installed(package: str) -> str | None:
-    """Its version, None if it is not there."""
+    """Return the version of a package, or None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -73,7 +83,7 @@ def installed(package: str) -> str | None:
 
 
 def git_commit() -> str | None:
-    """Of the code that runs, with + if it has been changed since; None outside a clone."""
+    """Return the commit of the running code, with "+" if there are uncommitted changes; None outside a clone."""
     folder = Path(t2f.__file__).parent
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Runs that stand in folders: found, read, and told apart by their settings."""
+"""Training runs in folders: find them, read them, and compare their settings."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 from t2f.evaluation.metric_value import MetricValue
 from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
-from t2f.utils.errors import UserError, require
+from t2f.utils.errors import UserError, first_line, require
 from t2f.utils.instantiate import from_yaml
 
 REPORTS = ("report.json", "evaluation.json")
-"""What `t2f evaluate` measured, else what the training did at its end."""
-ASIDE = (
+"""Reports of `t2f evaluate` and of the end of the training. The one after more images counts; else the first."""
+IGNORED_GROUPS = (
     "callbacks",
     "evaluation",
     "features",
@@ -26,43 +26,53 @@ ASIDE = (
     "optimized_metric",
     "resume",
 )
-"""Groups that do not change what is learnt."""
+"""Config groups that do not affect the trained weights."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A training: its settings by their dotted names, and what was measured of it, as far as that is there."""
+    """A training run.
+
+    Attributes:
+        folder: Folder of the run.
+        checkpoint: Newest readable checkpoint, if any.
+        config: Resolved config; empty if it is missing or damaged.
+        report: Newest report; empty if there is none.
+        metrics: Metrics of the report by name.
+        images_seen: Images seen at the report, else at the checkpoint.
+        notes: Warnings about damaged files.
+    """
 
     folder: Path
     checkpoint: Path | None
     config: dict[str, Any]
     report: dict[str, Any]
-    figures: dict[str, MetricValue]
+    metrics: dict[str, MetricValue]
     images_seen: int | None
     notes: list[str]
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All leaves of the config; the run's own name and folders are none."""
-        own = {name: str(place) for name, place in self.config.get("paths", {}).items() if name in ("run", "cache")}
+        """Leaves of the config by their dotted keys, without the run's name and folders."""
+        paths = {name: str(path) for name, path in self.config.get("paths", {}).items() if name in ("run", "cache")}
         return {
-            name: in_place_of(value, own)
+            name: with_placeholders(value, paths)
             for name, value in leaves(self.config)
             if name.split(".")[0] not in ("name", "paths")
         }
 
 
-def in_place_of(value: Any, own: dict[str, str]) -> Any:
-    """A value, with names for the folders that are a run's own: these tell nothing of what it learns."""
-    for place, path in own.items():
-        value = value.replace(path, f"<{place}>") if isinstance(value, str) else value
+def with_placeholders(value: Any, paths: dict[str, str]) -> Any:
+    """Replace the paths of a run by placeholders, because they differ between equal runs."""
+    for name, path in paths.items():
+        value = value.replace(path, f"<{name}>") if isinstance(value, str) else value
     return value
 
 
 def leaves(config: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """The dotted names and values of a nested plain config; a list of plain values is one."""
+    """Yield the dotted keys and values of a nested config of plain values. A list of scalars is one value."""
     if isinstance(config, list) and any(isinstance(each, Mapping) for each in config):
-        config = {str(number): each for number, each in enumerate(config)}
+        config = {str(index): each for index, each in enumerate(config)}
     if isinstance(config, Mapping):
         for key, value in config.items():
             yield from leaves(value, f"{name}.{key}" if name else str(key))
@@ -70,85 +80,89 @@ def leaves(config: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, config
 
 
-def find_runs(places: Sequence[Path]) -> list[Run]:
-    """The runs that `places` are (folders, or a .ckpt file of one), and all those below them; each once.
+def find_runs(paths: Sequence[Path]) -> list[Run]:
+    """Find runs recursively.
 
-    Raises `UserError` if a place is not there, or there is no run in any.
+    Args:
+        paths: Folders of runs, folders that contain runs, or checkpoints of runs.
+
+    Returns:
+        Each run once, without duplicates.
+
+    Raises:
+        UserError: If a path does not exist or there are no runs.
     """
     found: dict[Path, Path | None] = {}
-    for place in places:
-        require(place.exists(), f"There is no {place}: give the folder of a run, or one with runs below it.")
-        if place.is_file():
-            checkpoints = place.parent.name == "checkpoints"
-            found.setdefault((place.parent.parent if checkpoints else place.parent).resolve(), place)
-        for path, folders, files in os.walk(place):
-            if is_run(folders, files):
-                found.setdefault(Path(path).resolve(), last_checkpoint(Path(path)))
-                folders.clear()
-            folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
-    where = ", ".join(map(str, places))
-    require(len(found) > 0, f"There are no runs in {where}: train one with python train.py.")
+    for path in paths:
+        require(path.exists(), f"There is no {path}: give the folder of a run, or a folder that contains runs.")
+        if path.is_file():
+            checkpoints = path.parent.name == "checkpoints"
+            found.setdefault((path.parent.parent if checkpoints else path.parent).resolve(), path)
+        for folder, subfolders, files in os.walk(path):
+            if is_run(subfolders, files):
+                found.setdefault(Path(folder).resolve(), last_checkpoint(Path(folder)))
+                subfolders.clear()
+            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+    require(len(found) > 0, f"There are no runs in {', '.join(map(str, paths))}: train one with python train.py.")
     return [read_run(folder, checkpoint) for folder, checkpoint in found.items()]
 
 
-def is_run(folders: Sequence[str], files: Sequence[str]) -> bool:
-    """Of a folder with these in it."""
-    return "config.yaml" in files or "checkpoints" in folders or any(report in files for report in REPORTS)
+def is_run(subfolders: Sequence[str], files: Sequence[str]) -> bool:
+    """Whether a folder with these contents is the folder of a run."""
+    return "config.yaml" in files or "checkpoints" in subfolders or any(report in files for report in REPORTS)
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """A run's last.ckpt, else its best.ckpt, else its newest."""
+    """Return a run's last.ckpt, else best.ckpt, else its newest checkpoint."""
     checkpoints = {path.name: path for path in (folder / "checkpoints").glob("*.ckpt")}
     newest = max(checkpoints.values(), key=lambda path: path.stat().st_mtime, default=None)
     return checkpoints.get("last.ckpt") or checkpoints.get("best.ckpt") or newest
 
 
 def read_run(folder: Path, checkpoint: Path | None) -> Run:
-    """What is known of a run. What is damaged is left out, and told by the notes."""
+    """Read a run. Damaged files are skipped and mentioned in its notes."""
     notes = []
-    card: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
     if checkpoint is not None:
         try:
-            card = read_checkpoint(checkpoint)[CHECKPOINT_KEY]
+            metadata = read_checkpoint(checkpoint)[CHECKPOINT_KEY]
         except UserError as error:
             notes.append(str(error))
             checkpoint = None
     config: dict[str, Any] = {}
     try:
         file = folder / "config.yaml"
-        if file.exists() or "config" in card:
-            config = from_yaml(file.read_text(encoding="utf-8") if file.exists() else card["config"])
-    except Exception as error:  # the system's, yaml's, or of what a stranger's checkpoint has for its config
+        if file.exists() or "config" in metadata:
+            config = from_yaml(file.read_text(encoding="utf-8") if file.exists() else metadata["config"])
+    except Exception as error:  # an untrusted checkpoint may contain anything
         notes.append(f"The config of {folder} cannot be read, so its settings are left out ({first_line(error)}).")
     report: dict[str, Any] = {}
-    figures: dict[str, MetricValue] = {}
+    metrics: dict[str, MetricValue] = {}
     for name in REPORTS:
         if (folder / name).exists():
             try:
                 read = json.loads((folder / name).read_text(encoding="utf-8"))
-                if not report or read["images_seen"] > report["images_seen"]:  # it may have gone on since
-                    figures = {row["name"]: MetricValue(**row) for row in read["table"]}
+                if not report or read["images_seen"] > report["images_seen"]:  # trained further since
+                    metrics = {row["name"]: MetricValue(**row) for row in read["table"]}
                     report = read
             except (OSError, ValueError, KeyError, TypeError) as error:
-                notes.append(f"{folder / name} is damaged or of an older t2f, so it is skipped ({first_line(error)}).")
-    seen = report.get("images_seen", card.get("images_seen"))
-    return Run(folder, checkpoint, config, report, figures, seen, notes)
+                notes.append(
+                    f"{folder / name} is damaged or from an older t2f, so it is skipped ({first_line(error)})."
+                )
+    seen = report.get("images_seen", metadata.get("images_seen"))
+    return Run(folder, checkpoint, config, report, metrics, seen, notes)
 
 
-def first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0].rstrip(".") or type(error).__name__
-
-
-def names_of(runs: Sequence[Run]) -> list[str]:
-    """Their own names where these tell them apart, else the ends of their folders that do."""
+def run_names(runs: Sequence[Run]) -> list[str]:
+    """Return unique names: those of the configs if they are unique, else the shortest unique ends of the folders."""
     names = [str(run.config.get("name", run.folder.name)) for run in runs]
     if len(set(names)) == len(runs):
         return names
-    return ["/".join(ending(run.folder.parts, [other.folder.parts for other in runs], 1)) for run in runs]
+    return ["/".join(unique_suffix(run.folder.parts, [other.folder.parts for other in runs], 1)) for run in runs]
 
 
-def differing(runs: Sequence[Run]) -> dict[str, list[Any]]:
-    """The settings that are not the same in all runs, each with the runs' values; None where a run has it not."""
+def differing_settings(runs: Sequence[Run]) -> dict[str, list[Any]]:
+    """Return the settings that differ between runs, each with its values in all runs; None where a run lacks it."""
     settings = [run.settings for run in runs]
     known = [each for each in settings if each]
     names = dict.fromkeys(name for each in known for name in each)
@@ -156,44 +170,43 @@ def differing(runs: Sequence[Run]) -> dict[str, list[Any]]:
     return {name: [each.get(name) for each in settings] for name in differ}
 
 
-def told(settings: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Of the settings that differ, what it takes to tell the runs apart, under short names.
+def distinguishing_settings(settings: dict[str, list[Any]]) -> dict[str, list[str]]:
+    """Reduce differing settings to those that distinguish the runs, under short names.
 
-    Settings of parts that are of another class follow from the class. Of those that differ in the same way (most are
-    one setting, handed on) the one with the shortest name stands for all.
+    If a class differs, the settings below it are omitted. Of settings with the same values in all runs, which are
+    mostly interpolations of one setting, only that with the shortest name is kept.
     """
     classes = [name.removesuffix("_target_") for name in settings if name.endswith("._target_")]
     same: dict[str, list[str]] = {}
     for name, values in settings.items():
         part = name.removesuffix("._target_")
-        if name.split(".")[0] not in ASIDE and not any(
+        if name.split(".")[0] not in IGNORED_GROUPS and not any(
             f"{part}.".startswith(each) and part != each[:-1] for each in classes
         ):
             same.setdefault(repr(values), []).append(name)
     chosen = [min(names, key=lambda name: (name.count("."), len(name))) for names in same.values()]
-    return {short(name, chosen): [plain(value) for value in settings[name]] for name in chosen}
+    return {short_name(name, chosen): [format_setting(value) for value in settings[name]] for name in chosen}
 
 
-def short(name: str, among: Sequence[str]) -> str:
-    """The end of a dotted name: of a class its last part, of a value two; more where others end so, too."""
-    least = 1 if name.endswith("._target_") else 2
-    return ".".join(ending(parts_of(name), [parts_of(each) for each in among], least))
+def short_name(name: str, names: Sequence[str]) -> str:
+    """Shortest unique end of a dotted key among others: at least one part of a class, two parts of a value."""
+    min_parts = 1 if name.endswith("._target_") else 2
+    return ".".join(unique_suffix(key_parts(name), [key_parts(each) for each in names], min_parts))
 
 
-def ending(parts: Sequence[str], among: Sequence[Sequence[str]], least: int) -> Sequence[str]:
-    """The last parts, at least so many, that no other ends with."""
-    for count in range(least, len(parts)):
-        if not any(list(other[-count:]) == list(parts[-count:]) and other != parts for other in among):
+def unique_suffix(parts: Sequence[str], others: Sequence[Sequence[str]], min_parts: int) -> Sequence[str]:
+    for count in range(min_parts, len(parts)):
+        if not any(list(other[-count:]) == list(parts[-count:]) and other != parts for other in others):
             return parts[-count:]
     return parts
 
 
-def parts_of(name: str) -> Sequence[str]:
+def key_parts(name: str) -> Sequence[str]:
     return name.removesuffix("._target_").split(".")
 
 
-def plain(value: Any) -> str:
-    """A value for people: of a class, its name; of a number, four digits that count."""
+def format_setting(value: Any) -> str:
+    """Format a setting: a class as its name, a float with four significant digits."""
     if isinstance(value, float):
         return f"{value:.4g}"
     text = "" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""Do the faces have what the words asked for? Three ways to ask come on this one interface."""
+"""Interface of the text alignment metrics, which measure how well generated images match their descriptions."""
 
 from __future__ import annotations
 
@@ -17,13 +17,20 @@ from t2f.training.batches.datamodule import FaceDataset
 
 @dataclass(frozen=True)
 class EvaluationBatch:
-    """An exam, and the faces drawn for it: uint8 (N, 3, r, r); with all that is needed to mark it.
+    """Prompts and the images generated from them.
 
-    Classifiers are trained, and run, on `device`.
+    Attributes:
+        prompt_set: N descriptions of held-out images.
+        generated: Generated images, uint8 (N, 3, r, r).
+        source: Data set.
+        conditioner: Conditioner of the model.
+        seed: Seed of the evaluation.
+        cache: Folder of cached classifiers.
+        device: Device of the classifiers.
     """
 
     prompt_set: PromptSet
-    drawn: Tensor
+    generated: Tensor
     source: FaceDataset
     conditioner: Conditioner
     seed: int
@@ -32,22 +39,22 @@ class EvaluationBatch:
 
     @cached_property
     def shuffled(self) -> Tensor:
-        """For each face, the number of another one's words: (N,), a derangement of the numbers."""
-        count = len(self.drawn)
+        """Index of a mismatched description for each image: int64 (N,), a derangement."""
+        count = len(self.generated)
         order = torch.randperm(count, generator=torch.Generator().manual_seed(self.seed))
-        others = torch.empty_like(order)
-        others[order] = order.roll(1)
-        return others
+        mismatched = torch.empty_like(order)
+        mismatched[order] = order.roll(1)
+        return mismatched
 
     @cached_property
     def described(self) -> Tensor:
-        """The real held-out faces that the words were written of: uint8 (N, 3, R, R)."""
+        """The held-out real images that the descriptions are about: uint8 (N, 3, R, R)."""
         return torch.from_numpy(self.source.held_out.images[self.prompt_set.faces])
 
 
 class TextAlignment(ABC):
-    """A reader of faces that is no part of the model, and marks an exam."""
+    """Base class of text alignment metrics. They use a classifier or encoder that is not part of the model."""
 
     @abstractmethod
     def __call__(self, batch: EvaluationBatch) -> EvaluationResult:
-        """Figures for the words asked, for shuffled ones, and of real faces."""
+        """Measure the generated images with their own and with mismatched text, and the real images."""

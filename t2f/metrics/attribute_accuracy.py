@@ -1,4 +1,4 @@
-"""Do drawn faces have the attributes that their captions asked for?"""
+"""Accuracy of the attributes that generated images were conditioned on."""
 
 from __future__ import annotations
 
@@ -10,32 +10,41 @@ from torchmetrics import Metric
 
 
 class AttributeAccuracy(Metric):
-    """Balanced accuracy by attribute: the mean of the shares right where asked present and where asked absent.
+    """Balanced accuracy of each attribute: the mean of the recalls of both classes. Chance is 0.5.
 
-    `update` takes what was read off the faces, bool (B, A), and what was asked, int8 (B, A): 1 present,
-    0 absent, -1 not asked. `compute` gives (A,) in [0, 1], chance 0.5 (of one attribute alone, a scalar:
-    torchmetrics does so); NaN for an attribute that was not asked for both ways.
+    Args:
+        attributes: Number of attributes A.
 
     >>> metric = AttributeAccuracy(attributes=2)
-    >>> read = torch.tensor([[True, True], [True, False], [False, False]])
-    >>> metric.update(read, torch.tensor([[1, 1], [0, 0], [0, -1]], dtype=torch.int8))
+    >>> predicted = torch.tensor([[True, True], [True, False], [False, False]])
+    >>> metric.update(predicted, torch.tensor([[1, 1], [0, 0], [0, -1]], dtype=torch.int8))
     >>> metric.compute()
     tensor([0.7500, 1.0000])
     """
 
     full_state_update = False
-    right: Tensor
-    expected: Tensor
+    correct: Tensor
+    total: Tensor
 
     def __init__(self, attributes: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.add_state("right", torch.zeros(2, attributes, dtype=torch.int64), dist_reduce_fx="sum")
-        self.add_state("expected", torch.zeros(2, attributes, dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("correct", torch.zeros(2, attributes, dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("total", torch.zeros(2, attributes, dtype=torch.int64), dist_reduce_fx="sum")
 
-    def update(self, read: Tensor, expected: Tensor) -> None:
+    def update(self, predicted: Tensor, expected: Tensor) -> None:
+        """Add a batch of predictions.
+
+        Args:
+            predicted: Predicted attributes, bool (B, A).
+            expected: Expected attributes, int8 (B, A): 1 present, 0 absent, -1 unspecified, which is ignored.
+        """
         for value in (0, 1):
-            self.expected[value] += (expected == value).sum(dim=0)
-            self.right[value] += ((expected == value) & (read == bool(value))).sum(dim=0)
+            self.total[value] += (expected == value).sum(dim=0)
+            self.correct[value] += ((expected == value) & (predicted == bool(value))).sum(dim=0)
 
     def compute(self) -> Tensor:
-        return (self.right / self.expected).mean(dim=0)
+        """Return the accuracies (A,) in [0, 1]; torchmetrics squeezes a single one to ().
+
+        An attribute that was not expected both present and absent is NaN.
+        """
+        return (self.correct / self.total).mean(dim=0)

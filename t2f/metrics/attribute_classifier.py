@@ -1,4 +1,4 @@
-"""Which attributes a face has: a linear probe on EfficientNet-Lite0, fitted once to the real faces and cached."""
+"""Attribute classifier: a linear probe on EfficientNet-Lite0, fitted to the real images once and cached."""
 
 from __future__ import annotations
 
@@ -16,23 +16,28 @@ from t2f.utils.cached_tensors import cached_tensors
 from t2f.utils.images import perturbed, to_float, to_uint8
 from t2f.utils.progress import track
 
-RECIPE = 6  # raise it with any change to the features or the fit: classifiers are cached by it
-RESOLUTION = 64  # that images are brought to
-STAGES = 4  # of the seven: the maps of later ones tell less of where things are
+CACHE_VERSION = 6
+"""Increase it with every change of the features or of the fit, to invalidate cached classifiers."""
+RESOLUTION = 64
+STAGES = 4  # of seven; the feature maps of later stages have less spatial information
 FEATURES = 80 * 4 * 4
-MAX_FACES = 10_000
+MAX_IMAGES = 10_000
 WEIGHT_DECAY = 1e-2
 STEPS = 60
 BATCH_SIZE = 64
 
 
 class AttributeClassifier(nn.Module):
-    """uint8 images (B, 3, R, R) of any size -> logits (B, attributes), linear in features of a frozen network.
+    """Linear classifier of attributes on features of a frozen network.
 
-    The features are the maps of EfficientNet-Lite0's fourth stage, 4x4 values each. Its pooled features read faces less
-    well, for they do not tell where things are (`experiments/attribute_classifier`).
+    The features are the maps of EfficientNet-Lite0's fourth stage, pooled to 4x4. Its globally pooled features are less
+    accurate on faces because they lack spatial information (`experiments/attribute_classifier`).
 
-    Raises `MissingPackage` where the network's package is not installed.
+    Args:
+        attributes: Number of attributes A.
+
+    Raises:
+        MissingPackage: If timm or the package of the weights is not installed.
     """
 
     def __init__(self, attributes: int) -> None:
@@ -49,42 +54,47 @@ class AttributeClassifier(nn.Module):
         return self.head.weight.device
 
     def train(self, mode: bool = True) -> AttributeClassifier:
-        """Keep the frozen network in evaluation mode."""
+        """Set the mode of the head. The frozen network stays in evaluation mode."""
         super().train(mode)
         self.stages.eval()
         return self
 
     def features(self, images: Tensor) -> Tensor:
-        """uint8 images (B, 3, R, R) -> features (B, 1280)."""
+        """Map uint8 images (B, 3, R, R) to features (B, 1280)."""
         size = (RESOLUTION, RESOLUTION)
         resized = F.interpolate(to_float(images), size=size, mode="bilinear", antialias=True)
         maps: Tensor = self.stages(resized.to(memory_format=torch.channels_last))
         return F.adaptive_avg_pool2d(maps, 4).flatten(1)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Map uint8 images (B, 3, R, R) of any resolution to logits (B, A)."""
         logits: Tensor = self.head(self.features(images))
         return logits
 
     @torch.inference_mode()
-    def read(self, images: Tensor, batch_size: int = BATCH_SIZE) -> Tensor:
-        """uint8 images (N, 3, R, R) -> bool (N, attributes), on the CPU."""
-        return torch.cat([(self(part.to(self.device)) > 0).cpu() for part in images.split(batch_size)])
+    def predict(self, images: Tensor, batch_size: int = BATCH_SIZE) -> Tensor:
+        """Predict the attributes of uint8 images (N, 3, R, R): bool (N, A), on the CPU."""
+        return torch.cat([(self(batch.to(self.device)) > 0).cpu() for batch in images.split(batch_size)])
 
 
 def train_classifier(faces: Faces, device: torch.device, seed: int = 0) -> AttributeClassifier:
-    """Fit the classifier on `device`, to at most MAX_FACES of the faces, which the seed chooses.
+    """Fit a classifier to the images and attributes of a data set.
 
-    Each face is given twice, the second time perturbed: without these copies the probe reads real faces as well, but
-    generated ones, which differ from them in fine details, less well (`experiments/attribute_classifier`).
+    Each image is used twice, once perturbed. The perturbed copies do not change the accuracy on real images but improve
+    it on generated ones, which differ from real ones in fine details (`experiments/attribute_classifier`).
+
+    Args:
+        faces: Data set. At most MAX_IMAGES random images of it are used.
+        device: Device of the computation and of the classifier.
+        seed: Seed of the choice of images and of the perturbation.
     """
     classifier = AttributeClassifier(len(faces.attribute_names)).to(device)
-    rows = np.sort(np.random.default_rng(seed).permutation(len(faces))[:MAX_FACES])
+    rows = np.sort(np.random.default_rng(seed).permutation(len(faces))[:MAX_IMAGES])
     batches = [rows[start : start + BATCH_SIZE] for start in range(0, len(rows), BATCH_SIZE)]
-    progress = track(batches, "Fitting the attribute classifier, once for these faces", len(batches))
     generator = torch.Generator().manual_seed(seed)
     features = []
     with torch.no_grad():
-        for batch in progress:
+        for batch in track(batches, "Fitting the attribute classifier (once for this data set)", len(batches)):
             images = torch.from_numpy(faces.images[batch])
             both = torch.cat([images, to_uint8(perturbed(to_float(images), generator))]).to(device)
             features.append(classifier.features(both).unflatten(0, (2, -1)))
@@ -97,40 +107,52 @@ def train_classifier(faces: Faces, device: torch.device, seed: int = 0) -> Attri
 
 
 def fit_logistic(features: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor]:
-    """Logistic regressions of attributes (N, A), 1 or 0, or -1 where unknown, on features (N, D): (A, D) and (A,).
+    """Fit one logistic regression for each attribute, by L-BFGS with weight decay.
 
-    Of each attribute the faces that have it count as much, together, as those that do not, however rare it is: the
-    figure that is taken, balanced accuracy, counts them so.
+    Both classes of an attribute have the same total weight, because the evaluation uses the balanced accuracy.
+
+    Args:
+        features: float32 (N, D).
+        attributes: int8 (N, A): 1 present, 0 absent, -1 unknown, which is ignored.
+
+    Returns:
+        Weight (A, D) and bias (A,).
     """
-    mean, deviation = features.mean(dim=0), features.std(dim=0, correction=0) + 1e-3
-    standard = (features - mean) / deviation
+    mean, std = features.mean(dim=0), features.std(dim=0, correction=0) + 1e-3
+    normalized = (features - mean) / std
     classes = [(attributes == value).float() for value in (0, 1)]
-    counts = sum(each / each.sum(dim=0).clamp(min=1) for each in classes)
+    class_weights = sum(each / each.sum(dim=0).clamp(min=1) for each in classes)
     weight = torch.zeros(attributes.shape[1], features.shape[1], device=features.device, requires_grad=True)
     bias = torch.zeros(attributes.shape[1], device=features.device, requires_grad=True)
     optimizer = torch.optim.LBFGS([weight, bias], max_iter=STEPS, history_size=10, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        logits = F.linear(standard, weight, bias)
-        unlikely = F.binary_cross_entropy_with_logits(logits, classes[1], reduction="none")
-        loss = 0.5 * (counts * unlikely).sum() + WEIGHT_DECAY * weight.square().sum()
+        logits = F.linear(normalized, weight, bias)
+        cross_entropy = F.binary_cross_entropy_with_logits(logits, classes[1], reduction="none")
+        loss = 0.5 * (class_weights * cross_entropy).sum() + WEIGHT_DECAY * weight.square().sum()
         loss.backward()
         return loss
 
     optimizer.step(closure)
-    scaled = weight.detach() / deviation
+    scaled = weight.detach() / std
     return scaled, bias.detach() - scaled @ mean
 
 
 def cached_classifier(faces: Faces, cache: Path, device: torch.device) -> AttributeClassifier:
-    """The classifier of these faces and this recipe: from the cache, or fitted and put there. It runs on `device`."""
+    """Load the classifier of a data set from the cache, or fit and cache it.
+
+    Args:
+        faces: Data set. The cache key covers its images, attributes and attribute names.
+        cache: Folder of the cached classifiers.
+        device: Device of the classifier.
+    """
     key = fingerprint(
         {
             "images": checksum(faces.images),
             "labels": hashlib.sha256(faces.attributes.tobytes()).hexdigest(),
             "attributes": list(faces.attribute_names),
-            "recipe": RECIPE,
+            "version": CACHE_VERSION,
         }
     )
     classifier = AttributeClassifier(len(faces.attribute_names))

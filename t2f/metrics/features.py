@@ -1,4 +1,4 @@
-"""What a network trained on ImageNet sees in faces: the features that distances between sets of faces are taken in."""
+"""Feature extractors: networks trained on ImageNet, in whose features image distributions are compared."""
 
 from __future__ import annotations
 
@@ -18,17 +18,23 @@ from t2f.utils.cached_tensors import cached_tensors
 from t2f.utils.errors import UserError, require
 from t2f.utils.progress import track
 
-BLOCK = 64
-"""Faces are drawn and read so many at a time. It is no setting: networks round otherwise in batches of another size."""
+BATCH_SIZE = 64
+"""Images are generated and read in batches of this size. It is fixed because rounding depends on the batch size."""
 
 
 class MissingPackage(UserError):
-    """A feature extractor's package is not installed."""
+    """The package of a pretrained network is not installed."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """What was read off N faces: uint8 images (N, 3, R, R), float32 features (N, D) and class logits (N, C)."""
+    """Outputs of a feature extractor for N images.
+
+    Attributes:
+        images: The images, uint8 (N, 3, R, R).
+        features: float32 (N, D).
+        logits: Class logits, float32 (N, C).
+    """
 
     images: Tensor
     features: Tensor
@@ -38,42 +44,56 @@ class Features:
         return len(self.images)
 
     def to(self, device: torch.device) -> Features:
-        """With features and logits there; images stay where they are."""
+        """Move features and logits to a device. The images stay on their own."""
         return Features(self.images, self.features.to(device), self.logits.to(device))
 
 
 class FeatureExtractor(nn.Module, ABC):
-    """uint8 images (B, 3, R, R) of any size -> features (B, D), class logits (B, C). Frozen, float32."""
+    """Base class of frozen pretrained networks that map images to features and class logits.
+
+    Attributes:
+        name: Name in reports, such as "Inception".
+        num_features: Length D of a feature vector.
+        resize: Description of how images are resized. It is part of the checksum.
+        conventional_names: Established names of metrics on these features, such as "FID".
+    """
 
     name: str
-    """What its figures are told apart by: "Inception"."""
-    size: int
-    """D."""
+    num_features: int
     resize: str
-    """How images are brought to the size that it reads."""
-    known_as: ClassVar[Mapping[str, str]] = {}
-    """The names that tradition gives to its figures: only Inception's has any."""
+    conventional_names: ClassVar[Mapping[str, str]] = {}
 
-    def title(self, figure: str) -> str:
-        """The title of "frechet_distance" with these features. Reports name the features once, in their heading."""
-        return self.known_as.get(figure) or figure.replace("_", " ")
+    def title(self, metric: str) -> str:
+        """Title of a metric on these features: its conventional name, or its own name with blanks."""
+        return self.conventional_names.get(metric) or metric.replace("_", " ")
 
     @abstractmethod
-    def read(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """What `forward` gives, of images that are known to be fit."""
+    def extract(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Map uint8 images (B, 3, R, R) to features (B, D) and logits (B, C). `forward` has checked the images."""
 
     @torch.inference_mode()
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Extract features and logits.
+
+        Args:
+            images: uint8 (B, 3, R, R) in [0, 255], of any resolution.
+
+        Returns:
+            Features (B, D) and class logits (B, C), both float32.
+
+        Raises:
+            UserError: If the images have another dtype or shape.
+        """
         require(
             images.dtype == torch.uint8 and images.ndim == 4 and images.shape[1] == 3,
-            f"Features are read off uint8 images (B, 3, R, R), not {images.dtype} {tuple(images.shape)}: bring images "
-            "in [-1, 1] to uint8 with t2f.utils.images.to_uint8.",
+            f"Feature extractors take uint8 images (B, 3, R, R), not {images.dtype} {tuple(images.shape)}: convert "
+            "images in [-1, 1] with t2f.utils.images.to_uint8.",
         )
-        features, logits = self.read(images)
+        features, logits = self.extract(images)
         return features.float(), logits.float()
 
     def train(self, mode: bool = True) -> FeatureExtractor:
-        """It stays in evaluation mode."""
+        """Ignore `mode`: the extractor stays in evaluation mode."""
         return super().train(False)
 
     @property
@@ -81,7 +101,7 @@ class FeatureExtractor(nn.Module, ABC):
         return next(self.parameters()).device
 
     def checksum(self) -> str:
-        """Of its name, its resize and its weights."""
+        """SHA-256 of the name, the resizing and the weights."""
         digest = hashlib.sha256(f"{self.name} {self.resize}".encode())
         for name, weights in self.state_dict().items():
             digest.update(name.encode())
@@ -89,30 +109,38 @@ class FeatureExtractor(nn.Module, ABC):
         return digest.hexdigest()
 
 
-def read_all(extractor: FeatureExtractor, images: Tensor) -> Features:
-    """Read uint8 images (N, 3, R, R), block by block."""
-    blocks = track(images.split(BLOCK), f"Reading the features of {len(images):,} faces", len(images), BLOCK)
-    read = [extractor(block.to(extractor.device)) for block in blocks]
-    features, logits = (torch.cat(part).cpu() for part in zip(*read, strict=True))
+def extract_features(extractor: FeatureExtractor, images: Tensor) -> Features:
+    """Extract the features of uint8 images (N, 3, R, R) in batches. The result is on the CPU."""
+    count = len(images)
+    batches = track(images.split(BATCH_SIZE), f"Extracting the features of {count:,} images", count, BATCH_SIZE)
+    outputs = [extractor(batch.to(extractor.device)) for batch in batches]
+    features, logits = (torch.cat(part).cpu() for part in zip(*outputs, strict=True))
     return Features(images, features, logits)
 
 
-def read_once(extractor: FeatureExtractor, images: Images, cache: Path) -> Features:
-    """Read a data set's images; what was read is kept in `cache`, by every pixel and the extractor."""
+def cached_features(extractor: FeatureExtractor, images: Images, cache: Path) -> Features:
+    """Extract the features of a data set's images, or load them from the cache.
+
+    The cache key covers all pixels, the extractor's weights, the device and the torch version.
+
+    Args:
+        extractor: Feature extractor.
+        images: uint8 (N, 3, R, R), possibly memory-mapped.
+        cache: Folder of the cached features.
+    """
     device = extractor.device
     settings = {
         "images": checksum(images),
         "extractor": extractor.checksum(),
-        # These round otherwise.
+        # Rounding differs between devices and versions.
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "torch": torch.__version__,
     }
-    key = fingerprint(settings)
-    pictures = torch.from_numpy(np.array(images))
+    copy = torch.from_numpy(np.array(images))
 
-    def read() -> dict[str, Tensor]:
-        reading = read_all(extractor, pictures)
-        return {"features": reading.features, "logits": reading.logits}
+    def extract() -> dict[str, Tensor]:
+        extracted = extract_features(extractor, copy)
+        return {"features": extracted.features, "logits": extracted.logits}
 
-    found = cached_tensors(cache / f"features-{key}.safetensors", read)
-    return Features(pictures, found["features"], found["logits"])
+    tensors = cached_tensors(cache / f"features-{fingerprint(settings)}.safetensors", extract)
+    return Features(copy, tensors["features"], tensors["logits"])

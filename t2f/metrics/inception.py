@@ -1,4 +1,4 @@
-"""Inception's features, the ones that make a Frechet distance an FID."""
+"""Inception features, on which the Frechet distance is the FID."""
 
 from __future__ import annotations
 
@@ -17,20 +17,26 @@ SOURCE = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{WE
 
 
 class Inception(FeatureExtractor):
-    """The Inception network of the first FID (Heusel et al. 2017, arXiv:1706.08500), by torch-fidelity.
+    """torch-fidelity's port of the Inception network of the original FID (Heusel et al. 2017, arXiv:1706.08500).
 
-    Features: pool3 (2,048). Logits: without bias (1,008), as in the published Inception Scores. Images are resized as
-    TensorFlow 1 does, to 299 x 299 without antialiasing, which published figures do too.
+    Features: pool3 (2,048). Logits: without bias (1,008), as in published Inception Scores. Images are resized to
+    299 x 299 as in TensorFlow 1, without antialiasing, for results that compare with published ones.
+
+    Args:
+        weights_path: File of the weights. By default they are downloaded once into torch's cache.
+
+    Raises:
+        MissingPackage: If torch-fidelity is not installed.
+        UserError: If the weights are missing, damaged or cannot be downloaded.
     """
 
-    known_as: ClassVar[dict[str, str]] = {
+    conventional_names: ClassVar[dict[str, str]] = {
         "frechet_distance": "FID",
         "kernel_distance": "KID x 1000",
         "class_score": "Inception Score",
     }
 
     def __init__(self, weights_path: str | None = None) -> None:
-        """`weights_path`: the file of the weights; without it they are downloaded once, into torch's own cache."""
         super().__init__()
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
@@ -39,31 +45,31 @@ class Inception(FeatureExtractor):
                 f"Inception's features need a package ({error}): {install_command('metrics')}."
             ) from error
         self.name = "Inception"
-        self.size = 2048
+        self.num_features = 2048
         self.resize = "bilinear as TensorFlow 1, without antialiasing, to 299x299"
-        instead = (
-            f"get {SOURCE} and give its place with features.weights_path=FILE; features=efficientnet_lite0 needs no "
-            "download"
+        path = str(Path(weights_path).expanduser()) if weights_path is not None else None
+        remedy = (
+            f"download {SOURCE} and set features.weights_path to the file, or use features=efficientnet_lite0, which "
+            "needs no download"
         )
         require(
-            weights_path is None or Path(weights_path).expanduser().is_file(),
-            f"Inception's weights are not at features.weights_path={weights_path}: {instead}.",
+            path is None or Path(path).is_file(),
+            f"features.weights_path={weights_path} is not a file: {remedy}.",
         )
-        path = str(Path(weights_path).expanduser()) if weights_path is not None else None
         try:
             if path is not None:
-                torch.load(path, weights_only=True)  # torch-fidelity would unpickle whatever the file holds
+                torch.load(path, weights_only=True)  # torch-fidelity would unpickle arbitrary code
             with torch.random.fork_rng(devices=[]):
                 network = FeatureExtractorInceptionV3(
                     "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=path
                 )
-        except Exception as error:  # urllib's, torch's or pickle's
+        except Exception as error:  # of urllib, torch or pickle
             if path is None:
-                raise UserError(f"Inception's weights could not be downloaded ({error}): {instead}.") from error
-            # torch's own reasons go on for pages, and advise to run whatever is in the file.
-            raise UserError(f"{path} is damaged, or holds no weights of this Inception: {instead}.") from error
+                raise UserError(f"The weights of Inception could not be downloaded ({error}): {remedy}.") from error
+            # torch's message is long and advises to execute the code in the file, so it is left out.
+            raise UserError(f"{path} is damaged or does not contain Inception's weights: {remedy}.") from error
         self.network = network.eval().requires_grad_(False)
 
-    def read(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def extract(self, images: Tensor) -> tuple[Tensor, Tensor]:
         features, logits = self.network(images)
         return features, logits

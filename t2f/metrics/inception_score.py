@@ -1,4 +1,4 @@
-"""Are drawn faces, taken one by one, sure to be something, and together many things?"""
+"""Inception Score: confident and diverse class predictions."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from t2f.metrics.base import OfFeatures, require_finite, together
+from t2f.metrics.base import ExtractorMetric, NotMeasurable, cat_state, require_finite
 from t2f.metrics.features import Features
-from t2f.utils.errors import require
 
 
-class ClassScore(OfFeatures):
-    """exp of the mean of KL(p(class | image) || p(class)) (Salimans et al. 2016, arXiv:1606.03498, section 4).
+class ClassScore(ExtractorMetric):
+    """exp(E_x KL(p(y | x) || p(y))) (Salimans et al. 2016, arXiv:1606.03498, section 4).
 
-    The mean over `splits` parts of the drawn faces, shuffled by `seed`. With Inception's classes it is the Inception
-    Score. These are ImageNet's classes, of which faces are none: it says little of faces.
+    With Inception's logits it is the Inception Score. The classes are ImageNet's, which has no class for faces, so the
+    score says little about face images.
+
+    Args:
+        splits: Number of parts that the generated images are split into, at least 1. The result is their mean.
+        seed: Seed that shuffles the images before the split.
+
+    Raises:
+        ValueError: If `splits` is less than 1.
     """
 
     higher_is_better = True
@@ -24,24 +30,33 @@ class ClassScore(OfFeatures):
 
     def __init__(self, splits: int = 10, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        require(splits >= 1, f"ClassScore's splits is {splits}: it must be at least 1.")
+        if splits < 1:
+            raise ValueError(f"splits must be at least 1, but is {splits}.")
         self.splits = splits
         self.seed = seed
         self.add_state("logits", [], dist_reduce_fx="cat")
 
-    def update(self, reading: Features, real: bool) -> None:
-        require_finite(reading.logits)
+    def update(self, batch: Features, real: bool) -> None:
+        """Add the logits of a batch of generated images. Real images are ignored."""
+        require_finite(batch.logits)
         if not real:
-            self.logits.append(reading.logits)
+            self.logits.append(batch.logits)
 
     def compute(self) -> Tensor:
-        logits = together(self.logits).double()
-        require(len(logits) > 0, "ClassScore needs at least one drawn face, but was given none.")
+        """Return the mean score over the splits, at least 1.
+
+        Raises:
+            NotMeasurable: If there are no generated images.
+        """
+        logits = cat_state(self.logits).double()
+        if len(logits) == 0:
+            raise NotMeasurable("At least 1 generated image is needed, but there are 0.")
         order = torch.randperm(len(logits), generator=torch.Generator().manual_seed(self.seed))
-        parts = logits[order.to(logits.device)].softmax(dim=1).tensor_split(min(self.splits, len(logits)))
-        return torch.stack([self._score(part) for part in parts]).mean()
+        splits = logits[order.to(logits.device)].softmax(dim=1).tensor_split(min(self.splits, len(logits)))
+        return torch.stack([self._score(split) for split in splits]).mean()
 
     @staticmethod
-    def _score(classes: Tensor) -> Tensor:
-        """Of probabilities (N, C): the mean divergence from their mean is its entropy less their mean entropy."""
-        return (torch.special.entr(classes.mean(dim=0)).sum() - torch.special.entr(classes).sum(dim=1).mean()).exp()
+    def _score(probabilities: Tensor) -> Tensor:
+        """Score of class probabilities (N, C): the mean KL divergence is H(mean of p) - mean of H(p)."""
+        entropy = torch.special.entr
+        return (entropy(probabilities.mean(dim=0)).sum() - entropy(probabilities).sum(dim=1).mean()).exp()

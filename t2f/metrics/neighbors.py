@@ -1,4 +1,4 @@
-"""Do drawn faces look real, do they cover all kinds of real faces, and are they copies?"""
+"""Metrics on nearest neighbors in a feature space: fidelity, coverage and memorization."""
 
 from __future__ import annotations
 
@@ -8,69 +8,96 @@ import torch
 from torch import Tensor
 
 from t2f.metrics.base import FeatureMetric, NotMeasurable
-from t2f.utils.errors import require
 
-ROWS = 1024  # distances held at a time, times the size of the other set
+CHUNK_SIZE = 1024
+"""Rows of a distance matrix that are in memory at a time."""
 
 
-def nearest(a: Tensor, b: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k nearest rows of b (M, D) to each row of a (N, D): their distances and their numbers, each (N, k)."""
-    distances, numbers = [], []
-    for rows in a.split(ROWS):
-        numbers.append(torch.cdist(rows, b).topk(k, largest=False).indices)
-        # cdist is quick, but rounds: to it, copies are a little apart.
-        distances.append((rows[:, None] - b[numbers[-1]]).norm(dim=2))
-    return torch.cat(distances), torch.cat(numbers)
+def nearest_neighbors(queries: Tensor, points: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Find the k nearest points of each query.
+
+    Args:
+        queries: Features (N, D).
+        points: Features (M, D), M at least k.
+        k: Number of neighbors.
+
+    Returns:
+        Euclidean distances (N, k) in ascending order, and indices into `points` (N, k).
+    """
+    distances, indices = [], []
+    for chunk in queries.split(CHUNK_SIZE):
+        indices.append(torch.cdist(chunk, points).topk(k, largest=False).indices)
+        # cdist is fast but inexact: the distance of a point to itself may not be 0.
+        distances.append((chunk[:, None] - points[indices[-1]]).norm(dim=2))
+    return torch.cat(distances), torch.cat(indices)
 
 
 class PrecisionRecall(FeatureMetric):
     """Improved precision and recall (Kynkaanniemi et al. 2019, arXiv:1904.06991, equations 1 and 2).
 
-    Precision: the share of drawn faces within the real ones' manifold; recall: that of real faces within the drawn
-    ones'. A manifold is the union of balls, one about each face, out to its `neighbors`-th nearest.
+    Precision is the fraction of generated images in the manifold of real images; recall is the fraction of real images
+    in the manifold of generated images. The manifold of a set is the union of balls around its points; the radius of a
+    ball is the distance to the k-th nearest neighbor in the set.
+
+    Args:
+        neighbors: k of the k-th nearest neighbor, at least 1.
+
+    Raises:
+        ValueError: If `neighbors` is less than 1.
     """
 
     higher_is_better = True
 
     def __init__(self, neighbors: int = 3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        require(neighbors >= 1, f"PrecisionRecall's neighbours is {neighbors}: it must be at least 1.")
-        self.least = neighbors + 1
+        if neighbors < 1:
+            raise ValueError(f"neighbors must be at least 1, but is {neighbors}.")
+        self.min_count = neighbors + 1
 
     def compute(self) -> dict[str, Tensor]:
-        drawn, real = self.both()
-        return {"precision": self._covered(drawn, real), "recall": self._covered(real, drawn)}
+        """Return {"precision": P, "recall": R}, each in [0, 1]."""
+        fake, real = self.fake_and_real()
+        return {"precision": self._coverage(fake, real), "recall": self._coverage(real, fake)}
 
-    def _covered(self, points: Tensor, by: Tensor) -> Tensor:
-        # The nearest to itself is the face itself.
-        radii = nearest(by, by, self.least)[0][:, -1]
-        inside = [(torch.cdist(rows, by) <= radii).any(dim=1) for rows in points.split(ROWS)]
+    def _coverage(self, points: Tensor, manifold: Tensor) -> Tensor:
+        """Fraction of the points (N, D) in the manifold of a set (M, D)."""
+        # The nearest neighbor of a point in its own set is the point itself, so k + 1 are needed.
+        radii = nearest_neighbors(manifold, manifold, self.min_count)[0][:, -1]
+        inside = [(torch.cdist(chunk, manifold) <= radii).any(dim=1) for chunk in points.split(CHUNK_SIZE)]
         return torch.cat(inside).double().mean()
 
 
 class Diversity(FeatureMetric):
-    """The mean squared distance of two drawn faces, as a share of that of two real ones.
+    """Mean squared distance between generated images, relative to that between real images.
 
-    1: as varied as real faces; 0: one face again and again.
+    The ratio of the traces of both covariance matrices: 1 if generated images vary as much as real ones, 0 if they are
+    all equal.
     """
 
     def compute(self) -> Tensor:
-        drawn, real = (features.var(dim=0).sum() for features in self.both())
+        """Return the ratio, at least 0.
+
+        Raises:
+            NotMeasurable: If all real images have the same features.
+        """
+        fake, real = (features.var(dim=0).sum() for features in self.fake_and_real())
         if not real > 0:
-            raise NotMeasurable("All real faces have the same features, so Variety has nothing to compare with.")
-        return drawn / real
+            raise NotMeasurable("All real images have the same features, so relative diversity is undefined.")
+        return fake / real
 
 
 class Memorization(FeatureMetric):
-    """The share of drawn faces that are as near to their nearest real face as its nearest other real face, or nearer.
+    """Fraction of generated images that are no farther from their nearest real image than another real image is.
 
-    One minus the authenticity of Alaa et al. 2022 (arXiv:2102.08921, section 3). Copies have 1. New faces of the same
-    kind have the share of real faces that are their nearest's nearest: 2/3 on a line, a half in many dimensions, less
-    where a few faces are the nearest of many. Held-out faces tell.
+    One minus the authenticity of Alaa et al. 2022 (arXiv:2102.08921, section 3). Copies of real images score 1. New
+    samples of the same distribution score the fraction of points that are mutual nearest neighbors: 2/3 in one
+    dimension, 1/2 in many dimensions, and less where a few points are the nearest neighbors of many. Compare the value
+    with that of held-out real images.
     """
 
     def compute(self) -> Tensor:
-        drawn, real = self.both()
-        distance, number = (part[:, 0] for part in nearest(drawn, real, 1))
-        own = nearest(real, real, 2)[0][:, 1]
-        return (distance <= own[number]).double().mean()
+        """Return the fraction, in [0, 1]."""
+        fake, real = self.fake_and_real()
+        distance, index = (part[:, 0] for part in nearest_neighbors(fake, real, 1))
+        real_distance = nearest_neighbors(real, real, 2)[0][:, 1]
+        return (distance <= real_distance[index]).double().mean()

@@ -16,7 +16,7 @@ from PIL import Image
 from t2f.cli.app import run as t2f_command
 from t2f.cli.compare import FACE_SIZE, MAX_ROWS, RUN_GAP, best_indices
 from t2f.evaluation.metric_value import MetricValue
-from t2f.evaluation.runs import differing, find_runs, names_of, told
+from t2f.evaluation.runs import differing_settings, distinguishing_settings, find_runs, run_names
 from t2f.inference.pipeline import Pipeline
 from t2f.utils.errors import UserError
 from t2f.utils.images import CAPTION_WIDTH, GAP, to_uint8
@@ -79,16 +79,16 @@ def read_csv(path: Path) -> dict[str, dict[str, str]]:
 
 def test_differing_settings_have_no_folders(runs: Path) -> None:
     found = find_runs([runs])
-    assert names_of(found) == ["hinge", "labels", "logistic"]
+    assert run_names(found) == ["hinge", "labels", "logistic"]
     two = [found[0], found[2]]
-    settings = differing(two)
+    settings = differing_settings(two)
     assert settings["seed"] == [1, 0]
     assert not [name for name, values in settings.items() if any(str(runs.parent) in str(each) for each in values)]
-    shown = told(settings)
+    shown = distinguishing_settings(settings)
     assert shown["seed"] == ["1", "0"]
     assert shown["adversarial"] == ["Hinge", "NonSaturating"]
     assert not any("half_life" in name or "sheets" in name for name in shown)
-    assert told(differing([found[0], found[0]])) == {}
+    assert distinguishing_settings(differing_settings([found[0], found[0]])) == {}
 
 
 def test_metrics_are_shown_beside_settings(runs: Path, tmp_path: Path, compare: Callable[..., str]) -> None:
@@ -201,7 +201,11 @@ def test_settings_have_short_names(tmp_path: Path) -> None:
     written("a", g={"opt": adam, "net": one}, d={"opt": adam}, loss={"penalties": [{"weight": 1.0}]})
     written("b", g={"opt": adam, "net": two}, d={"opt": adam | {"lr": 0.0025}}, loss={"penalties": [{"weight": 2.0}]})
     runs = find_runs([tmp_path, tmp_path / "a"])
-    assert names_of(runs) == ["a", "b"]
-    settings = differing(runs)
+    assert run_names(runs) == ["a", "b"]
+    settings = differing_settings(runs)
     assert settings["g.net.width"] == [1, None] and settings["d.opt.lr"] == [0.001, 0.0025]
-    assert told(settings) == {"net": ["One", "Two"], "opt.lr": ["0.001", "0.0025"], "0.weight": ["1", "2"]}
+    assert distinguishing_settings(settings) == {
+        "net": ["One", "Two"],
+        "opt.lr": ["0.001", "0.0025"],
+        "0.weight": ["1", "2"],
+    }

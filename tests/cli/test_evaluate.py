@@ -57,7 +57,7 @@ def test_a_quick_evaluation_trains_its_classifier_on_few_faces(
     assert counts == [16]
     assert "attribute_accuracy" in figures and "r_precision" not in figures
     assert report(tmp_path)["count"] == 200
-    with pytest.raises(UserError, match="most_faces is 0: it must be at least 1"):
+    with pytest.raises(ValueError, match="most_faces must be at least 1, but is 0"):
         attributes.AttributeAlignment(most_faces=0)
 
 
