@@ -13,14 +13,14 @@ CPU = torch.device("cpu")
 
 
 def make_faces(seed: int, count: int = 512) -> Faces:
-    """Noise whose redness and whose bright upper half can be seen; some of the attributes cannot be told."""
+    """Noise images with two visible attributes: red, and a bright upper half. 20% of the labels are unknown."""
     rng = np.random.default_rng(seed)
     attributes = rng.integers(0, 2, (count, 2))
     images = rng.integers(60, 120, (count, 3, 8, 8))
     images[:, 0] += 100 * attributes[:, 0, None, None]
     images[:, 1:, :4] += 100 * attributes[:, 1, None, None, None]
-    told = np.where(rng.random((count, 2)) < 0.2, -1, attributes)
-    return Faces(images.astype(np.uint8), [["a face"]] * count, told.astype(np.int8), ["Red", "Bright"])
+    labels = np.where(rng.random((count, 2)) < 0.2, -1, attributes)
+    return Faces(images.astype(np.uint8), [["a face"]] * count, labels.astype(np.int8), ["Red", "Bright"])
 
 
 @pytest.fixture(scope="module")
@@ -32,29 +32,29 @@ def refuse(*_: object, **__: object) -> None:
     raise AssertionError("trained again")
 
 
-def test_reads_what_can_be_seen_on_new_faces(classifier: AttributeClassifier) -> None:
+def test_predicts_the_attributes_of_new_images(classifier: AttributeClassifier) -> None:
     faces = make_faces(1, 200)
-    read = classifier.read(torch.from_numpy(faces.images)).numpy()
-    assert read.shape == (200, 2)
-    assert read.dtype == bool
-    told = faces.attributes >= 0
+    predicted = classifier.predict(torch.from_numpy(faces.images)).numpy()
+    assert predicted.shape == (200, 2)
+    assert predicted.dtype == bool
+    labeled = faces.attributes >= 0
     for attribute in range(2):
-        rows = told[:, attribute]
-        assert (read[rows, attribute] == faces.attributes[rows, attribute]).mean() > 0.95
+        rows = labeled[:, attribute]
+        assert (predicted[rows, attribute] == faces.attributes[rows, attribute]).mean() > 0.95
 
 
-def test_reading_in_parts_changes_nothing(classifier: AttributeClassifier) -> None:
+def test_batch_size_does_not_change_predictions(classifier: AttributeClassifier) -> None:
     images = torch.from_numpy(make_faces(1, 50).images)
-    assert torch.equal(classifier.read(images, batch_size=7), classifier.read(images, batch_size=50))
+    assert torch.equal(classifier.predict(images, batch_size=7), classifier.predict(images, batch_size=50))
 
 
-def test_a_reader_still_in_training_reads_the_same(classifier: AttributeClassifier) -> None:
+def test_training_mode_does_not_change_predictions(classifier: AttributeClassifier) -> None:
     images = torch.from_numpy(make_faces(1, 50).images)
-    expected = classifier.read(images)
-    assert torch.equal(classifier.train().read(images), expected)
+    expected = classifier.predict(images)
+    assert torch.equal(classifier.train().predict(images), expected)
 
 
-def test_training_and_reading_the_cache_leave_the_global_random_state_alone(tmp_path: Path) -> None:
+def test_training_and_loading_keep_the_global_random_state(tmp_path: Path) -> None:
     faces = make_faces(0, 32)
     state = torch.get_rng_state()
     for _ in range(2):
@@ -62,20 +62,20 @@ def test_training_and_reading_the_cache_leave_the_global_random_state_alone(tmp_
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_training_twice_gives_the_same_reader() -> None:
+def test_training_is_deterministic() -> None:
     faces = make_faces(0, 32)
     one, other = train_classifier(faces, CPU).state_dict(), train_classifier(faces, CPU).state_dict()
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_what_cannot_be_told_teaches_nothing() -> None:
+def test_unknown_labels_are_ignored() -> None:
     faces = make_faces(0, 32)
-    nothing = replace(faces, attributes=np.full_like(faces.attributes, -1))
-    assert not train_classifier(nothing, CPU).head.weight.any()
+    unlabeled = replace(faces, attributes=np.full_like(faces.attributes, -1))
+    assert not train_classifier(unlabeled, CPU).head.weight.any()
 
 
-def test_a_rare_attribute_is_found_as_often_as_it_is_denied() -> None:
-    """Of features that overlap, the boundary is half way between the two classes, and not drawn to the rarer."""
+def test_decision_boundary_of_a_rare_attribute_is_balanced() -> None:
+    """The boundary is half way between the means of two overlapping classes."""
     generator = torch.Generator().manual_seed(0)
     attributes = (torch.arange(4000) % 20 == 0).to(torch.int8)[:, None]
     features = torch.randn(4000, 1, generator=generator) + 10 + 2 * attributes
@@ -83,34 +83,34 @@ def test_a_rare_attribute_is_found_as_often_as_it_is_denied() -> None:
     assert (-bias / weight).item() == pytest.approx(11, abs=0.15)
 
 
-def test_an_attribute_that_all_have_is_read_off_all() -> None:
+def test_attribute_of_all_images_is_predicted_for_all() -> None:
     faces = make_faces(0, 32)
-    everybody = replace(faces, attributes=np.ones_like(faces.attributes))
-    assert train_classifier(everybody, CPU).read(torch.from_numpy(faces.images)).all()
+    positive = replace(faces, attributes=np.ones_like(faces.attributes))
+    assert train_classifier(positive, CPU).predict(torch.from_numpy(faces.images)).all()
 
 
-def test_images_of_any_size_are_read(classifier: AttributeClassifier) -> None:
+def test_images_of_any_resolution_are_classified(classifier: AttributeClassifier) -> None:
     faces = make_faces(1, 100)
     images = torch.from_numpy(faces.images)
     large = images.repeat_interleave(16, 2).repeat_interleave(16, 3)
-    assert (classifier.read(large) == classifier.read(images)).float().mean() > 0.95
+    assert (classifier.predict(large) == classifier.predict(images)).float().mean() > 0.95
 
 
 @pytest.mark.gpu
-def test_a_gpu_fits_what_a_cpu_does_and_each_loads_the_others(tmp_path: Path) -> None:
+def test_gpu_and_cpu_agree_and_share_the_cache(tmp_path: Path) -> None:
     faces = make_faces(0, 128)
     images, gpu = torch.from_numpy(make_faces(1, 200).images), torch.device("cuda")
     fitted = train_classifier(faces, gpu)
     assert fitted.device.type == "cuda"
-    read = fitted.read(images)
-    assert (read == train_classifier(faces, CPU).read(images)).float().mean() > 0.98
+    predicted = fitted.predict(images)
+    assert (predicted == train_classifier(faces, CPU).predict(images)).float().mean() > 0.98
     assert cached_classifier(faces, tmp_path, gpu).device.type == "cuda"
-    there = cached_classifier(faces, tmp_path, CPU)
+    loaded = cached_classifier(faces, tmp_path, CPU)
     assert len(list(tmp_path.iterdir())) == 1
-    assert (there.read(images) == read).float().mean() > 0.98
+    assert (loaded.predict(images) == predicted).float().mean() > 0.98
 
 
-def test_the_second_call_reads_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_call_loads_the_cached_classifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faces = make_faces(0, 64)
     images = torch.from_numpy(make_faces(1, 50).images)
     first = cached_classifier(faces, tmp_path, CPU)
@@ -120,10 +120,10 @@ def test_the_second_call_reads_the_cache(tmp_path: Path, monkeypatch: pytest.Mon
     second = cached_classifier(faces, tmp_path, CPU)
     assert not second.training
     assert all(torch.equal(first.state_dict()[name], value) for name, value in second.state_dict().items())
-    assert torch.equal(second.read(images), first.read(images))
+    assert torch.equal(second.predict(images), first.predict(images))
 
 
-def test_other_faces_get_a_reader_of_their_own(tmp_path: Path) -> None:
+def test_other_data_invalidate_the_cache(tmp_path: Path) -> None:
     faces = make_faces(0, 32)
     cached_classifier(faces, tmp_path, CPU)
     cached_classifier(make_faces(1, 32), tmp_path, CPU)

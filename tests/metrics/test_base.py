@@ -2,112 +2,113 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from fixtures.readings import normal, reading
+from fixtures.readings import extracted, normal
 from torch import Tensor
 from torchmetrics import Metric
 
-from t2f.metrics.base import FeatureMetric
+from t2f.metrics.base import FeatureMetric, NotMeasurable
 from t2f.metrics.distances import FrechetDistance, KernelDistance
 from t2f.metrics.inception_score import ClassScore
 from t2f.metrics.neighbors import Diversity, Memorization, PrecisionRecall
 from t2f.utils.errors import UserError
 
-COMPARISONS = [FrechetDistance, KernelDistance, PrecisionRecall, Diversity, Memorization]
-ALL = [*COMPARISONS, ClassScore]
-DRAWN, REAL = normal(0, 90, 6, mean=0.2), normal(1, 80, 6)
-of_each = pytest.mark.parametrize("kind", ALL)
-of_each_comparison = pytest.mark.parametrize("kind", COMPARISONS)
+FEATURE_METRICS = [FrechetDistance, KernelDistance, PrecisionRecall, Diversity, Memorization]
+METRICS = [*FEATURE_METRICS, ClassScore]
+FAKE, REAL = normal(0, 90, 6, mean=0.2), normal(1, 80, 6)
+each_metric = pytest.mark.parametrize("kind", METRICS)
+each_feature_metric = pytest.mark.parametrize("kind", FEATURE_METRICS)
 
 
-def figures(metric: Metric) -> list[float]:
+def values(metric: Metric) -> list[float]:
     value = metric.compute()
     return [float(each) for each in (value.values() if isinstance(value, dict) else [value])]
 
 
-def given(metric: Metric, drawn: Tensor, real: Tensor) -> Metric:
-    metric.update(reading(drawn), real=False)
-    metric.update(reading(real), real=True)
+def updated(metric: Metric, fake: Tensor, real: Tensor) -> Metric:
+    metric.update(extracted(fake), real=False)
+    metric.update(extracted(real), real=True)
     return metric
 
 
-@of_each
-def test_parts_count_as_one_in_whatever_order_the_kinds_come(kind: Callable[..., Metric]) -> None:
-    parts = given(given(kind(), DRAWN[:10], REAL[:50]), DRAWN[10:], REAL[50:])
-    assert figures(parts) == figures(given(kind(), DRAWN, REAL))
+@each_metric
+def test_several_updates_equal_one(kind: Callable[..., Metric]) -> None:
+    parts = updated(updated(kind(), FAKE[:10], REAL[:50]), FAKE[10:], REAL[50:])
+    assert values(parts) == values(updated(kind(), FAKE, REAL))
 
 
-@of_each
-def test_two_metrics_merged_count_as_one(kind: Callable[..., Metric]) -> None:
-    one, other = given(kind(), DRAWN[:10], REAL[:50]), given(kind(), DRAWN[10:], REAL[50:])
+@each_metric
+def test_merged_metrics_equal_one(kind: Callable[..., Metric]) -> None:
+    one, other = updated(kind(), FAKE[:10], REAL[:50]), updated(kind(), FAKE[10:], REAL[50:])
     one.merge_state(other)
-    whole = given(given(kind(), DRAWN[10:], REAL[50:]), DRAWN[:10], REAL[:50])  # torchmetrics puts the other first
-    assert figures(one) == figures(whole)
+    whole = updated(
+        updated(kind(), FAKE[10:], REAL[50:]), FAKE[:10], REAL[:50]
+    )  # torchmetrics prepends the other's state
+    assert values(one) == values(whole)
 
 
-@of_each
-def test_reset_forgets(kind: Callable[..., Metric]) -> None:
-    metric = given(kind(), 3 * REAL, DRAWN)
-    before = figures(metric)
+@each_metric
+def test_reset_clears_the_state(kind: Callable[..., Metric]) -> None:
+    metric = updated(kind(), 3 * REAL, FAKE)
+    before = values(metric)
     metric.reset()
-    assert figures(given(metric, DRAWN, REAL)) == figures(given(kind(), DRAWN, REAL)) != before
+    assert values(updated(metric, FAKE, REAL)) == values(updated(kind(), FAKE, REAL)) != before
 
 
-@of_each
-def test_a_state_that_processes_shared_counts_the_same(kind: Callable[..., Metric]) -> None:
-    """torchmetrics makes one tensor of what all processes have; here the other one is made up."""
-    other = given(kind(), DRAWN[45:], REAL[40:])
-    theirs = iter([getattr(other, name)[0] for name in ("drawn", "real", "logits") if hasattr(other, name)])
+@each_metric
+def test_synchronized_state_equals_one_process(kind: Callable[..., Metric]) -> None:
+    """torchmetrics concatenates the states of all processes; the second process is simulated."""
+    other = updated(kind(), FAKE[45:], REAL[40:])
+    other_states = iter([getattr(other, name)[0] for name in ("fake", "real", "logits") if hasattr(other, name)])
     shared = kind(
-        dist_sync_fn=lambda mine, group=None: [mine, next(theirs)],
+        dist_sync_fn=lambda state, group=None: [state, next(other_states)],
         distributed_available_fn=lambda: True,
     )
-    given(shared, DRAWN[:45], REAL[:40])
-    assert figures(shared) == pytest.approx(figures(given(kind(), DRAWN, REAL)), rel=1e-12)
+    updated(shared, FAKE[:45], REAL[:40])
+    assert values(shared) == pytest.approx(values(updated(kind(), FAKE, REAL)), rel=1e-12)
 
 
-@of_each_comparison
+@each_feature_metric
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_features_that_are_not_finite_are_told(kind: Callable[..., Metric], bad: float) -> None:
-    features = DRAWN.clone()
+def test_features_that_are_not_finite_raise_an_error(kind: Callable[..., Metric], bad: float) -> None:
+    features = FAKE.clone()
     features[3, 2] = bad
     for real in (True, False):
-        with pytest.raises(UserError, match=r"^The features of some faces are not finite: .*do not fit\.$"):
-            kind().update(reading(features, DRAWN), real=real)
+        with pytest.raises(UserError, match=r"^The features of some images are not finite: .*do not fit\.$"):
+            kind().update(extracted(features, FAKE), real=real)
 
 
-def test_logits_that_are_not_finite_are_told() -> None:
+def test_logits_that_are_not_finite_raise_an_error() -> None:
     with pytest.raises(UserError, match="not finite"):
-        ClassScore().update(reading(DRAWN, DRAWN / 0), real=False)
+        ClassScore().update(extracted(FAKE, FAKE / 0), real=False)
 
 
-@of_each_comparison
+@each_feature_metric
 @pytest.mark.parametrize("count", [0, 1])
-def test_too_few_faces_are_told(kind: Callable[..., FeatureMetric], count: int) -> None:
-    least = kind().least
-    message = rf"^{least} %s faces or more are needed, but there are {count}\.$"
-    with pytest.raises(UserError, match=message % "drawn"):
-        figures(given(kind(), DRAWN[:count], REAL))
-    with pytest.raises(UserError, match=message % "real"):
-        figures(given(kind(), DRAWN, REAL[:count]))
+def test_too_few_images_raise_an_error(kind: Callable[..., FeatureMetric], count: int) -> None:
+    message = rf"^At least {kind().min_count} %s images are needed, but there are {count}\.$"
+    with pytest.raises(NotMeasurable, match=message % "generated"):
+        values(updated(kind(), FAKE[:count], REAL))
+    with pytest.raises(NotMeasurable, match=message % "real"):
+        values(updated(kind(), FAKE, REAL[:count]))
 
 
-@of_each_comparison
-def test_nothing_given_is_told(kind: Callable[..., FeatureMetric]) -> None:
-    with pytest.raises(UserError, match=r"^. drawn faces or more are needed, but there are 0\.$"):
+@each_feature_metric
+def test_compute_without_update_raises_an_error(kind: Callable[..., FeatureMetric]) -> None:
+    with pytest.raises(NotMeasurable, match=r"^At least . generated images are needed, but there are 0\.$"):
         kind().compute()
 
 
-@of_each
-def test_drawn_faces_that_are_all_the_same_have_finite_figures(kind: Callable[..., Metric]) -> None:
-    found = figures(given(kind(), REAL[:1].expand(40, -1), REAL))
-    assert all(torch.tensor(found).isfinite())
+@each_metric
+def test_equal_generated_images_have_finite_values(kind: Callable[..., Metric]) -> None:
+    computed = values(updated(kind(), REAL[:1].expand(40, -1), REAL))
+    assert all(torch.tensor(computed).isfinite())
 
 
-@of_each
-def test_is_a_metric_of_float64_that_says_which_way_is_better(kind: Callable[..., Metric]) -> None:
+@each_metric
+def test_value_is_float64_and_direction_is_defined(kind: Callable[..., Metric]) -> None:
     metric = kind()
     assert isinstance(metric, Metric)
-    value = given(metric, DRAWN, REAL).compute()
+    value = updated(metric, FAKE, REAL).compute()
     assert all(each.dtype == torch.float64 for each in (value.values() if isinstance(value, dict) else [value]))
     expected = {FrechetDistance: False, KernelDistance: False, PrecisionRecall: True, ClassScore: True}
     assert metric.higher_is_better is expected.get(kind)

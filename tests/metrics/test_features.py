@@ -8,50 +8,50 @@ import torch
 from torch import Tensor, nn
 
 from t2f.data.faces import Images
-from t2f.metrics.features import BLOCK, FeatureExtractor, Features, read_all, read_once
+from t2f.metrics.features import BATCH_SIZE, FeatureExtractor, Features, cached_features, extract_features
 from t2f.utils.errors import UserError
 
 
 class Means(FeatureExtractor):
-    """Mean colours, weighed."""
+    """Weighted mean of each color channel."""
 
-    known_as: ClassVar[dict[str, str]] = {"frechet_distance": "FMD"}
+    conventional_names: ClassVar[dict[str, str]] = {"frechet_distance": "FMD"}
 
     def __init__(self, weight: float = 1, name: str = "Means", resize: str = "none") -> None:
         super().__init__()
-        self.name, self.size, self.resize = name, 3, resize
+        self.name, self.num_features, self.resize = name, 3, resize
         self.weight = nn.Parameter(torch.full((3,), weight), requires_grad=False)
         self.dropout = nn.Dropout()
         self.eval()
-        self.blocks: list[int] = []
+        self.batch_sizes: list[int] = []
 
-    def read(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        self.blocks.append(len(images))
+    def extract(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        self.batch_sizes.append(len(images))
         means = self.dropout(images.double().mean(dim=(2, 3)) * self.weight)
         return means, -means
 
 
-def faces(seed: int = 0, count: int = 150) -> Images:
+def random_images(seed: int = 0, count: int = 150) -> Images:
     return np.random.default_rng(seed).integers(0, 256, (count, 3, 5, 5), dtype=np.uint8)
 
 
 def refuse(*_: object) -> None:
-    raise AssertionError("read again")
+    raise AssertionError("extracted again")
 
 
-def test_reads_block_by_block_and_in_order() -> None:
+def test_extracts_in_batches_and_in_order() -> None:
     extractor = Means()
-    images = torch.from_numpy(faces())
-    reading = read_all(extractor, images)
-    assert extractor.blocks == [BLOCK, BLOCK, 150 - 2 * BLOCK]
-    torch.testing.assert_close(reading.features, images.float().mean(dim=(2, 3)))
-    assert torch.equal(reading.logits, -reading.features)
-    assert reading.features.dtype == reading.logits.dtype == torch.float32
-    assert len(reading) == 150
-    assert torch.equal(reading.images, images)
+    images = torch.from_numpy(random_images())
+    extracted = extract_features(extractor, images)
+    assert extractor.batch_sizes == [BATCH_SIZE, BATCH_SIZE, 150 - 2 * BATCH_SIZE]
+    torch.testing.assert_close(extracted.features, images.float().mean(dim=(2, 3)))
+    assert torch.equal(extracted.logits, -extracted.features)
+    assert extracted.features.dtype == extracted.logits.dtype == torch.float32
+    assert len(extracted) == 150
+    assert torch.equal(extracted.images, images)
 
 
-def test_what_was_read_moves_and_the_pictures_stay() -> None:
+def test_features_move_to_a_device_without_the_images() -> None:
     moved = Features(*(torch.ones(2, 3) for _ in range(3))).to(torch.device("meta"))
     assert [part.device.type for part in (moved.images, moved.features, moved.logits)] == ["cpu", "meta", "meta"]
 
@@ -59,9 +59,9 @@ def test_what_was_read_moves_and_the_pictures_stay() -> None:
 @pytest.mark.parametrize(
     "images", [torch.zeros(2, 3, 8, 8), torch.zeros(3, 8, 8).byte(), torch.zeros(2, 1, 8, 8).byte()]
 )
-def test_images_of_another_kind_are_refused(images: Tensor) -> None:
+def test_images_of_another_dtype_or_shape_raise_an_error(images: Tensor) -> None:
     with pytest.raises(
-        UserError, match=r"^Features are read off uint8 images \(B, 3, R, R\), not torch\..*to_uint8\.$"
+        UserError, match=r"^Feature extractors take uint8 images \(B, 3, R, R\), not torch\..*to_uint8\.$"
     ):
         Means()(images)
 
@@ -73,7 +73,7 @@ def test_stays_in_evaluation_mode() -> None:
     assert not nn.ModuleList([extractor]).train()[0].dropout.training
 
 
-def test_only_known_figures_bear_the_names_of_tradition() -> None:
+def test_title_is_the_conventional_name_if_there_is_one() -> None:
     assert Means().title("frechet_distance") == "FMD"
     assert Means().title("kernel_distance") == "kernel distance"
 
@@ -84,13 +84,13 @@ def test_checksum_changes_with_weights_name_and_resize() -> None:
     assert len({each.checksum() for each in others}) == 4
 
 
-def test_what_was_read_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    images = faces()
-    first = read_once(Means(), images, tmp_path)
+def test_features_are_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = random_images()
+    first = cached_features(Means(), images, tmp_path)
     (path,) = tmp_path.iterdir()
     assert path.name.startswith("features-")
-    monkeypatch.setattr(Means, "read", refuse)
-    second = read_once(Means(), images, tmp_path)
+    monkeypatch.setattr(Means, "extract", refuse)
+    second = cached_features(Means(), images, tmp_path)
     for one, other in zip(vars(first).values(), vars(second).values(), strict=True):
         assert torch.equal(one, other) and one.dtype == other.dtype
     assert torch.equal(second.images, torch.from_numpy(images))
@@ -114,29 +114,29 @@ CHANGES: dict[str, Callable[[Images], tuple[FeatureExtractor, Images]]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_was_read_of_something_else_is_never_used(tmp_path: Path, change: str) -> None:
-    images = faces()
-    read_once(Means(), images, tmp_path)
+def test_any_change_invalidates_the_cache(tmp_path: Path, change: str) -> None:
+    images = random_images()
+    cached_features(Means(), images, tmp_path)
     extractor, changed = CHANGES[change](images)
-    found = read_once(extractor, changed, tmp_path)
-    expected = read_all(extractor, torch.from_numpy(changed.copy()))
-    assert torch.equal(found.features, expected.features)
+    features = cached_features(extractor, changed, tmp_path)
+    expected = extract_features(extractor, torch.from_numpy(changed.copy()))
+    assert torch.equal(features.features, expected.features)
     assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize("damage", [b"", b"no tensors", None])
-def test_a_damaged_file_is_made_anew(tmp_path: Path, damage: bytes | None) -> None:
-    first = read_once(Means(), faces(), tmp_path)
+def test_damaged_cache_file_is_replaced(tmp_path: Path, damage: bytes | None) -> None:
+    first = cached_features(Means(), random_images(), tmp_path)
     (path,) = tmp_path.iterdir()
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-100] if damage is None else damage)
-    assert torch.equal(read_once(Means(), faces(), tmp_path).features, first.features)
-    assert path.read_bytes() == whole
+    content = path.read_bytes()
+    path.write_bytes(content[:-100] if damage is None else damage)
+    assert torch.equal(cached_features(Means(), random_images(), tmp_path).features, first.features)
+    assert path.read_bytes() == content
 
 
-def test_memory_mapped_images_are_left_alone(tmp_path: Path) -> None:
-    np.save(tmp_path / "images.npy", faces())
+def test_memory_mapped_images_are_not_modified(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", random_images())
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
-    reading = read_once(Means(), mapped, tmp_path / "cache")
-    reading.images.zero_()
-    assert np.array_equal(mapped, faces())
+    extracted = cached_features(Means(), mapped, tmp_path / "cache")
+    extracted.images.zero_()
+    assert np.array_equal(mapped, random_images())

@@ -13,22 +13,23 @@ from torch import Tensor, nn
 from torchmetrics.functional.image import learned_perceptual_image_patch_similarity
 
 from t2f.metrics import perceptual
-from t2f.metrics.features import BLOCK, Features
-from t2f.metrics.perceptual import SIZE, PerceptualDiversity
+from t2f.metrics.base import NotMeasurable
+from t2f.metrics.features import BATCH_SIZE, Features
+from t2f.metrics.perceptual import RESOLUTION, PerceptualDiversity
 from t2f.utils.errors import UserError
 
 ALEXNET = torchvision.models.AlexNet_Weights.DEFAULT.url.rpartition("/")[2]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PerceptualDiversity]:
-    """With random weights where torchvision would put its own; the classifier's, which LPIPS leaves out, are all 0."""
+def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PerceptualDiversity]:
+    """The metric with random weights in place of torchvision's; those of the classifier, which LPIPS ignores, are 0."""
     home = tmp_path_factory.mktemp("torch")
     with torch.random.fork_rng(), torch.device("meta"):
         shapes = torchvision.models.alexnet().state_dict()
-    chance = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     weights = {
-        name: torch.randn(value.shape, generator=chance) / max(1, value[0].numel()) ** 0.5
+        name: torch.randn(value.shape, generator=generator) / max(1, value[0].numel()) ** 0.5
         if name.startswith("features")
         else torch.zeros(1).expand(value.shape)
         for name, value in shapes.items()
@@ -47,100 +48,102 @@ Make = Callable[..., PerceptualDiversity]
 
 
 @pytest.fixture
-def make(made: PerceptualDiversity) -> Make:
-    """The metric with other settings; the network, which takes long to make, is shared."""
+def make(pretrained: PerceptualDiversity) -> Make:
+    """Constructor of the metric. All instances share the network, whose construction is slow."""
 
     def make(**settings: Any) -> PerceptualDiversity:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
-                perceptual, "LearnedPerceptualImagePatchSimilarity", lambda _: SimpleNamespace(net=made.network)
+                perceptual, "LearnedPerceptualImagePatchSimilarity", lambda _: SimpleNamespace(net=pretrained.network)
             )
             return PerceptualDiversity(**settings)
 
     return make
 
 
-class Apart(nn.Module):
-    """Mean absolute difference of images, which has a closed form."""
+class AbsoluteDifference(nn.Module):
+    """Mean absolute difference of images."""
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         return (a - b).abs().mean(dim=(1, 2, 3), keepdim=True)
 
 
-def drawn(seed: int, count: int, size: int = 16) -> Tensor:
+def random_images(seed: int, count: int, size: int = 16) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (count, 3, size, size), dtype=np.uint8))
 
 
-def given(metric: PerceptualDiversity, *parts: Tensor, real: bool = False) -> PerceptualDiversity:
+def updated(metric: PerceptualDiversity, *parts: Tensor, real: bool = False) -> PerceptualDiversity:
     for images in parts:
         metric.update(Features(images, torch.empty(len(images), 0), torch.empty(len(images), 0)), real=real)
     return metric
 
 
-def enlarged(images: Tensor) -> Tensor:
-    return F.interpolate(images / 127.5 - 1, size=(SIZE, SIZE), mode="bilinear", antialias=True).clamp(-1, 1)
+def resized(images: Tensor) -> Tensor:
+    return F.interpolate(images / 127.5 - 1, size=(RESOLUTION, RESOLUTION), mode="bilinear", antialias=True).clamp(
+        -1, 1
+    )
 
 
-def test_of_two_faces_is_lpips_of_the_pair(make: Make) -> None:
-    images = drawn(0, 2)
-    expected = learned_perceptual_image_patch_similarity(*enlarged(images)[:, None], "alex")
+def test_two_images_score_their_lpips_distance(make: Make) -> None:
+    images = random_images(0, 2)
+    expected = learned_perceptual_image_patch_similarity(*resized(images)[:, None], "alex")
     assert expected > 1e-4
-    for pairs in (1, BLOCK + 1):
-        assert float(given(make(pairs=pairs), images).compute()) == pytest.approx(float(expected), rel=1e-5)
+    for pairs in (1, BATCH_SIZE + 1):
+        assert float(updated(make(pairs=pairs), images).compute()) == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_is_the_mean_of_pairs_of_different_faces(make: Make) -> None:
-    """Of three faces each pair comes about as often: white and black are 2 apart, each of them 1 from grey."""
+def test_is_the_mean_over_pairs_of_different_images(make: Make) -> None:
+    """Three pairs with equal probability: black and white have distance 2, each has distance 1 from gray."""
     metric = make(pairs=600)
-    metric.network = Apart()
+    metric.network = AbsoluteDifference()
     levels = torch.tensor([0, 255, 128], dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 4, 4)
-    # The standard deviation of such a mean is 0.02.
-    assert float(given(metric, levels).compute()) == pytest.approx((2 + 1 + 1) / 3, abs=0.08)
+    # The standard deviation of the mean is 0.02.
+    assert float(updated(metric, levels).compute()) == pytest.approx((2 + 1 + 1) / 3, abs=0.08)
 
 
-def test_faces_that_are_all_the_same_have_no_variety(make: Make) -> None:
-    assert given(make(pairs=3), drawn(0, 1).expand(5, -1, -1, -1)).compute() == 0
+def test_equal_images_score_zero(make: Make) -> None:
+    assert updated(make(pairs=3), random_images(0, 1).expand(5, -1, -1, -1)).compute() == 0
 
 
-def test_follows_torchmetrics(make: Make) -> None:
-    images = drawn(0, 6)
-    whole = given(make(pairs=4), images).compute()
+def test_updates_merge_reset_and_synchronize(make: Make) -> None:
+    images = random_images(0, 6)
+    whole = updated(make(pairs=4), images).compute()
     assert whole.dtype == torch.float64
-    metric = given(make(pairs=4), images[:2], images[2:])
-    given(metric, drawn(1, 4), real=True)
+    metric = updated(make(pairs=4), images[:2], images[2:])
+    updated(metric, random_images(1, 4), real=True)
     assert metric.compute() == whole
-    merged = given(make(pairs=4), images[2:])
-    merged.merge_state(given(make(pairs=4), images[:2]))
+    merged = updated(make(pairs=4), images[2:])
+    merged.merge_state(updated(make(pairs=4), images[:2]))
     assert merged.compute() == whole
     metric.reset()
-    assert given(metric, drawn(1, 6)).compute() != whole
-    shared = make(
+    assert updated(metric, random_images(1, 6)).compute() != whole
+    synchronized = make(
         pairs=4,
-        dist_sync_fn=lambda mine, group=None: [mine, images[2:]],
+        dist_sync_fn=lambda state, group=None: [state, images[2:]],
         distributed_available_fn=lambda: True,
     )
-    assert given(shared, images[:2]).compute() == whole
+    assert updated(synchronized, images[:2]).compute() == whole
 
 
-def test_is_repeated_to_the_last_bit_and_leaves_the_global_random_state_alone(make: Make) -> None:
+def test_is_deterministic_and_keeps_the_global_random_state(make: Make) -> None:
     state = torch.get_rng_state()
-    one, again, other = (given(make(pairs=4, seed=seed), drawn(0, 9)).compute() for seed in (0, 0, 1))
-    assert one == again != other
+    one, same, other = (updated(make(pairs=4, seed=seed), random_images(0, 9)).compute() for seed in (0, 0, 1))
+    assert one == same != other
     assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_too_few_faces_are_told(make: Make, count: int) -> None:
-    with pytest.raises(UserError, match=rf"^2 drawn faces or more are needed, but there are {count}\.$"):
-        given(make(), drawn(0, count)).compute()
+def test_too_few_images_raise_an_error(make: Make, count: int) -> None:
+    with pytest.raises(NotMeasurable, match=rf"^At least 2 generated images are needed, but there are {count}\.$"):
+        updated(make(), random_images(0, count)).compute()
 
 
-def test_no_pairs_are_told() -> None:
-    with pytest.raises(UserError, match=r"^PerceptualVariety's pairs is 0: it must be at least 1\.$"):
+def test_no_pairs_raise_an_error() -> None:
+    with pytest.raises(ValueError, match=r"^pairs must be at least 1, but is 0\.$"):
         PerceptualDiversity(pairs=0)
 
 
-def test_without_a_network_the_sentence_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_download_names_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(*_: object, **__: object) -> None:
         raise socket.gaierror(-3, "Temporary failure in name resolution")
 
@@ -152,8 +155,8 @@ def test_without_a_network_the_sentence_says_what_to_do(tmp_path: Path, monkeypa
         PerceptualDiversity()
 
 
-@pytest.mark.parametrize("content", [b"", b"half a file"])
-def test_a_damaged_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"damaged"])
+def test_damaged_weights_raise_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     path = tmp_path / "hub/checkpoints" / ALEXNET
     path.parent.mkdir(parents=True)
