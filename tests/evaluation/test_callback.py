@@ -32,23 +32,23 @@ def logged(run: Path, name: str) -> dict[int, float]:
         return {int(row["images_seen"]): float(row[name]) for row in csv.DictReader(file) if row.get(name)}
 
 
-def test_figures_are_logged_by_the_clock_and_the_best_model_is_kept(tiny: Tiny, tmp_path: Path) -> None:
+def test_metrics_are_logged_and_the_best_model_is_saved(tiny: Tiny, tmp_path: Path) -> None:
     train(tiny(*SMALL, base=WITH_QUALITY))
-    figures = logged(tmp_path / "run", "quality/kernel_distance_tiny")
-    assert list(figures) == [24, 48, 72, 96]
-    # At 4 pixels, up to 48 images, the model is not yet what it will be.
-    best = min((72, 96), key=figures.__getitem__)
+    values = logged(tmp_path / "run", "quality/kernel_distance_tiny")
+    assert list(values) == [24, 48, 72, 96]
+    # Up to 48 images the model has 4 pixels and still grows, so it cannot be the best.
+    best = min((72, 96), key=values.__getitem__)
     assert read_checkpoint(tmp_path / "run/checkpoints/best.ckpt")[CHECKPOINT_KEY]["images_seen"] == best
 
 
-def test_training_is_not_changed_by_being_watched(tiny: Tiny, tmp_path: Path) -> None:
-    """Nor by a reader that is taught meanwhile."""
-    watched, alone = (
+def test_validation_does_not_change_the_training(tiny: Tiny, tmp_path: Path) -> None:
+    """The classifier that is trained during the validation does not change it either."""
+    validated, plain = (
         train_in(tiny(*overrides, f"paths.run={tmp_path}/{name}", base=base))
-        for name, base, overrides in (("watched", WITH_QUALITY, SMALL[:-1]), ("alone", TINY, []))
+        for name, base, overrides in (("validated", WITH_QUALITY, SMALL[:-1]), ("plain", TINY, []))
     )
-    assert "quality/attribute_accuracy" in (tmp_path / "watched/metrics.csv").read_text()
-    assert_equal(watched, alone)
+    assert "quality/attribute_accuracy" in (tmp_path / "validated/metrics.csv").read_text()
+    assert_equal(validated, plain)
 
 
 def train_in(cfg: DictConfig) -> dict[str, torch.Tensor]:
@@ -58,20 +58,20 @@ def train_in(cfg: DictConfig) -> dict[str, torch.Tensor]:
     return weights
 
 
-class Told(Evaluator):
-    """Finds what it is told to."""
+class FixedEvaluator(Evaluator):
+    """Returns given values."""
 
     def __init__(self, values: list[float], better: str) -> None:
         self.values = iter(values)
         self.better = better
 
     def __call__(self, *_: object) -> EvaluationResult:
-        figure = MetricValue("figure_of_merit", "", next(self.values), real=4, better=self.better)  # type: ignore[arg-type]  # a stand-in
-        return EvaluationResult([figure])
+        metric = MetricValue("merit_score", "", next(self.values), real=4, better=self.better)  # type: ignore[arg-type]  # a stand-in
+        return EvaluationResult([metric])
 
 
 class Trainer:
-    """As much of Lightning's trainer as is asked for."""
+    """The part of Lightning's trainer that the callback uses."""
 
     loggers: tuple[()] = ()
 
@@ -89,7 +89,7 @@ class Trainer:
 
 
 class System:
-    """As much of a system as is asked for."""
+    """The part of the LightningModule that the callback uses."""
 
     images_seen = 1
 
@@ -109,22 +109,22 @@ class System:
         ("lower", [3, 4, 2, 2, 1], [1, 0, 1, 0, 1]),
         ("higher", [3, 4, 2, 5], [1, 1, 0, 1]),
         ("higher", [math.nan, 1, math.nan], [0, 1, 0]),
-        ("as real", [1, 9, 5, 6], [1, 0, 1, 0]),  # where real faces have 4
+        ("as real", [1, 9, 5, 6], [1, 0, 1, 0]),  # the value of real images is 4
     ],
 )
-def test_only_a_better_model_replaces_the_best(
+def test_only_a_better_model_is_saved(
     monkeypatch: pytest.MonkeyPatch, better: str, values: list[float], saves: list[int]
 ) -> None:
     trainer = Trainer()
-    monkeypatch.setattr("t2f.evaluation.callback.datamodule_of", lambda _: trainer)
-    callback = ValidationMetrics("folder", 10, "figure", Told(values, better))
+    monkeypatch.setattr("t2f.evaluation.callback.data_of", lambda _: trainer)
+    callback = ValidationMetrics("folder", 10, "merit", FixedEvaluator(values, better))
     callback.schedule = type("Schedule", (), {"final_resolution": 8})()
     saved = []
     for _ in values:
         before = len(trainer.saved)
         callback.act(trainer, System())  # type: ignore[arg-type]  # a stand-in
         saved.append(len(trainer.saved) - before)
-        # A resumed run knows how good the best was.
+        # The best value is restored when a run resumes.
         state = callback.state_dict()
         callback.best = None
         callback.load_state_dict(json.loads(json.dumps(state)))
@@ -132,6 +132,7 @@ def test_only_a_better_model_replaces_the_best(
     assert set(trainer.saved) == {Path("folder/best.ckpt")}
 
 
-def test_a_figure_that_is_not_taken_cannot_be_watched(tiny: Tiny) -> None:
-    with pytest.raises(UserError, match=r"watch=beauty begins the name of no figure .*: kernel_distance_tiny"):
+def test_watching_an_unknown_metric_raises_an_error(tiny: Tiny) -> None:
+    message = r"watch=beauty is not a prefix of a metric of its evaluation: choose one of kernel_distance_tiny"
+    with pytest.raises(UserError, match=message):
         train(tiny(*SMALL, "callbacks.validation.watch=beauty", base=WITH_QUALITY))

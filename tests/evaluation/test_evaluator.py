@@ -12,16 +12,16 @@ from conftest import ROOT
 from fixtures.made_up import Colors, MadeUp, TinyFeatures, conditioner
 
 from t2f.evaluation.evaluator import Evaluator
-from t2f.evaluation.generate import draw
+from t2f.evaluation.generate import generate_images
 from t2f.evaluation.metric_value import EvaluationResult
 from t2f.evaluation.text_alignment import EvaluationBatch, TextAlignment
 from t2f.metrics.distances import FrechetDistance, KernelDistance
-from t2f.metrics.features import BLOCK, MissingPackage, read_all
+from t2f.metrics.features import BATCH_SIZE, MissingPackage, extract_features
 from t2f.metrics.neighbors import Memorization, PrecisionRecall
 from t2f.utils.errors import UserError
 
 
-def evaluation(cache: Path, **changes: object) -> Evaluator:
+def evaluator(cache: Path, **changes: object) -> Evaluator:
     settings: dict[str, object] = {
         "count": 150,
         "real_count": 1000,
@@ -32,153 +32,155 @@ def evaluation(cache: Path, **changes: object) -> Evaluator:
         "metrics": {"frechet_distance": FrechetDistance(), "precision_recall": PrecisionRecall()},
         "text_alignment": {},
     }
-    return Evaluator(**{**settings, **changes})  # type: ignore[arg-type]  # of many types
+    return Evaluator(**{**settings, **changes})  # type: ignore[arg-type]  # various types
 
 
-def test_a_better_artist_has_better_figures(tmp_path: Path) -> None:
-    measure = evaluation(tmp_path)
+def test_a_better_generator_has_better_metrics(tmp_path: Path) -> None:
+    measure = evaluator(tmp_path)
     good, bad = (
-        {figure.name: figure for figure in measure(Colors(blur), MadeUp(), conditioner()).figures}
+        {metric.name: metric for metric in measure(Colors(blur), MadeUp(), conditioner()).metrics}
         for blur in (0.136, 3)
     )
     assert set(good) == {"frechet_distance_tiny", "precision_tiny", "recall_tiny"}
-    assert good["frechet_distance_tiny"].drawn < 0.5 * bad["frechet_distance_tiny"].drawn
-    assert good["precision_tiny"].drawn > bad["precision_tiny"].drawn
+    assert good["frechet_distance_tiny"].generated < 0.5 * bad["frechet_distance_tiny"].generated
+    assert good["precision_tiny"].generated > bad["precision_tiny"].generated
     assert good["frechet_distance_tiny"].better == "lower"
     assert good["recall_tiny"].better == "higher"
 
 
-def test_real_faces_in_place_of_drawn_ones_are_beside(tmp_path: Path) -> None:
-    (figure,) = evaluation(tmp_path, metrics={"frechet_distance": FrechetDistance()})(
+def test_column_of_real_images_measures_held_out_ones(tmp_path: Path) -> None:
+    (metric,) = evaluator(tmp_path, metrics={"frechet_distance": FrechetDistance()})(
         Colors(), MadeUp(), conditioner()
-    ).figures
+    ).metrics
     expected = FrechetDistance()
     extractor = TinyFeatures()
     for real, images in ((False, MadeUp().held_out.images), (True, MadeUp().train.images)):
-        expected.update(read_all(extractor, torch.from_numpy(images)), real)
-    assert figure.real == pytest.approx(float(expected.compute()), rel=1e-9)
+        expected.update(extract_features(extractor, torch.from_numpy(images)), real)
+    assert metric.real == pytest.approx(float(expected.compute()), rel=1e-9)
 
 
-def test_the_same_seed_gives_the_same_figures_to_the_last_bit(tmp_path: Path) -> None:
-    one, same, other = (evaluation(tmp_path, seed=seed)(Colors(), MadeUp(), conditioner()).flat() for seed in (0, 0, 1))
+def test_metrics_depend_on_the_seed_only(tmp_path: Path) -> None:
+    one, same, other = (evaluator(tmp_path, seed=seed)(Colors(), MadeUp(), conditioner()).flat() for seed in (0, 0, 1))
     assert one == same
     assert one != other
 
 
-def test_truncation_takes_the_variety_away(tmp_path: Path) -> None:
-    spreads = []
+def test_truncation_reduces_diversity(tmp_path: Path) -> None:
+    deviations = []
     for truncation in (1.0, 0.5, 0.0):
-        faces = draw(Colors(), torch.ones(BLOCK, 2), 0, None, truncation).images.float()
-        spreads.append(float(faces.std(dim=0).mean()))
-    assert spreads[0] > spreads[1] > spreads[2] == 0
-    whole, half = (evaluation(tmp_path, truncation=t)(Colors(), MadeUp(), conditioner()).flat() for t in (1.0, 0.5))
-    assert whole != half
+        images = generate_images(Colors(), torch.ones(BATCH_SIZE, 2), 0, None, truncation).images.float()
+        deviations.append(float(images.std(dim=0).mean()))
+    assert deviations[0] > deviations[1] > deviations[2] == 0
+    full, half = (evaluator(tmp_path, truncation=t)(Colors(), MadeUp(), conditioner()).flat() for t in (1.0, 0.5))
+    assert full != half
 
 
-def test_faces_do_not_depend_on_how_many_others_are_drawn() -> None:
-    """Their blocks are whole, so networks round them alike."""
-    conditions = torch.ones(3 * BLOCK, 2)
-    few, many = (draw(Colors(), conditions[:count], 0, TinyFeatures()) for count in (BLOCK, 3 * BLOCK))
-    assert torch.equal(few.features, many.features[:BLOCK])
-    assert torch.equal(few.images, many.images[:BLOCK])
+def test_images_do_not_depend_on_their_number() -> None:
+    """Full batches have the same rounding."""
+    conditions = torch.ones(3 * BATCH_SIZE, 2)
+    few, many = (
+        generate_images(Colors(), conditions[:count], 0, TinyFeatures()) for count in (BATCH_SIZE, 3 * BATCH_SIZE)
+    )
+    assert torch.equal(few.features, many.features[:BATCH_SIZE])
+    assert torch.equal(few.images, many.images[:BATCH_SIZE])
 
 
-def test_two_processes_find_what_one_does(tmp_path: Path) -> None:
-    """Of really two processes: 150 faces are three blocks, so their shares differ."""
+def test_two_processes_equal_one(tmp_path: Path) -> None:
+    """150 images are three batches, so the processes have different numbers of batches."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     script = Path(__file__).parent / "two_processes.py"
     paths = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     subprocess.run([*command, str(script), str(tmp_path)], env=os.environ | paths, check=True, timeout=300)
-    alone = evaluation(tmp_path / "cache")(Colors(), MadeUp(), conditioner()).flat()
-    found = [ast.literal_eval((tmp_path / f"{rank}.txt").read_text()) for rank in (0, 1)]
-    assert found == [alone, {}]
+    expected = evaluator(tmp_path / "cache")(Colors(), MadeUp(), conditioner()).flat()
+    results = [ast.literal_eval((tmp_path / f"{rank}.txt").read_text()) for rank in (0, 1)]
+    assert results == [expected, {}]
 
 
-def test_pixels_that_are_not_numbers_are_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="draws pixels that are not numbers"):
-        evaluation(tmp_path)(Colors(float("nan")), MadeUp(), conditioner())
+def test_pixels_that_are_not_finite_raise_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="generates pixels that are not finite"):
+        evaluator(tmp_path)(Colors(float("nan")), MadeUp(), conditioner())
 
 
-def test_real_faces_are_drawn_by_the_seed_among_those_of_the_reference(tmp_path: Path) -> None:
+def test_real_images_are_chosen_by_the_seed_from_the_reference(tmp_path: Path) -> None:
     source = MadeUp()
-    some = evaluation(tmp_path, real_count=20).real_images(source)
-    assert len(some) == 20
-    assert np.array_equal(some, evaluation(tmp_path, real_count=20).real_images(source))
-    assert not np.array_equal(some, evaluation(tmp_path, real_count=20, seed=1).real_images(source))
-    assert not np.array_equal(some, source.train.images[:20])
-    everything = evaluation(tmp_path, reference="held_out").real_images(source)
-    assert np.array_equal(everything, source.held_out.images)
+    subset = evaluator(tmp_path, real_count=20).real_images(source)
+    assert len(subset) == 20
+    assert np.array_equal(subset, evaluator(tmp_path, real_count=20).real_images(source))
+    assert not np.array_equal(subset, evaluator(tmp_path, real_count=20, seed=1).real_images(source))
+    assert not np.array_equal(subset, source.train.images[:20])
+    held_out = evaluator(tmp_path, reference="held_out").real_images(source)
+    assert np.array_equal(held_out, source.held_out.images)
 
 
-def test_against_held_out_faces_there_is_no_column_of_real_ones(tmp_path: Path) -> None:
-    result = evaluation(tmp_path, reference="held_out")(Colors(), MadeUp(), conditioner())
-    assert [figure.real for figure in result.figures] == [None, None, None]
+def test_reference_held_out_has_no_column_of_real_images(tmp_path: Path) -> None:
+    result = evaluator(tmp_path, reference="held_out")(Colors(), MadeUp(), conditioner())
+    assert [metric.real for metric in result.metrics] == [None, None, None]
 
 
-def test_few_faces_for_the_features_are_noted(tmp_path: Path) -> None:
+def test_fewer_images_than_features_are_noted(tmp_path: Path) -> None:
     few, enough = (
-        " ".join(evaluation(tmp_path, count=count)(Colors(), MadeUp(), conditioner()).notes) for count in (12, 150)
+        " ".join(evaluator(tmp_path, count=count)(Colors(), MadeUp(), conditioner()).notes) for count in (12, 150)
     )
     assert "biased upwards" in few
     assert "biased upwards" not in enough
 
 
-def test_too_few_held_out_faces_leave_their_column_empty(tmp_path: Path) -> None:
-    result = evaluation(tmp_path)(Colors(), MadeUp(held_out=2), conditioner())
-    assert all(figure.real is None for figure in result.figures)
-    assert "2 held-out faces are too few" in " ".join(result.notes)
+def test_too_few_held_out_images_leave_the_column_empty(tmp_path: Path) -> None:
+    result = evaluator(tmp_path)(Colors(), MadeUp(held_out=2), conditioner())
+    assert all(metric.real is None for metric in result.metrics)
+    assert "2 held-out images are too few" in " ".join(result.notes)
 
 
-def test_a_missing_package_leaves_the_rest(tmp_path: Path) -> None:
+def test_missing_package_disables_image_quality_only(tmp_path: Path) -> None:
     def missing() -> TinyFeatures:
         raise MissingPackage("timm is missing: pip install it.")
 
-    result = evaluation(tmp_path, features=missing)(Colors(), MadeUp(), conditioner())
-    assert result.figures == []
-    assert result.notes == ["Not compared with real faces. timm is missing: pip install it."]
+    result = evaluator(tmp_path, features=missing)(Colors(), MadeUp(), conditioner())
+    assert result.metrics == []
+    assert result.notes == ["Image quality is not measured. timm is missing: pip install it."]
 
 
-def test_a_metric_of_another_name_bears_the_features_too(tmp_path: Path) -> None:
+def test_names_of_metrics_end_with_the_extractor(tmp_path: Path) -> None:
     metrics = {"kid": KernelDistance(subsets=1), "copies": Memorization()}
-    names = {figure.name for figure in evaluation(tmp_path, metrics=metrics)(Colors(), MadeUp(), conditioner()).figures}
+    names = {metric.name for metric in evaluator(tmp_path, metrics=metrics)(Colors(), MadeUp(), conditioner()).metrics}
     assert names == {"kid_tiny", "copies_tiny"}
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    ("changes", "message"),
     [
-        ({"count": 0}, "evaluation.count is 0"),
-        ({"real_count": 1}, "evaluation.real_count is 1"),
-        ({"reference": "test"}, "choose train or held_out"),
-        ({"truncation": -0.5}, "evaluation.truncation is -0.5"),
+        ({"count": 0}, "^count must be at least 1, but is 0"),
+        ({"real_count": 1}, "^real_count must be at least 2, but is 1"),
+        ({"reference": "test"}, "^reference must be train or held_out, but is test"),
+        ({"truncation": -0.5}, "^truncation must be at least 0, but is -0.5"),
     ],
 )
-def test_wrong_settings_are_refused(tmp_path: Path, changes: dict[str, object], sentence: str) -> None:
-    with pytest.raises(UserError, match=sentence):
-        evaluation(tmp_path, **changes)
+def test_arguments_out_of_range_raise_an_error(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        evaluator(tmp_path, **changes)
 
 
-class Known(TinyFeatures):
-    known_as: ClassVar[dict[str, str]] = {"frechet_distance": "FID"}
+class ConventionallyNamed(TinyFeatures):
+    conventional_names: ClassVar[dict[str, str]] = {"frechet_distance": "FID"}
 
 
-def test_tradition_names_the_title_alone(tmp_path: Path) -> None:
-    """Whatever the features, best.ckpt is chosen by a name that begins alike."""
-    measure = evaluation(tmp_path, features=Known)
-    figures = {figure.name: figure.title for figure in measure(Colors(), MadeUp(), conditioner()).figures}
-    assert figures["frechet_distance_tiny"] == "FID"
-    assert figures["precision_tiny"] == "precision"
+def test_conventional_names_are_used_in_titles_only(tmp_path: Path) -> None:
+    """The watched metric has the same prefix for all extractors."""
+    measure = evaluator(tmp_path, features=ConventionallyNamed)
+    titles = {metric.name: metric.title for metric in measure(Colors(), MadeUp(), conditioner()).metrics}
+    assert titles["frechet_distance_tiny"] == "FID"
+    assert titles["precision_tiny"] == "precision"
 
 
-def test_metrics_that_give_one_figure_twice_are_refused(tmp_path: Path) -> None:
+def test_metrics_with_the_same_name_raise_an_error(tmp_path: Path) -> None:
     metrics = {"narrow": PrecisionRecall(3), "wide": PrecisionRecall(5)}
-    with pytest.raises(UserError, match=r"give the figure .*precision_tiny"):
-        evaluation(tmp_path, metrics=metrics)(Colors(), MadeUp(), conditioner())
+    with pytest.raises(UserError, match=r"have the name .*precision_tiny"):
+        evaluator(tmp_path, metrics=metrics)(Colors(), MadeUp(), conditioner())
 
 
-def test_drawn_faces_are_shown_beside_the_real_ones_nearest_to_them(tmp_path: Path) -> None:
+def test_result_has_the_nearest_real_images(tmp_path: Path) -> None:
     source = MadeUp()
-    measure = evaluation(tmp_path)
+    measure = evaluator(tmp_path)
     nearest = measure(Colors(), source, conditioner()).nearest
     assert nearest is not None
     assert nearest.shape == (8, 5, 3, 8, 8)
@@ -190,22 +192,21 @@ def test_drawn_faces_are_shown_beside_the_real_ones_nearest_to_them(tmp_path: Pa
         assert torch.equal(row[1], torch.from_numpy(source.train.images[int(distances.argmin())]))
 
 
-def test_copies_that_cannot_be_seen_are_noted(tmp_path: Path) -> None:
-    some, all_of_them = (
-        " ".join(evaluation(tmp_path, real_count=count)(Colors(), MadeUp(), conditioner()).notes)
-        for count in (200, 300)
+def test_undetected_copies_are_noted(tmp_path: Path) -> None:
+    subset, full = (
+        " ".join(evaluator(tmp_path, real_count=count)(Colors(), MadeUp(), conditioner()).notes) for count in (200, 300)
     )
-    assert "do not count as memorised" in some
-    assert "do not count as memorised" not in all_of_them
+    assert "does not detect copies of other training images" in subset
+    assert "does not detect copies" not in full
 
 
-def test_classifiers_run_on_the_device_of_what_generates(tmp_path: Path) -> None:
+def test_classifiers_run_on_the_device_of_the_generator(tmp_path: Path) -> None:
     class Spy(TextAlignment):
         def __call__(self, batch: EvaluationBatch) -> EvaluationResult:
             self.device = batch.device
             return EvaluationResult()
 
     spy, generator = Spy(), Colors()
-    generator.device = torch.device("cpu", 0)  # which is not equal to a plain "cpu"
-    evaluation(tmp_path, metrics={}, text_alignment={"spy": spy})(generator, MadeUp(), conditioner())
+    generator.device = torch.device("cpu", 0)  # not equal to torch.device("cpu")
+    evaluator(tmp_path, metrics={}, text_alignment={"spy": spy})(generator, MadeUp(), conditioner())
     assert spy.device == torch.device("cpu", 0)

@@ -1,4 +1,4 @@
-"""Data sets of few faces, few words and attributes without contrast: they are trained on and measured, or refused."""
+"""Training and evaluation on data sets with few images, few descriptions or constant attributes."""
 
 import json
 from collections.abc import Callable
@@ -19,9 +19,9 @@ from t2f.utils.errors import UserError
 from train import train
 
 Tiny = Callable[..., DictConfig]
-OF_AVATARS = ("data.count=40", "data.held_out=8", "evaluation=none", "~callbacks.validation")
-MEASURED = [
-    *(each for each in TINY if each not in OF_AVATARS),
+AVATAR_SETTINGS = ("data.count=40", "data.held_out=8", "evaluation=none", "~callbacks.validation")
+WITH_EVALUATION = [
+    *(each for each in TINY if each not in AVATAR_SETTINGS),
     "data=folder",
     "data.workers=1",
     "evaluation=full",
@@ -33,108 +33,112 @@ MEASURED = [
 
 
 def write_folder(folder: Path, count: int, **columns: Callable[[int], object]) -> Path:
-    """Pictures with a table of what `columns` say of each."""
+    """Write images and metadata.jsonl with a value of each column for each image."""
     rng = np.random.default_rng(0)
-    for number in range(count):
-        draw_picture(folder / f"{number}.png", (16, 16), rng)
-    rows = [{"file_name": f"{number}.png", **{k: of(number) for k, of in columns.items()}} for number in range(count)]
+    for index in range(count):
+        draw_picture(folder / f"{index}.png", (16, 16), rng)
+    rows = [{"file_name": f"{i}.png", **{name: column(i) for name, column in columns.items()}} for i in range(count)]
     (folder / "metadata.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     return folder
 
 
 @pytest.mark.parametrize("count", [2, 3, 10, 50, 100])
 @pytest.mark.parametrize("resolution", [4, 8])
-def test_few_pictures_are_trained_on_and_measured(
+def test_training_and_evaluation_on_few_images(
     tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str], count: int, resolution: int
 ) -> None:
     folder = write_folder(
         tmp_path / "faces",
         count,
-        text=lambda number: "a smiling woman" if number % 2 else "a man with a hat",
-        Smiling=lambda number: number % 2,
+        text=lambda index: "a smiling woman" if index % 2 else "a man with a hat",
+        Smiling=lambda index: index % 2,
     )
     small = ["resolution=4", "growth.resolutions=[4]", "model.networks.generator.channels=[16]"]
     small += ["growth.images=[48]", "growth.fade_in=[0]", "growth.batch_sizes=[8]"]
-    figures = train(tiny(f"data.folder={folder}", *(small if resolution == 4 else []), base=MEASURED))
-    assert figures["images_seen"] == figures["images_planned"]
+    metrics = train(tiny(f"data.folder={folder}", *(small if resolution == 4 else []), base=WITH_EVALUATION))
+    assert metrics["images_seen"] == metrics["images_planned"]
     report = json.loads((tmp_path / "run/evaluation.json").read_text())
-    told = capsys.readouterr().err
+    warnings = capsys.readouterr().err
     if count <= 3:
-        assert f"there are too few faces to measure {'frechet_distance' if count == 2 else 'precision_recall'}" in told
-        assert any("Not measured: PrecisionRecall needs 4 real faces" in note for note in report["notes"])
+        metric = "frechet_distance" if count == 2 else "precision_recall"
+        assert f"there are too few images to measure {metric}" in warnings
+        assert "Not measured: precision recall: At least 4 real images are needed" in " ".join(report["notes"])
     else:
-        assert "too few" not in told
+        assert "too few" not in warnings
         assert "precision_tiny" in report["figures"]
 
 
-def test_a_single_picture_is_refused_before_the_training(tiny: Tiny, tmp_path: Path) -> None:
+def test_single_image_raises_an_error_before_the_training(tiny: Tiny, tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "faces", 1, text=lambda _: "a man")
     with pytest.raises(UserError, match="held_out"):
-        train(tiny(f"data.folder={folder}", base=MEASURED))
+        train(tiny(f"data.folder={folder}", base=WITH_EVALUATION))
     assert not list((tmp_path / "run").rglob("*.ckpt"))
 
 
-def test_words_that_are_missing_in_what_is_held_out_are_told_before_the_training(tiny: Tiny, tmp_path: Path) -> None:
+def test_held_out_images_without_descriptions_raise_an_error_before_the_training(tiny: Tiny, tmp_path: Path) -> None:
     folder = tmp_path / "faces"
     write_folder(folder / "train", 6, text=lambda _: "a man")
     write_folder(folder / "test", 3, text=lambda _: "")
-    plain = [each for each in MEASURED if not each.startswith(("callbacks.validation", "evaluation"))]
-    at_end = [each for each in MEASURED if not each.startswith("callbacks.validation")] + ["~callbacks.validation"]
-    meanwhile = [each for each in MEASURED if not each.startswith("evaluation")] + ["evaluation=none"]
-    for base in (MEASURED, at_end, meanwhile):
+
+    def without(*prefixes: str) -> list[str]:
+        return [each for each in WITH_EVALUATION if not each.startswith(prefixes)]
+
+    only_at_end = [*without("callbacks.validation"), "~callbacks.validation"]
+    only_validation = [*without("evaluation"), "evaluation=none"]
+    for base in (WITH_EVALUATION, only_at_end, only_validation):
         with pytest.raises(UserError, match=r"None of the faces held out is described.*evaluation=none '~callbacks"):
             train(tiny(f"data.folder={folder}", base=base))
         assert not list((tmp_path / "run").rglob("*.ckpt"))
-    train(tiny(f"data.folder={folder}", "evaluation=none", "~callbacks.validation", base=plain))
+    neither = without("callbacks.validation", "evaluation")
+    train(tiny(f"data.folder={folder}", "evaluation=none", "~callbacks.validation", base=neither))
 
 
-def test_attributes_without_contrast_and_words_without_difference_are_no_hindrance(tiny: Tiny, tmp_path: Path) -> None:
-    for names, told in (
-        (["Smiling", "Male"], "Asked for one way only, and so not measured: Smiling, Male"),
-        (["Glad", "Tall"], "All words of the evaluation are the same"),  # which no sentence speaks of
+def test_constant_attributes_and_equal_descriptions_are_noted(tiny: Tiny, tmp_path: Path) -> None:
+    for names, note in (
+        (["Smiling", "Male"], "Not measured, because all descriptions specify the same value: Smiling, Male"),
+        (["Glad", "Tall"], "all descriptions are equal"),  # no caption mentions these attributes
     ):
         columns = dict.fromkeys(names, lambda _: 1)
         folder = write_folder(tmp_path / names[0], 12, text=lambda _: "a smiling man", **columns)
-        train(tiny(f"data.folder={folder}", base=MEASURED))
+        train(tiny(f"data.folder={folder}", base=WITH_EVALUATION))
         notes = " ".join(json.loads((tmp_path / "run/evaluation.json").read_text())["notes"])
-        assert told in notes
+        assert note in notes
 
 
-def test_pictures_that_are_all_the_same_are_no_hindrance(tiny: Tiny, tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "faces", 12, text=lambda number: f"a man, number {number % 3}")
-    for number in range(12):
-        (folder / f"{number}.png").write_bytes((folder / "0.png").read_bytes())
-    train(tiny(f"data.folder={folder}", base=MEASURED))
+def test_equal_images_are_noted(tiny: Tiny, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "faces", 12, text=lambda index: f"a man, number {index % 3}")
+    for index in range(12):
+        (folder / f"{index}.png").write_bytes((folder / "0.png").read_bytes())
+    train(tiny(f"data.folder={folder}", base=WITH_EVALUATION))
     notes = " ".join(json.loads((tmp_path / "run/evaluation.json").read_text())["notes"])
-    assert "Not measured: All real faces have the same features" in notes
+    assert "Not measured: diversity: All real images have the same features" in notes
 
 
-def test_a_batch_of_which_nothing_is_known_teaches_nothing() -> None:
+def test_classifier_of_unlabeled_images_is_finite() -> None:
     from fixtures.made_up import faces
 
-    some = faces(0, 6)
-    some.attributes[:] = -1
-    classifier = train_classifier(some, torch.device("cpu"))
+    unlabeled = faces(0, 6)
+    unlabeled.attributes[:] = -1
+    classifier = train_classifier(unlabeled, torch.device("cpu"))
     assert all(bool(weight.isfinite().all()) for weight in classifier.parameters())
 
 
-def test_how_many_faces_are_needed_is_known_before(tmp_path: Path) -> None:
+def test_too_few_images_are_reported_before_the_evaluation(tmp_path: Path) -> None:
     from fixtures.made_up import MadeUp, TinyFeatures
 
     metrics = {
         "frechet": FrechetDistance(),
         "kernel": KernelDistance(),
-        "manifolds": PrecisionRecall(neighbors=3),
+        "precision": PrecisionRecall(neighbors=3),
         "diversity": Diversity(),
         "copies": Memorization(),
     }
-    evaluation = Evaluator(10, 10, "train", 0, str(tmp_path), TinyFeatures, metrics, {})
-    assert evaluation.too_few(MadeUp(train=4)) is None
-    told = evaluation.too_few(MadeUp(train=3)) or ""
-    assert told == (
-        "there are too few faces to measure manifolds, 10 drawn ones and 3 real ones of train: add faces to train, "
-        "or do without"
+    evaluator = Evaluator(10, 10, "train", 0, str(tmp_path), TinyFeatures, metrics, {})
+    assert evaluator.too_few(MadeUp(train=4)) is None
+    assert evaluator.too_few(MadeUp(train=3)) == (
+        "there are too few images to measure precision (10 generated, 3 real of train): add faces to train, or remove "
+        "these metrics"
     )
-    assert "frechet, kernel, manifolds, variety, copies" in (evaluation.too_few(MadeUp(train=1)) or "")
-    few_drawn = Evaluator(3, 10, "train", 0, str(tmp_path), TinyFeatures, metrics, {})
-    assert "raise the evaluation's count" in (few_drawn.too_few(MadeUp(train=20)) or "")
+    assert "frechet, kernel, precision, diversity, copies" in (evaluator.too_few(MadeUp(train=1)) or "")
+    few_generated = Evaluator(3, 10, "train", 0, str(tmp_path), TinyFeatures, metrics, {})
+    assert "increase the evaluation's count" in (few_generated.too_few(MadeUp(train=20)) or "")

@@ -17,96 +17,96 @@ from t2f.evaluation.report import as_markdown, number, show, write_report
 from t2f.metrics.distances import FrechetDistance
 from t2f.utils.errors import UserError
 
-FINDINGS = EvaluationResult(
+RESULT = EvaluationResult(
     [MetricValue("fid", "FID", 12.3456, real=None, better="lower"), MetricValue("acc", "accuracy", 0.9, 0.5, 0.95)],
     [MetricValue("Smiling", "Smiling", 0.8, 0.5, None, count=1234)],
-    ["Mind this."],
+    ["A note."],
 )
 ABOUT = {"count": 1000, "images_seen": 68000, "features": "Inception", "versions": {"torch": "2.0"}, "git_commit": None}
 
 
-def test_a_report_is_for_people_and_for_machines(tmp_path: Path) -> None:
-    write_report(FINDINGS, ABOUT, tmp_path / "new", "report")
-    whole = json.loads((tmp_path / "new/report.json").read_text())
-    assert whole["figures"] == {"fid": 12.3456, "acc": 0.9, "acc_shuffled": 0.5, "acc_real": 0.95}
-    assert whole["table"][0] == {
-        "name": "fid", "title": "FID", "drawn": 12.3456, "shuffled": None, "real": None, "count": None,
+def test_report_is_written_as_json_and_markdown(tmp_path: Path) -> None:
+    write_report(RESULT, ABOUT, tmp_path / "new", "report")
+    report = json.loads((tmp_path / "new/report.json").read_text())
+    assert report["figures"] == {"fid": 12.3456, "acc": 0.9, "acc_shuffled": 0.5, "acc_real": 0.95}
+    assert report["table"][0] == {
+        "name": "fid", "title": "FID", "generated": 12.3456, "shuffled": None, "real": None, "count": None,
         "better": "lower",
     }  # fmt: skip
-    assert whole["attributes"][0]["count"] == 1234
-    assert whole["features"] == "Inception"
+    assert report["attributes"][0]["count"] == 1234
+    assert report["features"] == "Inception"
     page = (tmp_path / "new/report.md").read_text()
     assert "| FID | 12.35 |  |  | lower |" in page
     assert "| accuracy | 0.900 | 0.500 | 0.950 | higher |" in page
     assert "| Smiling | 1,234 | 0.800 | 0.500 |  |" in page
-    assert "- Mind this." in page
+    assert "- A note." in page
     assert "- versions: torch 2.0" in page
     assert "git commit" not in page
 
 
-def test_the_terminal_shows_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    show(FINDINGS, Console(width=120))
+def test_report_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    show(RESULT, Console(width=120))
     shown = capsys.readouterr().out
-    for word in ("FID", "12.35", "0.950", "Smiling", "1,234", "Mind this."):
-        assert word in shown
+    for text in ("FID", "12.35", "0.950", "Smiling", "1,234", "A note."):
+        assert text in shown
 
 
-def test_the_terminal_names_the_features_once_and_breaks_no_title(capsys: pytest.CaptureFixture[str]) -> None:
+def test_titles_are_not_wrapped_at_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
     titles = ["frechet distance", "attribute accuracy (chance 0.5)", "R-precision of 100 (chance 0.01)"]
-    figures = [MetricValue(title, title, 1234.5, 0.5, 0.5) for title in titles]
-    show(EvaluationResult(figures, features="EfficientNet-Lite0"), Console(width=80))
+    metrics = [MetricValue(title, title, 1234.5, 0.5, 0.5, better="as real") for title in titles]
+    show(EvaluationResult(metrics, features="EfficientNet-Lite0"), Console(width=80))
     shown = capsys.readouterr().out
     assert shown.count("EfficientNet-Lite0") == 1
-    for title in titles:
-        assert title in shown
+    for text in (*titles, "generated", "shuffled text", "real (held out)"):
+        assert text in shown
 
 
-def test_the_nearest_real_faces_are_a_picture(tmp_path: Path) -> None:
+def test_nearest_real_images_are_written_as_png(tmp_path: Path) -> None:
     write_report(EvaluationResult(nearest=torch.zeros(3, 5, 3, 8, 8, dtype=torch.uint8)), ABOUT, tmp_path, "report")
     assert Image.open(tmp_path / "report.nearest.png").size == (5 * 100 + 4, 3 * 100 + 21)
 
 
-def test_without_attributes_there_is_no_table_of_them() -> None:
-    assert "By attribute" not in as_markdown(EvaluationResult(FINDINGS.figures), ABOUT)
+def test_report_without_attributes_has_no_table_of_them() -> None:
+    assert "by attribute" not in as_markdown(EvaluationResult(RESULT.metrics), ABOUT)
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
     [(None, ""), (float("nan"), ""), (0.12345, "0.123"), (12.345, "12.35"), (-1234.56, "-1,234.6"), (1.0, "1.000")],
 )
-def test_numbers_are_short(value: float | None, text: str) -> None:
+def test_numbers_are_rounded(value: float | None, text: str) -> None:
     assert number(value) == text
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_unwritable_folder_raises_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="report"):
-        write_report(FINDINGS, ABOUT, tmp_path / "file" / "below", "report")
+        write_report(RESULT, ABOUT, tmp_path / "file" / "below", "report")
 
 
 def about(source: MadeUp, config: str = "seed: 0") -> dict[str, object]:
     metrics = {"frechet_distance": FrechetDistance()}
-    evaluation = Evaluator(10, 250, "train", 7, "unused", TinyFeatures, metrics, {})
-    return provenance(evaluation, source, config, 42, torch.device("cpu"))
+    evaluator = Evaluator(10, 250, "train", 7, "unused", TinyFeatures, metrics, {})
+    return provenance(evaluator, source, config, 42, torch.device("cpu"))
 
 
-def test_provenance_tells_all_that_figures_depend_on() -> None:
-    told = about(MadeUp())
-    assert (told["count"], told["seed"], told["reference"], told["images_seen"]) == (10, 7, "train", 42)
-    assert told["real_count"] == 250
+def test_provenance_has_settings_and_versions() -> None:
+    values = about(MadeUp())
+    assert (values["count"], values["seed"], values["reference"], values["images_seen"]) == (10, 7, "train", 42)
+    assert values["real_count"] == 250
     assert about(MadeUp(train=20))["real_count"] == 20
-    assert (told["features"], told["resize"], told["device"]) == ("tiny", "none", "cpu")
-    assert told["versions"]["torch"].partition("+")[0] == torch.__version__.partition("+")[0]  # type: ignore[index]  # read from JSON
-    assert told == about(MadeUp())
+    assert (values["features"], values["resize"], values["device"]) == ("tiny", "none", "cpu")
+    assert values["versions"]["torch"].partition("+")[0] == torch.__version__.partition("+")[0]  # type: ignore[index]  # read from JSON
+    assert values == about(MadeUp())
 
 
-def test_other_data_or_another_config_are_told_apart() -> None:
+def test_checksums_change_with_data_and_config() -> None:
     other = MadeUp()
     other.train.images[0, 0, 0, 0] ^= 1
     assert about(other)["data_fingerprint"] != about(MadeUp())["data_fingerprint"]
-    relabelled = MadeUp()
-    relabelled.held_out.attributes[0, 0] ^= 1
-    assert about(relabelled)["data_fingerprint"] != about(MadeUp())["data_fingerprint"]
+    relabeled = MadeUp()
+    relabeled.held_out.attributes[0, 0] ^= 1
+    assert about(relabeled)["data_fingerprint"] != about(MadeUp())["data_fingerprint"]
     assert about(MadeUp(), "seed: 1")["config_hash"] != about(MadeUp())["config_hash"]
     elsewhere = "seed: 0\ndata: {folder: /elsewhere, cache: /there, crop: 1}\npaths: {run: /here}"
     assert config_hash(elsewhere) == config_hash("seed: 0\ndata: {crop: 1}")
@@ -114,7 +114,7 @@ def test_other_data_or_another_config_are_told_apart() -> None:
     assert config_hash("model: {width: 1, performance: {compile: true}}") == config_hash("model: {width: 1}")
 
 
-def test_the_commit_is_that_of_the_clone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_commit_is_that_of_the_clone(monkeypatch: pytest.MonkeyPatch) -> None:
     inside = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     if inside.returncode:
         assert git_commit() is None
