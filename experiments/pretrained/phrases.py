@@ -16,6 +16,7 @@ from torch import Tensor
 
 from t2f import load
 from t2f.data.datasets.avatars import Avatars
+from t2f.inference.pipeline import validate_descriptions
 from t2f.metrics.attribute_classifier import cached_classifier
 from t2f.utils.images import to_uint8
 
@@ -74,8 +75,8 @@ def main() -> None:
     results = {}
     for phrase, asked in PHRASES.items():
         notes: list[str] = []
-        understood([phrase], pipeline.conditioner, notes.append)
-        read = reader.predict(to_uint8(pipeline.draw([phrase] * COUNT, noise)))
+        validate_descriptions([phrase], pipeline.conditioner, notes.append)
+        read = reader.predict(to_uint8(pipeline.generate_from_text([phrase] * COUNT, noise)))
         results[phrase] = {"right": right(read, list(data.train.attribute_names), asked), "note": "; ".join(notes)}
     lines = [
         f"Written by `experiments/pretrained/phrases.py` on {date.today()}: {COUNT} faces for each, seed {SEED}, after "

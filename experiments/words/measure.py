@@ -57,7 +57,7 @@ def ask(pipeline: Pipeline, classifier: AttributeClassifier, names: Sequence[str
         notes = pipeline.conditioner.notes(row["prompt"])
     except UserError as error:
         return Found(row["part"], row["prompt"], [str(error)], True, dict.fromkeys(asked, 0.0), 0.0)
-    faces = to_uint8(pipeline.draw([row["prompt"]] * COUNT, pipeline.noise(COUNT, SEED)))
+    faces = to_uint8(pipeline.generate_from_text([row["prompt"]] * COUNT, pipeline.noise(COUNT, SEED)))
     read = classifier.predict(faces)
     hits = {name: read[:, names.index(name)] == bool(value) for name, value in asked.items()}
     every = torch.stack(list(hits.values())).all(0).float().mean().item()

@@ -38,11 +38,11 @@ Prompts = tuple[str, Pipeline, list[str]]
 """The name of a run, its model and its descriptions, one per row."""
 
 
-def compare(folders: list[Path], captions: list[str], count: int, seed: int, out: Path) -> None:
+def compare(places: list[Path], captions: list[str], count: int, seed: int, out: Path) -> None:
     """Print a table of runs, and write compare.csv and compare.png.
 
     Args:
-        folders: folders of runs, or folders with runs below them.
+        places: folders of runs, or folders with runs below them.
         captions: the descriptions to generate from. Without any, the runs generate from captions of the same held-out
             faces, or from the example of their conditioner if their data sets differ.
         count: number of faces for each description and run.
@@ -56,9 +56,9 @@ def compare(folders: list[Path], captions: list[str], count: int, seed: int, out
     names = run_names(runs)
     console = Console()
     settings = differing_settings(runs)
-    unlike = taken_otherwise(runs)
-    show_table(names, runs, distinguishing_settings(settings), mark=not unlike, console=console)
-    notes = [*unlike, *(note for run in runs for note in run.notes)]
+    warnings = incomparable_evaluations(runs)
+    print_table(names, runs, distinguishing_settings(settings), mark_best=not warnings, console=console)
+    notes = [*warnings, *(note for run in runs for note in run.notes)]
     write_csv(names, runs, settings, out / "compare.csv")
     written = [out / "compare.csv"]
 
@@ -102,15 +102,15 @@ def print_table(
     }
     columns |= settings
     starred = False
-    titles = {name: figure.title for run in runs for name, figure in run.metrics.items()}
+    titles = {name: value.title for run in runs for name, value in run.metrics.items()}
     for name, title in titles.items():
-        figures = [run.metrics.get(name) for run in runs]
-        stars = best(figures) if mark else set()
+        values = [run.metrics.get(name) for run in runs]
+        stars = best_indices(values) if mark_best else set()
         starred = starred or bool(stars)
-        cells = [number(figure.generated) if figure else "" for figure in figures]
-        columns[title] = [f"{cell} *" if place in stars else cell for place, cell in enumerate(cells)]
-        if any(figure and figure.shuffled is not None for figure in figures):
-            cells = [number(figure.shuffled) if figure else "" for figure in figures]
+        cells = [number(value.generated) if value else "" for value in values]
+        columns[title] = [f"{cell} *" if index in stars else cell for index, cell in enumerate(cells)]
+        if any(value and value.shuffled is not None for value in values):
+            cells = [number(value.shuffled) if value else "" for value in values]
             columns[f"{title}, shuffled"] = cells
     lines = [list(columns), *(list(row) for row in zip(*columns.values(), strict=True))]
     by_run, by_column = to_table(lines), to_table([list(column) for column in zip(*lines, strict=True)])
@@ -141,15 +141,15 @@ def _escape(text: str) -> str:
     return text.replace("[", "\\[")
 
 
-def best(figures: Sequence[MetricValue | None]) -> set[int]:
-    """The places of the best of a figure; none where there is nothing to compare."""
-    worth = {}
-    for place, figure in enumerate(figures):
-        if figure is None or math.isnan(figure.generated) or (figure.better == "as real" and figure.real is None):
+def best_indices(values: Sequence[MetricValue | None]) -> set[int]:
+    """Return the indices of the best values of a metric; empty if fewer than two can be compared."""
+    scores = {}
+    for index, value in enumerate(values):
+        if value is None or math.isnan(value.generated) or (value.better == "as real" and value.real is None):
             continue
-        away = abs(figure.generated - (figure.real or 0))
-        worth[place] = {"higher": figure.generated, "lower": -figure.generated, "as real": -away}[figure.better]
-    return {place for place in worth if worth[place] == max(worth.values())} if len(worth) > 1 else set()
+        distance = abs(value.generated - (value.real or 0))
+        scores[index] = {"higher": value.generated, "lower": -value.generated, "as real": -distance}[value.better]
+    return {index for index in scores if scores[index] == max(scores.values())} if len(scores) > 1 else set()
 
 
 def write_csv(names: list[str], runs: list[Run], settings: dict[str, list[Any]], path: Path) -> None:
@@ -234,7 +234,7 @@ def common_held_out(pipelines: list[Pipeline]) -> Faces | None:
 
 
 def build_sheet(prompts: list[Prompts], count: int, seed: int) -> Image.Image:
-    """Build one block of `count` columns per run under its name; captions equal to the previous run's are not repeated.
+    """Draw a block of `count` columns per run under its name; captions equal to the previous run's are not repeated.
 
     A column has one noise vector, the same for all runs.
     """

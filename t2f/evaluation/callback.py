@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 from t2f.evaluation.evaluator import Evaluator
 from t2f.evaluation.metric_value import EvaluationResult
 from t2f.training.base import GANModule
-from t2f.training.callbacks.base import ImagesSeenCallback
+from t2f.training.callbacks.base import ImagesSeenCallback, datamodule_of
 from t2f.training.callbacks.checkpoints import save_checkpoint
 from t2f.training.resume import warn
 from t2f.utils.errors import require
@@ -39,7 +39,7 @@ class ValidationMetrics(ImagesSeenCallback):
         self.measuring = False
 
     def begin(self, trainer: pl.Trainer, system: GANModule) -> None:
-        data = data_of(trainer)
+        data = datamodule_of(trainer)
         self.evaluation.prompt_set(data.source, data.conditioner)  # raises an error for missing descriptions
         if few := self.evaluation.too_few(data.source):
             warn(f"while training, {few}")
@@ -53,7 +53,7 @@ class ValidationMetrics(ImagesSeenCallback):
 
     def measure(self, trainer: pl.Trainer, system: GANModule) -> None:
         """Evaluate the model, log the metrics, and save the model if it is the best so far."""
-        data = data_of(trainer)
+        data = datamodule_of(trainer)
         system.share_buffers()
         result = self.evaluation(system, data.source, data.conditioner)
         values = {f"quality/{name}": value for name, value in result.flat().items()}

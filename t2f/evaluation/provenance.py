@@ -15,6 +15,7 @@ import t2f
 from t2f.data.faces import checksum, fingerprint, labels_checksum
 from t2f.evaluation.evaluator import Evaluator
 from t2f.training.batches.datamodule import FaceDataset
+from t2f.training.resume import PERFORMANCE, TRAINING_SETTINGS
 from t2f.utils.instantiate import from_yaml
 
 PACKAGES = ("torch", "torchvision", "torchmetrics", "pytorch-lightning", "timm", "torch-fidelity")
@@ -66,11 +67,11 @@ def provenance(
 def config_hash(config: str) -> str:
     """Checksum of the settings that affect the trained weights; folders and performance settings do not."""
     groups = from_yaml(config)
-    relevant = {group: groups.get(group) for group in GROUPS}
+    relevant = {group: groups.get(group) for group in TRAINING_SETTINGS}
     if isinstance(relevant["data"], dict):
         relevant["data"] = {name: value for name, value in relevant["data"].items() if name not in ("cache", "folder")}
     if isinstance(relevant["model"], dict):
-        relevant["model"] = {name: value for name, value in relevant["model"].items() if f"model.{name}" != HOW_FAST}
+        relevant["model"] = {name: value for name, value in relevant["model"].items() if f"model.{name}" != PERFORMANCE}
     return fingerprint(relevant)
 
 
