@@ -108,9 +108,9 @@ def markdown_table(headings: Sequence[str], rows: list[tuple[str, ...]]) -> list
 
 
 def _terminal_table(title: str, headings: Sequence[str], rows: list[tuple[str, ...]]) -> Table:
-    table = Table(title=title, show_edge=False, pad_edge=False)  # fits 80 columns
+    table = Table(title=title, show_edge=False, pad_edge=False)  # to fit into 80 columns
     for index, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if index else "left", no_wrap=index == 0)
+        table.add_column(heading.replace(" ", "\n", 1), justify="right" if index else "left", no_wrap=True)
     for cells in rows:
         table.add_row(*map(Text, cells))
     return table

@@ -1,5 +1,6 @@
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from conftest import ROOT
 from fixtures.made_up import Colors, MadeUp, TinyFeatures, conditioner
 
+from t2f.cli.evaluate import compose_evaluation
 from t2f.evaluation.evaluator import Evaluator
 from t2f.evaluation.generate import generate_images
 from t2f.evaluation.metric_value import EvaluationResult
@@ -19,6 +21,7 @@ from t2f.metrics.distances import FrechetDistance, KernelDistance
 from t2f.metrics.features import BATCH_SIZE, MissingPackage, extract_features
 from t2f.metrics.neighbors import Memorization, PrecisionRecall
 from t2f.utils.errors import UserError
+from t2f.utils.instantiate import build
 
 
 def evaluator(cache: Path, **changes: object) -> Evaluator:
@@ -158,6 +161,23 @@ def test_names_of_metrics_end_with_the_extractor(tmp_path: Path) -> None:
 def test_arguments_out_of_range_raise_an_error(tmp_path: Path, changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         evaluator(tmp_path, **changes)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ("evaluation.count=0", "evaluation.count must be at least 1, but is 0."),
+        ("features.resolution=31", "features.resolution must be at least 32 pixels, but is 31."),
+        ("metrics.kernel_distance.subsets=0", "metrics.kernel_distance.subsets must be at least 1, but is 0."),
+        (
+            "evaluation=quick evaluation.text_alignment.attributes.most_faces=0",
+            "evaluation.text_alignment.attributes.most_faces must be at least 1, but is 0.",
+        ),
+    ],
+)
+def test_errors_name_the_config_key(overrides: str, message: str) -> None:
+    with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
+        build(compose_evaluation(overrides.split()).evaluation)
 
 
 class ConventionallyNamed(TinyFeatures):

@@ -57,7 +57,7 @@ def test_titles_are_not_wrapped_at_80_columns(capsys: pytest.CaptureFixture[str]
     show(EvaluationResult(metrics, features="EfficientNet-Lite0"), Console(width=80))
     shown = capsys.readouterr().out
     assert shown.count("EfficientNet-Lite0") == 1
-    for text in (*titles, "generated", "shuffled text", "real (held out)"):
+    for text in (*titles, "generated", "shuffled", "(held out)", "as real"):
         assert text in shown
 
 
