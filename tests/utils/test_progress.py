@@ -106,7 +106,7 @@ def test_a_parallel_job_prints_its_number(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setattr(progress, "LINE_INTERVAL_SECONDS", 10)
     with Task("Training", 10):
         time.sleep(0.2)
-    progress.terminal().print("a table")
+    progress.run_console().print("a table")
     assert capsys.readouterr().out == "[3] Training  0/10\n"
 
 
