@@ -1,4 +1,4 @@
-import t2f  # noqa: F401  # before all that imports torch, whose threads it sets up
+import t2f  # noqa: F401  # before all that imports torch, since it configures torch's threads
 
 # isort: split
 import os
@@ -21,12 +21,12 @@ from t2f.training.resolvers import quiet_libraries, register_resolvers
 from t2f.utils.signals import SIGNALS
 
 ROOT = Path(__file__).parent.parent
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background jobs, whose children inherit it
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in background jobs of a shell
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # as under nohup
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 HANDLERS = {number: signal.getsignal(number) for number in SIGNALS}
-# Drawn faces of 8 pixels, and every callback several times a run.
+# Avatars of 8 pixels; every callback acts several times per run.
 TINY_DATA = [
     "resolution=8",
     "data.count=40",
@@ -45,7 +45,7 @@ TINY_NETWORKS = [
     "model.networks.generator.latent_dim=24",
     "model.networks.conditioning.dim=8",
 ]
-# 4 to 8 pixels, 96 images in all, fading in from 48 to 72: every part of a run in about a second.
+# From 4 to 8 pixels in 96 images, with fade-in from 48 to 72: all phases of a run in about a second.
 TINY = [
     *TINY_DATA,
     *TINY_LSTM,
@@ -70,7 +70,7 @@ TINY_MULTISCALE = [*TINY_DATA, *TINY_LSTM, *TINY_NETWORKS, *ONE_STAGE, "model=mu
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked gpu are skipped where there is no GPU."""
+    """Skip tests marked gpu if there is no GPU."""
     no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
     for item in items:
         if item.get_closest_marker("gpu"):
@@ -79,21 +79,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(params=["cpu", pytest.param("gpu", marks=pytest.mark.gpu)])
 def accelerator(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Where autocast follows CUDA's rules: a CPU that emulates them, and a GPU."""
+    """An accelerator whose autocast follows CUDA's rules: a CPU that emulates them, or a GPU."""
     with cuda_autocast() if request.param == "cpu" else nullcontext():
         yield request.param
 
 
 @pytest.fixture(autouse=True)
-def own_signal_handlers() -> None:
-    """Begin with the first handlers: a command in this process, also one of a wider fixture, sets its own."""
+def reset_signal_handlers() -> None:
+    """Restore the initial signal handlers, since commands in this process replace them."""
     for number, handler in HANDLERS.items():
         signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Drawn faces of all tests, in this process and in those it starts."""
+    """The cache of all tests, also in processes that they start."""
     folder = tmp_path_factory.mktemp("cache")
     os.environ["T2F_CACHE"] = str(folder)
     return folder
@@ -103,12 +103,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quiet() -> None:
     quiet_libraries()
     register_resolvers()
-    torch.set_num_threads(1)  # tests run beside each other
+    torch.set_num_threads(1)  # tests run in parallel
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A tiny checkpoint."""
+    """The checkpoint of a tiny run."""
     from train import train
 
     runs = tmp_path_factory.mktemp("runs")
@@ -119,22 +119,22 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def server(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The page of a tiny model."""
+    """The demo page of a tiny model."""
     pytest.importorskip("gradio", reason="gradio is missing: pip install -e '.[demo]'")
     with served(model, tmp_path_factory.mktemp("gradio")) as server:
         yield server
 
 
 @pytest.fixture(autouse=True)
-def no_job_of_an_earlier_test() -> Iterator[None]:
-    """Hydra remembers the last one that ran in this process."""
+def reset_hydra_config() -> Iterator[None]:
+    """Clear Hydra's config of the last job in this process."""
     yield
     HydraConfig.instance().cfg = None
 
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Callable[..., DictConfig]:
-    """Compose the config of a tiny run in a folder of the test's own, with further overrides."""
+    """Compose the config of a tiny run in the test's folder, with further overrides."""
 
     def compose_tiny(*overrides: str, base: list[str] = TINY) -> DictConfig:
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
@@ -147,7 +147,7 @@ def tiny(tmp_path: Path) -> Callable[..., DictConfig]:
 
 
 def sweep(folder: Path, *overrides: str) -> int:
-    """`python train.py -m` in this process, tiny, runs in `folder`; its exit status."""
+    """Run a tiny sweep with `python train.py -m` in this process, and return the exit status."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["train.py", "-m", *TINY, f"paths.runs={folder}", *overrides])
         patch.setenv("COLUMNS", "200")

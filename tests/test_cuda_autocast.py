@@ -1,4 +1,4 @@
-"""The emulation of CUDA's autocast: it casts by CUDA's rules, and leaves no trace."""
+"""The emulation of CUDA's autocast in tests/fixtures."""
 
 from contextlib import nullcontext
 
@@ -30,11 +30,11 @@ CASES = {
     "cat": (lambda x: torch.cat([x, x.float()]), torch.float32),
     "addcmul": (lambda x: torch.addcmul(x.float(), x, x), torch.float32),
     "float64": (lambda x: x.double().exp(), torch.float64),
-    "asked for": (lambda x: x.sum(dim=1, dtype=torch.float64), torch.float64),
+    "requested": (lambda x: x.sum(dim=1, dtype=torch.float64), torch.float64),
 }
 
 
-def made_by(case: str, device: str) -> torch.dtype:
+def output_dtype(case: str, device: str) -> torch.dtype:
     function, _ = CASES[case]
     with torch.autocast(device, torch.bfloat16):
         return function(torch.ones(2, 2, 3, 3, dtype=torch.bfloat16, device=device)).dtype
@@ -42,12 +42,12 @@ def made_by(case: str, device: str) -> torch.dtype:
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
-def test_types_are_those_of_cuda(case: str, device: str) -> None:
+def test_output_dtypes_are_those_of_cuda(case: str, device: str) -> None:
     with cuda_autocast() if device == "cpu" else nullcontext():
-        assert made_by(case, device) == CASES[case][1]
+        assert output_dtype(case, device) == CASES[case][1]
 
 
-def test_it_reaches_second_derivatives() -> None:
+def test_second_derivatives_follow_the_rules() -> None:
     with cuda_autocast(), torch.autocast("cpu", torch.bfloat16):
         x = torch.rand(3).requires_grad_(True)
         (first,) = torch.autograd.grad(x.bfloat16().square().rsqrt().sum(), x, create_graph=True)
@@ -55,7 +55,7 @@ def test_it_reaches_second_derivatives() -> None:
     assert x.grad is not None and x.grad.isfinite().all()
 
 
-def test_lerp_of_two_types_raises_what_it_raises_on_a_gpu() -> None:
+def test_lerp_of_two_dtypes_raises_the_error_of_a_gpu() -> None:
     with cuda_autocast(), torch.autocast("cpu", torch.bfloat16):
         x = torch.ones(1, 1, 2, 2)
         new = F.conv2d(x, x[..., :1, :1])
@@ -63,20 +63,20 @@ def test_lerp_of_two_types_raises_what_it_raises_on_a_gpu() -> None:
             torch.lerp(F.interpolate(new, scale_factor=1.0), new, 0.5)
 
 
-def test_the_cpus_own_rules_are_back_afterwards() -> None:
-    before = {case: made_by(case, "cpu") for case in CASES}
+def test_the_rules_of_the_cpu_are_restored() -> None:
+    before = {case: output_dtype(case, "cpu") for case in CASES}
     with cuda_autocast():
-        assert made_by("square", "cpu") == torch.float32
-    assert {case: made_by(case, "cpu") for case in CASES} == before
+        assert output_dtype("square", "cpu") == torch.float32
+    assert {case: output_dtype(case, "cpu") for case in CASES} == before
     assert before["square"] == torch.bfloat16
 
 
-def test_outside_of_autocast_nothing_changes() -> None:
+def test_there_is_no_effect_outside_autocast() -> None:
     with cuda_autocast():
         assert torch.ones(2, dtype=torch.bfloat16).square().dtype == torch.bfloat16
 
 
-def test_every_rule_is_of_operators_that_there_are() -> None:
+def test_each_rule_has_operators() -> None:
     assert "aten::conv2d" in operators("LOWER_PRECISION_FP")
     assert {"aten::rsqrt", "aten::pow.Tensor_Scalar", "aten::upsample_nearest2d"} < operators("FP32")
     assert {"aten::sum", "aten::sum.dim_IntList"} < operators("FP32_SET_OPT_DTYPE")

@@ -12,7 +12,7 @@ from test_train import assert_finite, rows
 
 from train import train
 
-sys.modules["test_experiments"] = sys.modules[__name__]  # for a config to name the callback below
+sys.modules["test_experiments"] = sys.modules[__name__]  # so that a config can refer to the callback below
 Tiny = Callable[..., DictConfig]
 QUICK = [
     "evaluation=none",
@@ -23,7 +23,7 @@ QUICK = [
     "~callbacks.checkpoints",
     "~callbacks.validation",
 ]
-LIGHT = ("face2text_plain", "quick")  # the others' networks are large
+FAST = ("face2text_plain", "quick")  # the others have large networks
 
 WRITERS: dict[str, Callable[[Path], list[str]]] = {
     "t2f.data.datasets.avatars.Avatars": lambda folder: ["data.count=40", "data.held_out=8"],
@@ -35,12 +35,12 @@ WRITERS: dict[str, Callable[[Path], list[str]]] = {
 @pytest.mark.parametrize(
     "experiment",
     [
-        path.stem if path.stem in LIGHT else pytest.param(path.stem, marks=pytest.mark.slow)
+        path.stem if path.stem in FAST else pytest.param(path.stem, marks=pytest.mark.slow)
         for path in sorted((ROOT / "conf/experiment").glob("*.yaml"))
     ],
 )
 def test_every_experiment_trains_as_configured(tiny: Tiny, tmp_path: Path, experiment: str) -> None:
-    """Its own data's format and its own networks, whole; only fewer faces, one step a stage of at most 4 images."""
+    """With its data format and full networks, but few faces, and one step of at most 4 images per stage."""
     base = [f"experiment={experiment}", *QUICK]
     data = WRITERS[tiny(base=base).data._target_](tmp_path / "data")
     cfg = tiny(*data, base=base)
@@ -52,13 +52,13 @@ def test_every_experiment_trains_as_configured(tiny: Tiny, tmp_path: Path, exper
     last = rows(run)[-1]
     assert float(last["growth/resolution"]) == cfg.resolution
     assert int(last["images_seen"]) == sum(cfg.growth.batch_sizes)
-    assert len(list((run / "samples").glob("*.png"))) == 2  # at the beginning and at the end
+    assert len(list((run / "samples").glob("*.png"))) == 2  # at the start and at the end
     labels = {"facegan_original": 2, "facegan_5": 5, "facegan_10": 10, "facegan_40": 40, "facegan_rotation": 6}
     size = OmegaConf.load(run / "config.yaml").conditioning.size
     assert size == labels.get(experiment, size)
 
 
-def test_a_quick_try_takes_other_data(tiny: Tiny, tmp_path: Path) -> None:
+def test_the_quick_experiment_accepts_other_data(tiny: Tiny, tmp_path: Path) -> None:
     data = write_folder(tmp_path / "data")
     train(
         tiny(
@@ -82,7 +82,7 @@ def test_a_quick_try_takes_other_data(tiny: Tiny, tmp_path: Path) -> None:
         pytest.param("t2f_original", ["text=minilm"], marks=pytest.mark.slow),
     ],
 )
-def test_an_originals_recipe_takes_another_condition(
+def test_the_original_recipes_accept_another_conditioning(
     tiny: Tiny, tmp_path: Path, experiment: str, swap: list[str]
 ) -> None:
     if "text=minilm" in swap:
@@ -96,7 +96,7 @@ def test_an_originals_recipe_takes_another_condition(
     assert_finite(tmp_path / "run")
 
 
-def test_the_experiment_of_facegan_has_its_published_numbers(tiny: Tiny) -> None:
+def test_facegan_original_has_the_published_hyperparameters(tiny: Tiny) -> None:
     cfg = tiny("experiment=facegan_original", base=[])
     model = cfg.model
     for optimizer in (model.optimizers.generator, model.optimizers.discriminator):
@@ -118,7 +118,7 @@ def test_the_experiment_of_facegan_has_its_published_numbers(tiny: Tiny) -> None
     assert (mismatched, model.n_critic, model.ema.half_life, cfg.data.mirror) == (0, 1, 0, False)
 
 
-def test_the_original_recipe_has_the_originals_numbers(tiny: Tiny) -> None:
+def test_t2f_original_has_the_original_hyperparameters(tiny: Tiny) -> None:
     cfg = tiny("experiment=t2f_original", base=[])
     model, optimizer = cfg.model, cfg.model.optimizers.generator
     assert cfg.text.conditioner.max_tokens == 100
@@ -129,14 +129,14 @@ def test_the_original_recipe_has_the_originals_numbers(tiny: Tiny) -> None:
     assert cfg.loss.adversarial.drift == 0.001
     assert (model.n_critic, model.objectives.mismatched.weight) == (1, 1)
     assert list(cfg.growth.resolutions) == [4, 8, 16, 32, 64]
-    # DataLoader.py has an item for each description, of which readme.txt of face2text_v0.1 counts 1,237.
+    # DataLoader.py has one item per description; readme.txt of face2text_v0.1 counts 1,237.
     assert list(cfg.growth.images) == [epochs * 1_237 for epochs in (160, 80, 40, 20, 10)]
     assert list(cfg.growth.fade_in) == [0.85] * 5
     assert list(cfg.growth.batch_sizes) == [16] * 5
 
 
-class Later(pl.Callback):
-    """Begin as if so many images had been seen; note the factor of the learning rates at each step."""
+class StartAt(pl.Callback):
+    """Starts at `images` images seen, and records the factor of the learning rates at each of two steps."""
 
     factors: ClassVar[list[float]] = []
 
@@ -156,10 +156,10 @@ class Later(pl.Callback):
 
 
 @pytest.mark.parametrize("limit", [20, 12])
-def test_facegans_recipe_is_as_long_as_published_whatever_the_size_of_the_data(
+def test_the_length_of_facegan_original_does_not_depend_on_the_size_of_the_data(
     tiny: Tiny, tmp_path: Path, limit: int
 ) -> None:
-    """The rates fall after 5 and 10 times CelebA's 202,599 faces, and the run ends after 40 times."""
+    """Learning rates decay after 5 and 10 epochs of CelebA's 202,599 faces, and the run ends after 40."""
     base = ["experiment=facegan_original", *QUICK]
     few = [*write_celeba(tmp_path / "data"), f"data.limit={limit}"]
     networks = ["model.networks.generator.width=16", "model.discriminator.width=16"]
@@ -168,7 +168,7 @@ def test_facegans_recipe_is_as_long_as_published_whatever_the_size_of_the_data(
         (10 * 202_599 - 128, [0.1, 0.01]),
         (40 * 202_599 - 128, [0.01]),
     ):
-        later = f"+callbacks.later={{_target_: test_experiments.Later, images: {images}}}"
-        figures = train(tiny(*few, *networks, later, base=base))
-        assert Later.factors == pytest.approx(factors)
+        start = f"+callbacks.start={{_target_: test_experiments.StartAt, images: {images}}}"
+        figures = train(tiny(*few, *networks, start, base=base))
+        assert StartAt.factors == pytest.approx(factors)
         assert figures["images_planned"] == 40 * 202_599

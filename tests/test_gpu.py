@@ -1,4 +1,4 @@
-"""`python train.py` in bf16 by CUDA's casting, from its start to `t2f evaluate`: emulated on CPUs, and on a GPU."""
+"""`python train.py` and `t2f evaluate` in bf16 under CUDA's autocast rules: emulated on CPUs, and on a GPU."""
 
 import json
 import runpy
@@ -14,7 +14,7 @@ from conftest import ROOT, TINY, TINY_DCGAN, TINY_MULTISCALE
 from t2f.cli.evaluate import evaluate
 from t2f.utils.checkpoints import read_checkpoint
 
-sys.modules["test_gpu"] = sys.modules[__name__]  # for a config to name the callback below
+sys.modules["test_gpu"] = sys.modules[__name__]  # so that a config can refer to the callback below
 RUNS = {
     "default": TINY,
     "t2f_original": ["experiment=t2f_original", *TINY],
@@ -24,7 +24,7 @@ RUNS = {
 
 
 class Terminate(pl.Callback):
-    """As `kill` does, once this many images have been seen."""
+    """Sends SIGTERM to this process after `images` images."""
 
     def __init__(self, images: int) -> None:
         self.images = images
@@ -35,7 +35,7 @@ class Terminate(pl.Callback):
 
 
 def run_train(*overrides: str) -> int:
-    """`python train.py` in this process, its exit status."""
+    """Run `python train.py` in this process, and return its exit status."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["train.py", *overrides])
         try:
@@ -46,7 +46,7 @@ def run_train(*overrides: str) -> int:
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_run_starts_grows_stops_resumes_ends_and_is_measured(name: str, accelerator: str, tmp_path: Path) -> None:
+def test_a_run_grows_stops_resumes_and_is_evaluated(name: str, accelerator: str, tmp_path: Path) -> None:
     grows = "growth.resolutions=[4,8]" in RUNS[name]
     last = 72 if grows else 40
     settings = [*RUNS[name], "performance.precision=bf16-mixed", f"trainer.accelerator={accelerator}"]

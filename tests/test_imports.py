@@ -1,4 +1,4 @@
-"""The direction of imports between the folders of the package, and what each folder offers."""
+"""Imports between the folders of the package, and the public names of each folder."""
 
 import ast
 import importlib
@@ -29,7 +29,7 @@ FOLDERS = sorted(LAYER)
 
 
 def imports() -> Iterator[tuple[Path, str, str]]:
-    """Each module of a folder, that folder, and a folder that it imports from."""
+    """Yield each import as (file, folder of the file, folder that it imports from)."""
     for folder in FOLDERS:
         for path in (PACKAGE / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -37,7 +37,7 @@ def imports() -> Iterator[tuple[Path, str, str]]:
                     yield path, folder, (node.module or "").split(".")[1]
 
 
-def test_every_folder_has_its_layer() -> None:
+def test_each_folder_has_a_layer() -> None:
     assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == set(FOLDERS)
     assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "__main__.py"}
 
@@ -52,13 +52,13 @@ def test_imports_point_downwards() -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_every_public_name_of_a_folder_can_be_imported(folder: str) -> None:
+def test_public_names_can_be_imported_from_their_folder(folder: str) -> None:
     package = importlib.import_module(f"t2f.{folder}")
     for name in getattr(package, "__all__", []):
         assert getattr(package, name).__module__.startswith(f"t2f.{folder}."), name
 
 
-def test_importing_the_package_is_quick() -> None:
-    """No folder imports torch before one of its names is used."""
+def test_importing_the_package_is_fast() -> None:
+    """No folder imports torch until one of its names is used."""
     code = "import sys; import " + ", ".join(f"t2f.{folder}" for folder in FOLDERS) + "; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -1,7 +1,7 @@
-"""Pinned numbers: what a refactoring must not change.
+"""Pinned results, which a refactoring must not change.
 
-Each config trains for 20 steps in float32 on one thread. `pins.json` holds the two losses of every step, a checksum of
-each network's weights, and the metrics of one small evaluation. `python tests/test_pins.py` writes the file anew.
+Each config trains for 20 steps in float32 on one thread. `pins.json` has the two losses of each step, checksums of the
+networks' weights, and the metrics of one small evaluation. `python tests/test_pins.py` rewrites the file.
 """
 
 import json
@@ -30,10 +30,10 @@ PINS = ROOT / "tests/pins.json"
 TOLERANCE = float(os.environ.get("T2F_PINS_TOLERANCE", "1e-4"))
 """Relative. Kernels differ between CPU types; on the machine that wrote the file, 1e-6 holds."""
 METRIC_TOLERANCE = 1e-4
-"""Of the evaluation: rounding may move a pixel of an 8-bit image."""
+"""Relative, of the evaluation: rounding may change a pixel of an 8-bit image."""
 STEPS = 20
 
-# The overrides are all that depends on names of config keys.
+# Only the overrides depend on the names of config keys.
 COMMON = [
     "performance.precision=32-true",
     "trainer.accelerator=cpu",
@@ -99,11 +99,11 @@ CONFIGS = {
         "trainer.devices=2",
     ],
 }
-NO_SUCH_KEY = ("data.count", "data.held_out")  # of data=folder
+AVATARS_ONLY = ("data.count", "data.held_out")  # data=folder has no such keys
 
 
 class Recorder(pl.Callback):
-    """Write losses and checksums to a file; in a fit of several processes, the first one does."""
+    """Writes losses and checksums to a file, in the first process."""
 
     def __init__(self, file: str) -> None:
         self.file = Path(file)
@@ -123,16 +123,16 @@ class Recorder(pl.Callback):
 
 
 def checksum(tensors: list[Tensor]) -> list[float]:
-    """The number of values, their sum and the sum of their squares: independent of names and of order."""
+    """Return the number of values, their sum and the sum of their squares."""
     values = torch.cat([tensor.double().flatten() for tensor in tensors])
     return [len(values), values.sum().item(), values.square().sum().item()]
 
 
-def pinned(name: str, folder: Path) -> dict[str, Any]:
-    """Train one config; its losses, checksums and metrics."""
+def compute_results(name: str, folder: Path) -> dict[str, Any]:
+    """Train one config, and return its losses, checksums and metrics."""
     overrides = CONFIGS[name]
     if "data=folder" in overrides:
-        overrides = [each for each in overrides if each.split("=")[0] not in NO_SUCH_KEY] + partly_labeled(folder)
+        overrides = [each for each in overrides if each.split("=")[0] not in AVATARS_ONLY] + partly_labeled(folder)
     record = f"+callbacks.record={{_target_: test_pins.Recorder, file: {folder}/record.json}}"
     places = [f"paths.runs={folder}", f"paths.run={folder}/run"]
     (folder / "run").mkdir()
@@ -145,7 +145,7 @@ def pinned(name: str, folder: Path) -> dict[str, Any]:
 
 
 def partly_labeled(folder: Path) -> list[str]:
-    """The overrides for a folder of pictures, a third of which have no text."""
+    """Write a folder of images, a third of which have no text, and return the overrides to read it."""
     (folder / "faces").mkdir()
     overrides = write_folder(folder / "faces")
     table = folder / "faces/metadata.jsonl"
@@ -161,12 +161,13 @@ def close(found: float, expected: float, scale: float) -> bool:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_a_run_gives_the_pinned_numbers(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "test_pins", sys.modules[__name__])  # for the config to name the callback
-    expected, found = json.loads(PINS.read_text())[name], pinned(name, tmp_path)
-    for step, (now, then) in enumerate(zip(found["losses"], expected["losses"], strict=True)):
-        assert len(now) == len(then)
-        assert all(close(a, b, scale=0.1) for a, b in zip(now, then, strict=True)), (step, now, then)
+def test_a_run_has_the_pinned_results(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "test_pins", sys.modules[__name__])  # so that the config can refer to the callback
+    expected, found = json.loads(PINS.read_text())[name], compute_results(name, tmp_path)
+    for step, (losses, pinned_losses) in enumerate(zip(found["losses"], expected["losses"], strict=True)):
+        message = f"step {step}: {losses}, not {pinned_losses}"
+        assert len(losses) == len(pinned_losses), message
+        assert all(close(a, b, scale=0.1) for a, b in zip(losses, pinned_losses, strict=True)), message
     for (count, total, squares), (count_then, total_then, squares_then) in zip(
         found["weights"], expected["weights"], strict=True
     ):
@@ -184,7 +185,7 @@ def write_pins() -> None:
     pins = {}
     for name in CONFIGS:
         with tempfile.TemporaryDirectory() as folder:
-            pins[name] = pinned(name, Path(folder))
+            pins[name] = compute_results(name, Path(folder))
     lines = (f"{json.dumps(name)}: {json.dumps(pin)}" for name, pin in pins.items())
     PINS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 

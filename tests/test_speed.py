@@ -1,4 +1,4 @@
-"""What experiments/speed times, at a tiny size. T2F's engine itself need not be installed."""
+"""The benchmarks of experiments/speed, at a tiny size. T2F's engine need not be installed."""
 
 import importlib
 import json
@@ -20,8 +20,8 @@ TINY = ["model.networks.generator.channels=[16,16]", "model.networks.generator.l
 
 @pytest.fixture
 def speed(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The study's script, as a module."""
-    pytest.importorskip("matplotlib", reason="what draws curves is not installed")
+    """The script of the study, as a module."""
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     names = ("measure", "settings", "report", "clocks", "sides", "plain_dcgan", "study")
     monkeypatch.syspath_prepend(str(ROOT / "experiments/speed"))
     yield importlib.import_module("measure")
@@ -29,14 +29,14 @@ def speed(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
         sys.modules.pop(name, None)
 
 
-def test_sharing_what_the_engine_does_twice_trains_alike(speed: ModuleType) -> None:
-    """Plain gradient descent makes a step a gradient."""
+def test_sharing_forward_passes_gives_the_same_step(speed: ModuleType) -> None:
+    """With SGD, the change of a weight is its gradient."""
     from sides import made_up_batch, stand_at, step_in_the_engines_passes, system_of
 
     adams = [f"~model.optimizers.generator.{key}" for key in ("betas", "eps", "fused")]
     descent = ["model.optimizers.generator._target_=torch.optim.SGD", "model.optimizers.generator.lr=0.1", *adams]
     torch.manual_seed(0)
-    faces = made_up_batch(8, 8, 256, CPU)
+    batch = made_up_batch(8, 8, 256, CPU)
     trained = []
     for shared in (True, False):
         system = system_of([*speed.RECIPE, *TINY, *descent, "model.objectives.kl.weight=0"], CPU)
@@ -44,15 +44,15 @@ def test_sharing_what_the_engine_does_twice_trains_alike(speed: ModuleType) -> N
         before = {name: weight.clone() for name, weight in system.state_dict().items()}
         torch.manual_seed(1)
         if shared:
-            system.train_on(faces, 0)
+            system.train_on(batch, 0)
         else:
-            step_in_the_engines_passes(system, faces)
+            step_in_the_engines_passes(system, batch)
         trained.append({name: weight - before[name] for name, weight in system.state_dict().items()})
     torch.testing.assert_close(*trained, rtol=1e-3, atol=1e-6)
     assert sum(bool(change.any()) for change in trained[0].values()) > 20
 
 
-def test_the_passes_of_the_engine_cost_what_its_own_step_costs(speed: ModuleType) -> None:
+def test_our_step_in_the_engines_passes_has_the_flops_of_the_engine(speed: ModuleType) -> None:
     pytest.importorskip("pro_gan_pytorch", reason="T2F's engine is not installed")
     from clocks import flops_of
     from sides import FLOAT32, engine, ours, ours_in_the_engines_passes
@@ -62,14 +62,14 @@ def test_the_passes_of_the_engine_cost_what_its_own_step_costs(speed: ModuleType
     assert flops_of(ours(speed.RECIPE, 8, 4, CPU, FLOAT32)) < 0.8 * theirs
 
 
-def test_flops_are_those_of_the_formula(speed: ModuleType) -> None:
+def test_flops_of_a_convolution(speed: ModuleType) -> None:
     from clocks import flops_of
 
     image, weight = torch.randn(2, 3, 8, 8), torch.randn(5, 3, 3, 3)
     assert flops_of(lambda: torch.conv2d(image, weight, padding=1)) == 2 * 2 * 5 * 8 * 8 * 3 * 3 * 3
 
 
-def test_a_cycle_is_as_long_as_its_penalty_says(speed: ModuleType) -> None:
+def test_a_cycle_is_as_long_as_the_interval_of_the_penalty(speed: ModuleType) -> None:
     counts = {
         "t2f_original": speed.RECIPE,
         "default": speed.EMBEDDINGS,
@@ -79,14 +79,14 @@ def test_a_cycle_is_as_long_as_its_penalty_says(speed: ModuleType) -> None:
     assert found == {"t2f_original": 1, "default": 8, "every step": 1}
 
 
-def test_a_lazy_penalty_counts_once_in_eight_steps(speed: ModuleType) -> None:
+def test_a_lazy_penalty_counts_once_in_8_steps(speed: ModuleType) -> None:
     due = {"seconds": 8.0, "flops": 16, "rounds": 3}
     joined = speed.join_lazy({"lazy: penalty due": due, "lazy: not due": due | {"seconds": 1.0, "flops": 8}}, batch=15)
     assert joined == {"lazy": {"seconds": 15 / 8, "flops": 9, "images a second": 8.0, "rounds": 3}}
 
 
 @pytest.mark.slow
-def test_the_script_measures_and_tells(speed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_script_measures_and_reports(speed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "PROFILED", {"tiny": ([*speed.RECIPE, *TINY], 8)})
     monkeypatch.setattr(speed, "peak_of_device", lambda device: {"float32": 1e9, "bfloat16": 2e9})
     speed.main(["profile", "--seconds=0", "--batch=4", "--device=cpu", f"--out={tmp_path}"])
@@ -98,7 +98,7 @@ def test_the_script_measures_and_tells(speed: ModuleType, tmp_path: Path, monkey
 
 
 @pytest.mark.slow
-def test_compiled_code_is_timed_as_it_grows(speed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_code_is_timed_per_stage(speed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     monkeypatch.setattr("settings.EMBEDDINGS", [*speed.EMBEDDINGS, *TINY])
     speed.main(
@@ -112,15 +112,15 @@ def test_compiled_code_is_timed_as_it_grows(speed: ModuleType, tmp_path: Path, m
     assert "| compile |" in (tmp_path / "results.md").read_text()
 
 
-def test_figures_stand_in_a_folder_named_by_the_machine(speed: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_are_in_a_folder_named_after_the_hardware(speed: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "processor", lambda: "Intel(R) Xeon(R) Processor")
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H100 80GB HBM3")
     assert speed.folder_of(CPU).name == "intel_xeon_processor"
     assert speed.folder_of(torch.device("cuda")).name == "nvidia_h100_80gb_hbm3"
 
 
-def test_plain_facegan_does_the_work_of_ours(speed: ModuleType) -> None:
-    """But for the second drawing, and for the label's planes, which ours convolves on 6x6."""
+def test_the_plain_dcgan_has_similar_flops(speed: ModuleType) -> None:
+    """It generates twice per step, and convolves the label's planes at full size."""
     from clocks import flops_of
     from plain_dcgan import plain
     from sides import FLOAT32, ours
@@ -131,7 +131,7 @@ def test_plain_facegan_does_the_work_of_ours(speed: ModuleType) -> None:
     assert own < theirs < 1.5 * own
 
 
-def test_without_the_engine_it_says_what_to_install(
+def test_without_the_engine_the_error_says_what_to_install(
     speed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sides import engine

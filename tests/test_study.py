@@ -1,4 +1,4 @@
-"""experiments/study.py, but for its runs, which are train.py's."""
+"""The reports of experiments/study.py."""
 
 import importlib
 from types import ModuleType
@@ -9,7 +9,7 @@ from conftest import ROOT
 
 @pytest.fixture
 def study(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    pytest.importorskip("matplotlib", reason="what draws curves is not installed")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     monkeypatch.syspath_prepend(str(ROOT / "experiments"))
     return importlib.import_module("study")
 
@@ -18,7 +18,7 @@ def result(name: str, command: str, **figures: float) -> dict[str, object]:
     return {"name": name, "command": command, "table": [{"name": key, "generated": figures[key]} for key in figures]}
 
 
-def test_runs_that_differ_by_their_seed_alone_have_a_mean(study: ModuleType) -> None:
+def test_runs_that_differ_only_in_their_seed_are_averaged(study: ModuleType) -> None:
     results = [
         result("a_0", "python train.py seed=0 loss=hinge", distance=1.0, recall=0.5),
         result("b", "python train.py loss=logistic", distance=7.0),
@@ -27,4 +27,4 @@ def test_runs_that_differ_by_their_seed_alone_have_a_mean(study: ModuleType) -> 
     ]
     (row,) = study.mean_rows(results, ["distance", "recall"])
     assert row[0] == "mean of a_0, a_1, a_2 (± standard deviation)"
-    assert row[3:5] == ["2.000 ± 1.000", ""]  # not all have the recall
+    assert row[3:5] == ["2.000 ± 1.000", ""]  # not all runs have the recall

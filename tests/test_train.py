@@ -1,3 +1,5 @@
+"""Whole runs of train.py, at a tiny size."""
+
 import csv
 import json
 import math
@@ -22,11 +24,11 @@ from t2f.utils.errors import UserError
 from train import train
 
 Tiny = Callable[..., DictConfig]
-sys.modules["test_train"] = sys.modules[__name__]  # for configs to name the callbacks below
+sys.modules["test_train"] = sys.modules[__name__]  # so that configs can refer to the callbacks below
 
 
 def start(*overrides: str) -> "subprocess.Popen[str]":
-    """`python train.py` as a user types it, in a process of its own."""
+    """Start `python train.py` in a new process."""
     command = [sys.executable, "train.py", *overrides]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -36,13 +38,13 @@ def rows(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_run_leaves_what_it_promises(tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_writes_all_its_files(tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     figures = train(tiny("logger=default", "evaluation=default", "evaluation.count=30"))
     run = tmp_path / "run"
     assert [int(row["images_seen"]) for row in rows(run) if row["loss/generator"]] == [16, 32, 48, 64, 80, 96]
     assert [row["growth/resolution"] for row in rows(run)][:6] == ["4"] * 3 + ["8"] * 3
     assert {path.name for path in (run / "checkpoints").iterdir()} == {
-        *("last.ckpt", "4px.ckpt", "8px.ckpt"),  # other names of what was newest, and at the end of its stage
+        *("last.ckpt", "4px.ckpt", "8px.ckpt"),  # links to the newest one, and to the last one of each stage
         *("000000080.ckpt", "000000096.ckpt"),  # the newest two
     }
     assert [path.stem for path in sorted((run / "samples").iterdir())] == [f"{n:09d}" for n in (0, 32, 64, 96)]
@@ -56,12 +58,12 @@ def test_a_run_leaves_what_it_promises(tiny: Tiny, tmp_path: Path, capsys: pytes
     assert "Smiling" in {row["name"] for row in evaluation["attributes"]}
     assert "| Smiling |" in (run / "evaluation.md").read_text()
     shown = capsys.readouterr().out
-    for word in ("Growth", "8x8", "parameters", "t2f generate", "checkpoints"):
-        assert word in shown
+    for text in ("Growth", "8x8", "parameters", "t2f generate", "checkpoints"):
+        assert text in shown
 
 
 class StopAt(pl.Callback):
-    """End the run as a crash would, after so many images."""
+    """Raises an error after `images` images."""
 
     def __init__(self, images: int) -> None:
         self.images = images
@@ -72,7 +74,7 @@ class StopAt(pl.Callback):
 
 
 def assert_equal(one: Any, other: Any, where: str = "checkpoint") -> None:
-    """Nested containers equal to the bit."""
+    """Assert that nested containers of tensors are equal to the bit."""
     assert type(one) is type(other), where
     if isinstance(one, torch.Tensor):
         assert torch.equal(one, other), where
@@ -82,13 +84,13 @@ def assert_equal(one: Any, other: Any, where: str = "checkpoint") -> None:
             assert_equal(one[key], other[key], f"{where}.{key}")
     elif isinstance(one, list | tuple):
         assert len(one) == len(other), where
-        for place, (left, right) in enumerate(zip(one, other, strict=True)):
-            assert_equal(left, right, f"{where}[{place}]")
+        for index, (left, right) in enumerate(zip(one, other, strict=True)):
+            assert_equal(left, right, f"{where}[{index}]")
     else:
         assert one == other, where
 
 
-def test_a_short_runs_time_lapse_has_ten_frames_and_a_resumed_one_the_same(tiny: Tiny, tmp_path: Path) -> None:
+def test_a_short_run_has_enough_frames_also_if_resumed(tiny: Tiny, tmp_path: Path) -> None:
     often = ("callbacks.sample_grids.frames=10", "callbacks.sample_grids.every=5000")
     train(tiny(*often))
     frames = [path.name for path in sorted((tmp_path / "run/samples").iterdir())]
@@ -100,7 +102,7 @@ def test_a_short_runs_time_lapse_has_ten_frames_and_a_resumed_one_the_same(tiny:
         assert moving.n_frames == len(frames)
 
 
-def test_resuming_in_mid_fade_is_exact(tiny: Tiny, tmp_path: Path) -> None:
+def test_resuming_during_fade_in_is_exact(tiny: Tiny, tmp_path: Path) -> None:
     whole = tiny(f"paths.run={tmp_path}/whole")
     train(whole)
 
@@ -128,7 +130,7 @@ def test_resuming_in_mid_fade_is_exact(tiny: Tiny, tmp_path: Path) -> None:
     assert timeless[0] == timeless[1]
 
 
-def test_ckpt_path_goes_on_in_a_new_folder(tiny: Tiny, tmp_path: Path) -> None:
+def test_ckpt_path_continues_in_a_new_folder(tiny: Tiny, tmp_path: Path) -> None:
     train(tiny(f"paths.run={tmp_path}/first"))
     (tmp_path / "next").mkdir()
     train(tiny(f"paths.run={tmp_path}/next", f"ckpt_path={tmp_path}/first/checkpoints/4px.ckpt"))
@@ -138,7 +140,7 @@ def test_ckpt_path_goes_on_in_a_new_folder(tiny: Tiny, tmp_path: Path) -> None:
 
 
 def assert_finite(run: Path) -> None:
-    """Every number that was logged."""
+    """Assert that all logged values are finite."""
     logged = rows(run)
     assert logged
     assert all(np.isfinite(float(value)) for row in logged for value in row.values() if value)
@@ -151,22 +153,22 @@ def test_every_loss_trains(tiny: Tiny, tmp_path: Path, loss: str) -> None:
 
 
 BASES = {"t2f": TINY, "dcgan": TINY_DCGAN, "multiscale": TINY_MULTISCALE}
-LABELS = ["conditioning=attributes", "conditioning.attributes=[Male,Eyeglasses,Smiling]"]
+ATTRIBUTES = ["conditioning=attributes", "conditioning.attributes=[Male,Eyeglasses,Smiling]"]
 
 
 @pytest.mark.parametrize(
     ("model", "overrides", "description"),
     [
         ("t2f", ["text=bilstm", "model.discriminator.unconditional=true"], "a smiling man"),
-        ("t2f", [*LABELS, "augment=diffaugment"], "Male, Smiling"),
+        ("t2f", [*ATTRIBUTES, "augment=diffaugment"], "Male, Smiling"),
         ("dcgan", ["augment=diffaugment"], "a smiling man"),
         ("dcgan", ["conditioning=attributes", "model.objectives.mismatched.weight=0"], "Male, Smiling?"),
-        ("dcgan", [*LABELS, "conditioning.rotations=true"], "Male, 90 degrees"),
+        ("dcgan", [*ATTRIBUTES, "conditioning.rotations=true"], "Male, 90 degrees"),
         ("multiscale", ["text=bilstm", "augment=diffaugment"], "a smiling man"),
-        ("multiscale", [*LABELS, "loss=wgan_gp"], "none"),
+        ("multiscale", [*ATTRIBUTES, "loss=wgan_gp"], "none"),
     ],
 )
-def test_every_model_trains_on_words_and_on_labels(
+def test_every_model_trains_on_text_and_on_attributes(
     tiny: Tiny, tmp_path: Path, model: str, overrides: list[str], description: str
 ) -> None:
     train(tiny(*overrides, base=BASES[model]))
@@ -180,14 +182,12 @@ def test_every_model_trains_on_words_and_on_labels(
     assert faces.shape == (2, 3, 8, 8)
     assert faces.isfinite().all()
     assert not torch.equal(faces[0], faces[1])
-    assert torch.equal(
-        pipeline.generate_from_text([description] * 2, noise), faces
-    )  # nothing of training is left on, such as batch norm's
-    torch.testing.assert_close(pipeline.generate_from_text([description], noise[:1]), faces[:1])
+    assert torch.equal(pipeline.draw([description] * 2, noise), faces)  # batch norm is in evaluation mode
+    torch.testing.assert_close(pipeline.draw([description], noise[:1]), faces[:1])
 
 
-def test_labels_that_are_asked_for_are_measured(tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train(tiny(*LABELS, "evaluation=default", "metrics=none", "evaluation.count=30", base=TINY_DCGAN))
+def test_conditioning_attributes_are_evaluated(tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(tiny(*ATTRIBUTES, "evaluation=default", "metrics=none", "evaluation.count=30", base=TINY_DCGAN))
     evaluation = json.loads((tmp_path / "run/evaluation.json").read_text())
     assert {row["name"]: row["count"] for row in evaluation["attributes"]} == dict.fromkeys(
         ["Male", "Eyeglasses", "Smiling"], 30
@@ -201,15 +201,15 @@ def test_labels_that_are_asked_for_are_measured(tiny: Tiny, tmp_path: Path, caps
 def test_resuming_a_model_that_does_not_grow_is_exact(
     tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str], model: str
 ) -> None:
-    """Batch norm's running statistics are state too."""
-    more = [*LABELS, "augment=diffaugment"]
+    """Also with the running statistics of batch norm."""
+    more = [*ATTRIBUTES, "augment=diffaugment"]
     train(tiny(f"paths.run={tmp_path}/whole", *more, base=BASES[model]))
     crash = "+callbacks.crash={_target_: test_train.StopAt, images: 24}"
     with pytest.raises(RuntimeError, match="crash"):
         train(tiny(crash, *more, base=BASES[model]))
     assert read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")["t2f"]["images_seen"] == 24
     train(tiny("resume=true", *more, base=BASES[model]))
-    assert "note: resuming with" not in capsys.readouterr().err  # all settings are those it had
+    assert "note: resuming with" not in capsys.readouterr().err  # all settings are unchanged
     one, other = (read_checkpoint(tmp_path / run / "checkpoints/last.ckpt") for run in ("whole", "run"))
     for part in ("state_dict", "optimizer_states"):
         assert_equal(one[part], other[part], part)
@@ -223,18 +223,18 @@ def test_resuming_a_model_that_does_not_grow_is_exact(
 
 
 @pytest.mark.parametrize("model", ["dcgan", "multiscale"])
-def test_a_model_that_cannot_grow_says_so(tiny: Tiny, model: str) -> None:
+def test_a_model_that_cannot_grow_needs_one_stage(tiny: Tiny, model: str) -> None:
     grown = ["growth.resolutions=[4,8]", "growth.images=[8,8]", "growth.fade_in=[0,0]", "growth.batch_sizes=[8,8]"]
     with pytest.raises(UserError, match="cannot grow: give each list of growth one value"):
         train(tiny(*grown, base=BASES[model]))
 
 
-def test_a_multiscale_model_draws_at_the_resolution_of_its_networks(tiny: Tiny) -> None:
+def test_a_multiscale_model_needs_the_resolution_of_its_networks(tiny: Tiny) -> None:
     with pytest.raises(UserError, match=r"end at 8 pixels, but growth\.resolutions at 4"):
         train(tiny("growth.resolutions=[4]", "resolution=4", base=TINY_MULTISCALE))
 
 
-def test_resuming_among_unlabelled_faces_is_exact(tiny: Tiny, tmp_path: Path) -> None:
+def test_resuming_with_unlabeled_faces_is_exact(tiny: Tiny, tmp_path: Path) -> None:
     data = write_face2text(tmp_path / "data")
     settings = ["data=face2text", *data, "data.undescribed=true", "augment=diffaugment"]
     base = [each for each in TINY if not each.startswith("data.")] + ["model.discriminator.unconditional=true"]
@@ -249,12 +249,12 @@ def test_resuming_among_unlabelled_faces_is_exact(tiny: Tiny, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["growth.resolutions=[4,10]"], "growth.resolutions end at 10 pixels, but resolution is 8"),
-        (["resolution=64"], "growth.resolutions end at 8 pixels, but resolution is 64"),
-        (["growth.resolutions=[3,8]"], "3 in growth.resolutions is no power of two"),
-        (["growth.images=[48]"], "must be equally long"),
-        (["growth.resolutions=[8]"], "must be equally long"),
-        (["growth.batch_sizes=[8,0]"], "batch"),
+        (["growth.resolutions=[4,10]"], "growth.resolutions ends at 10 pixels, but resolution is 8"),
+        (["resolution=64"], "growth.resolutions ends at 8 pixels, but resolution is 64"),
+        (["growth.resolutions=[3,8]"], "growth.resolutions has 3, which is not a power of two"),
+        (["growth.images=[48]"], "growth.images has 1 values, but resolutions has 2"),
+        (["growth.resolutions=[8]"], "growth.batch_sizes has 2 values, but resolutions has 1"),
+        (["growth.batch_sizes=[8,0]"], "growth.batch_sizes must be at least 1"),
         (["data.count=0"], "data.count"),
         (["data.resolution=4"], "data.resolution=8"),
         (["model.networks.generator.channels=[16]"], "model.networks.generator.channels"),
@@ -267,15 +267,18 @@ def test_resuming_among_unlabelled_faces_is_exact(tiny: Tiny, tmp_path: Path) ->
         (["augment=diffaugment", "augment.policy=[colour]"], "policy has colour"),
         (["conditioning=attributes", "conditioning.attributes=[Mael]"], "no attribute Mael"),
         (["model.encoder_learns_from=genrator"], "model.encoder_learns_from"),
-        (["callbacks.sample_grids.every=0"], "every is 0"),
-        (["loss.penalties.r1.every=0"], "every is 0"),
-        (["growth.batch_sizes=[8,1]"], "batch of 1"),
-        (["growth.images=[0,48]", "data.count=-1"], "growth.images must be longer"),  # before the data are prepared
+        (["callbacks.sample_grids.every=0"], "callbacks.sample_grids.every is 0"),
+        (["callbacks.sample_grids.frames=0"], "callbacks.sample_grids.frames is 0"),
+        (["callbacks.checkpoints.keep=0"], "callbacks.checkpoints.keep is 0"),
+        (["loader.workers=two"], "loader.workers is two"),
+        (["loss.penalties.r1.every=0"], "loss.penalties.r1.every is 0"),
+        (["growth.batch_sizes=[8,1]"], "batch of 1 images (growth.batch_sizes)"),
+        (["growth.images=[0,48]", "data.count=-1"], "growth.images must be at least 1"),  # before the data are prepared
         (["ckpt_path=/nowhere/last.ckpt"], "no file or folder /nowhere/last.ckpt"),
         (["resume=true"], "no checkpoint"),
     ],
 )
-def test_bad_values_end_in_one_sentence(tiny: Tiny, overrides: list[str], message: str) -> None:
+def test_invalid_values_give_a_message_with_the_config_key(tiny: Tiny, overrides: list[str], message: str) -> None:
     with pytest.raises(Exception, match=r".") as caught:
         train(tiny(*overrides))
     error: BaseException | None = caught.value
@@ -294,7 +297,7 @@ def test_another_model_cannot_be_resumed(tiny: Tiny, tmp_path: Path) -> None:
 
 
 class Poison(pl.Callback):
-    """At 72 images a weight is no longer a number."""
+    """Sets weights to NaN after 72 images."""
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: object) -> None:
         if pl_module.images_seen == 72:
@@ -302,30 +305,30 @@ class Poison(pl.Callback):
                 next(pl_module.networks.generator.parameters()).fill_(math.nan)
 
 
-def test_a_diverging_run_says_so_and_keeps_its_last_good_checkpoint(tiny: Tiny, tmp_path: Path) -> None:
+def test_a_diverging_run_keeps_its_last_finite_checkpoint(tiny: Tiny, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Training diverged"):
         train(tiny("+callbacks.poison={_target_: test_train.Poison}"))
-    kept = list((tmp_path / "run").rglob("*.ckpt"))
-    assert "last.ckpt" in {path.name for path in kept}
-    for path in kept:
+    checkpoints = list((tmp_path / "run").rglob("*.ckpt"))
+    assert "last.ckpt" in {path.name for path in checkpoints}
+    for path in checkpoints:
         checkpoint = read_checkpoint(path)
         assert 0 < checkpoint["t2f"]["images_seen"] <= 72
         assert all(torch.isfinite(weight).all() for weight in checkpoint["state_dict"].values())
 
 
-def test_a_rate_without_measure_diverges_at_once(tiny: Tiny) -> None:
+def test_a_huge_learning_rate_diverges(tiny: Tiny) -> None:
     with pytest.raises(UserError, match="Training diverged"):
         train(tiny("model.optimizers.generator.lr=1e30"))
 
 
-def test_a_finished_run_goes_on_with_a_longer_schedule(tiny: Tiny, tmp_path: Path) -> None:
+def test_a_finished_run_continues_with_a_longer_schedule(tiny: Tiny, tmp_path: Path) -> None:
     train(tiny())
     figures = train(tiny("resume=true", "growth.images=[48,96]"))
     assert (figures["images_seen"], figures["images_planned"]) == (144, 144)
     assert [int(row["images_seen"]) for row in rows(tmp_path / "run")] == list(range(16, 145, 16))
 
 
-def test_a_run_with_nothing_left_to_do_says_so(
+def test_resuming_a_finished_run_does_nothing(
     tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures = train(tiny())
@@ -337,15 +340,15 @@ def test_a_run_with_nothing_left_to_do_says_so(
     )
 
 
-def test_few_images_are_told(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
+def test_few_training_images_give_a_note(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
     train(tiny("growth.images=[8,8]"))
-    assert "note: there are only 40 images to train on: expect copies of them" in capsys.readouterr().err
+    assert "note: there are only 40 training images, which the model will copy" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_the_command_line_says_errors_in_one_sentence(tmp_path: Path) -> None:
+def test_the_command_line_prints_errors_without_a_traceback(tmp_path: Path) -> None:
     messages = {
-        "growth.fade_in=[0,2]": "error: growth.fade_in are shares of a stage",
+        "growth.fade_in=[0,2]": "error: growth.fade_in must be a fraction",
         "loss=no_such_loss": "There is no loss/no_such_loss among the configs",
         "data.cuont=3": "data.cuont",
         "model.optimizers.generator.lr=abc": "model.optimizers.generator",

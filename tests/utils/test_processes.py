@@ -38,7 +38,7 @@ def two_processes(tmp_path_factory: pytest.TempPathFactory) -> TwoProcesses:
     process = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
     assert process.returncode == 0, process.stdout + process.stderr
     assert process.stdout.count("Growth") == len(RUNS) + 2  # one process prints
-    return out, [json.loads((out / f"told{rank}.json").read_text()) for rank in (0, 1)]
+    return out, [json.loads((out / f"results{rank}.json").read_text()) for rank in (0, 1)]
 
 
 def weights(two_processes: TwoProcesses, name: str) -> list[dict[str, torch.Tensor]]:
