@@ -126,7 +126,6 @@ def for_each_stage(name: str, values: Sequence[Number] | Number, stages: int) ->
         return [values] * stages
     if len(values) != stages:
         raise ValueError(
-            f"{name} has {len(values)} values, but resolutions has {stages}: give each stage one value, or one number "
-            "for all stages."
+            f"{name} has {len(values)} value(s) for {stages} stage(s): give one value per stage, or one number for all."
         )
     return list(values)

@@ -116,7 +116,7 @@ def test_a_read_only_folder_of_a_sweep_is_reported(
         (["trainer.max_epochs=x"], "trainer.max_epochs is x: it must be a number"),
         (["ckpt_path=3"], "no file or folder 3"),
         (["labeled_fraction=x"], "labeled_fraction is x: it must be a number"),
-        (["growth.images=3"], "growth"),
+        (["growth.images=[3]"], "growth.images has 1 value(s) for 2 stage(s)"),
     ],
 )
 @pytest.mark.parametrize("sweep", [False, True], ids=["run", "sweep"])

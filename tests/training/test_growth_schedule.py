@@ -86,9 +86,9 @@ def test_growth_may_start_above_4_pixels() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"images": [100, 200]}, r"^images has 2 values, but resolutions has 3: "),
-        ({"fade_in": [0.5]}, "^fade_in has 1 values, but resolutions has 3: "),
-        ({"batch_sizes": [8] * 4}, "^batch_sizes has 4 values, but resolutions has 3: "),
+        ({"images": [100, 200]}, r"^images has 2 value\(s\) for 3 stage\(s\): "),
+        ({"fade_in": [0.5]}, r"^fade_in has 1 value\(s\) for 3 "),
+        ({"batch_sizes": [8] * 4}, r"^batch_sizes has 4 value\(s\) for 3 "),
         ({"resolutions": [], "images": [], "fade_in": [], "batch_sizes": []}, "^resolutions is empty"),
         ({"resolutions": [4, 8, 12]}, "^resolutions has 12, which is not a power of two"),
         ({"resolutions": [2, 4, 8]}, "^resolutions has 2, .* at least 4"),
