@@ -141,10 +141,9 @@ def require_numbers(cfg: DictConfig) -> None:
     for key in keys.values():
         if key not in hydra.runtime.choices and is_number(OmegaConf.select(configs, key)):
             value = OmegaConf.select(cfg, key)
-            # Where one number stands for all stages of growth, a list is valid too.
-            require(
-                value is None or is_number(value) or OmegaConf.is_list(value), f"{key} is {value}: it must be a number."
-            )
+            # A list is valid where one number stands for all stages of growth.
+            valid = value is None or is_number(value) or OmegaConf.is_list(value)
+            require(valid, f"{key} is {value}: it must be a number.")
 
 
 def is_number(value: Any) -> bool:
