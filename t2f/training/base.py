@@ -1,4 +1,4 @@
-"""The base of all GANs: the clock, manual optimization, running averages of metrics, and the checkpoint."""
+"""The base of all GANs: images seen, manual optimization, running averages of metrics, and checkpoints."""
 
 from __future__ import annotations
 

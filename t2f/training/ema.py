@@ -7,10 +7,10 @@ from torch import nn
 
 
 class EMA:
-    """Averages weights over images seen: what is `half_life` images old counts half.
+    """Averages weights over images seen. A value that is `half_life` images old has half the weight of a new one.
 
     Args:
-        half_life: In images; 0: the average is the networks themselves.
+        half_life: In images; 0: the average equals the networks.
         ramp: Upper bound of the half-life as a fraction of the images seen, as in StyleGAN2-ADA (Karras et al. 2020,
             arXiv:2006.06676), above 0. It shortens the average early in training.
 

@@ -35,7 +35,7 @@ class Optimizers:
             try:
                 make([nn.Parameter(torch.zeros(1))])
             except (TypeError, ValueError) as error:
-                raise ValueError(f"{name} is no optimizer that can be made: {error}.") from error
+                raise ValueError(f"{name} is not a valid optimizer: {error}.") from error
 
     def make(self, generator: Iterable[nn.Parameter], discriminator: Iterable[nn.Parameter]) -> list[Optimizer]:
         """Make the optimizers of these parameters, the generator's first.

@@ -1,4 +1,4 @@
-"""Memory format, compilation and CUDA graphs of the networks. None of them changes a result but by rounding."""
+"""Memory format, compilation and CUDA graphs of the networks. They change results only by rounding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from t2f.utils.errors import require
 
 AUTO = "auto"
 MAX_VERSIONS = 128
-"""Compiled versions of one function: one for each stage, fading or not, with weights that learn or not, and so on."""
+"""Compiled versions of one function: for each stage, with and without fade-in, with trainable or frozen weights, ..."""
 Choice = bool | str
 """True, False or AUTO."""
 
@@ -22,12 +22,12 @@ class Performance:
     """How the networks run on a device.
 
     Args:
-        channels_last: Whether feature maps have their channels innermost. AUTO: on CPUs, where larger images train
-            faster by it (`experiments/speed`), and on GPUs from Ampere on, whose tensor cores read maps so.
-        compile: Whether to compile generator and discriminator with `torch.compile`, which takes long at first and at
-            each growth. AUTO: no. It did not pay on a CPU, and was not measured on GPUs.
-        cuda_graphs: Whether to record passes as CUDA graphs, which pays if a pass is short. AUTO: no; untested on a
-            GPU.
+        channels_last: Whether to use the channels-last memory format. AUTO: on CPUs, where it is faster for larger
+            images (`experiments/speed`), and on GPUs from Ampere on, whose tensor cores use this format.
+        compile: Whether to compile generator and discriminator with `torch.compile`, which takes minutes at the start
+            of each stage. AUTO: no. It was not faster on a CPU, and was not measured on GPUs.
+        cuda_graphs: Whether to record passes as CUDA graphs, which is faster if a pass is short. AUTO: no; untested on
+            a GPU.
 
     Raises:
         ValueError: An argument is not true, false or auto.
@@ -48,7 +48,7 @@ class Performance:
     def apply(
         self, generator: Generator, average: Generator, discriminator: Discriminator, device: torch.device
     ) -> None:
-        """Set up the networks for a device; weights and their names stay.
+        """Set up the networks for a device. Weights and their names do not change.
 
         The averaged generator is not compiled, since it generates little.
 
@@ -64,7 +64,7 @@ class Performance:
         if not (self.compile or self.cuda_graphs):
             return
         torch._dynamo.config.recompile_limit = MAX_VERSIONS
-        torch._inductor.config.fallback_random = True  # the random numbers of eager code
+        torch._inductor.config.fallback_random = True  # the same random numbers as in eager mode
         options: dict[str, Any] = {}
         if self.cuda_graphs:
             options = {"mode": "reduce-overhead"} if self.compile else {"backend": "cudagraphs"}
@@ -78,13 +78,13 @@ class Performance:
             setattr(module, name, compiled if module is discriminator.head else alpha_as_tensor(compiled))
 
     def begin_step(self) -> None:
-        """Mark the begin of a step, after which graphs may overwrite the outputs of the last one."""
+        """Mark the beginning of a step, after which graphs may overwrite the outputs of the last one."""
         if self.cuda_graphs:
             torch.compiler.cudagraph_mark_step_begin()
 
 
 def alpha_as_tensor(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Wrap a function whose last argument is alpha, to pass a 0-d tensor in a fade, which needs no recompilation."""
+    """Wrap a function to get its last argument, alpha, as a 0-d tensor during fade-in, which avoids recompilation."""
 
     def call(*arguments: Any) -> Tensor:
         *others, alpha = arguments
@@ -94,7 +94,7 @@ def alpha_as_tensor(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def prefers_channels_last(device: torch.device) -> bool:
-    """Return whether convolutions are known to be faster with the channels innermost."""
+    """Return whether convolutions are faster in the channels-last memory format."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     return device.type == "cpu"
