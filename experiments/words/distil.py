@@ -26,7 +26,7 @@ from torch import Tensor
 from t2f.conditioning.sentences import TokenConditioner
 from t2f.data.captions.describe import Caption, describe
 from t2f.data.captions.phrases import COLORS, DARK
-from t2f.data.datasets.avatars import as_seen, sample_face
+from t2f.data.datasets.avatars import sample_face, visible_attributes
 from t2f.inference.load import load, save_folder
 from t2f.inference.pipeline import Pipeline
 from t2f.text.lstm import LSTMEncoder
@@ -46,7 +46,7 @@ def captions_of(faces: range) -> list[Caption]:
         face, _ = sample_face(rng)
         for _ in range(CAPTIONS):
             told = describe(face, rng)
-            made.append(told if "Wearing_Hat" in told.expected else describe(as_seen(face), rng))
+            made.append(told if "Wearing_Hat" in told.expected else describe(visible_attributes(face), rng))
     return made
 
 

@@ -1,15 +1,15 @@
-"""The sample contract, and the memory-mapped cache that every data set is decoded into.
+"""The sample type of all data sets, and their memory-mapped image cache.
 
-A face is a uint8 image, its captions (none where nobody has described it), and optionally an attribute
-vector. A cache is a folder, written to the side and renamed when whole, so a half-written cache is never
-read. That of drawn faces holds four files:
+A sample is a uint8 image, a list of captions (may be empty) and an optional attribute vector. The cache of a data set
+is a folder. It is written under a temporary name and renamed when complete, so that a partial cache is never read. The
+cache of synthetic faces holds four files:
 
     images.npy       uint8 (N, 3, R, R), memory-mapped, R the master resolution
     captions.json    N lists of one or more sentences
-    attributes.npy   int8 (N, A): 1 present, 0 absent, -1 cannot be told from the picture
-    about.json       the settings that made it, and the names of the A attributes
+    attributes.npy   int8 (N, A): 1 present, 0 absent, -1 not visible in the image
+    about.json       the settings of the cache and the names of the A attributes
 
-That of photographs holds `images.npy` and `about.json` alone: see `t2f.data.datasets.photographs`.
+The cache of photographs holds `images.npy` and `about.json` only: see `t2f.data.datasets.photographs`.
 """
 
 from __future__ import annotations
@@ -39,10 +39,13 @@ Attributes = npt.NDArray[np.int8]
 
 @dataclass(frozen=True)
 class Faces:
-    """A set of faces: uint8 images (N, 3, R, R), N lists of captions, int8 attributes (N, A).
+    """N face images with captions and attributes.
 
-    A face without description has an empty list. A data set without attributes has A = 0. Reading a caption may have
-    all of them written first.
+    Args:
+        images: uint8 (N, 3, R, R), usually memory-mapped.
+        captions: N lists of sentences, empty for a face without description. They may be generated on first access.
+        attributes: int8 (N, A): 1 present, 0 absent, -1 unknown. A is 0 for a data set without attributes.
+        attribute_names: the A names.
     """
 
     images: Images
@@ -54,32 +57,32 @@ class Faces:
         return len(self.images)
 
     def __getitem__(self, part: slice) -> Faces:
-        """The faces of a slice, still memory-mapped."""
+        """Return the faces of a slice. Its images remain memory-mapped."""
         return Faces(self.images[part], self.captions[part], self.attributes[part], self.attribute_names)
 
 
 def fingerprint(settings: dict[str, Any]) -> str:
-    """12 hexadecimal digits that change with any of the settings."""
+    """Return the first 12 hexadecimal digits of the SHA-256 of JSON settings. Key order does not matter."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def labels_checksum(faces: Faces) -> str:
-    """12 hexadecimal digits that change with any caption or attribute."""
+    """Return 12 hexadecimal digits that identify the captions and attributes."""
     attributes = hashlib.sha256(faces.attributes.tobytes()).hexdigest()
     return fingerprint({"captions": identity(faces.captions), "attributes": attributes})
 
 
 def checksum(images: Images) -> str:
-    """12 hexadecimal digits that change with any pixel, and with the shape."""
+    """Return 12 hexadecimal digits that identify the pixels and the shape of images."""
     digest = hashlib.sha256(str(images.shape).encode())
-    for start in range(0, len(images), 4096):  # a memory map need not fit in memory
+    for start in range(0, len(images), 4096):  # a memory-mapped array may exceed the memory
         digest.update(np.ascontiguousarray(images[start : start + 4096]).data)
     return digest.hexdigest()[:12]
 
 
 @contextmanager
-def damage_told(folder: Path) -> Iterator[None]:
-    """Turn the errors of reading a cache into one sentence."""
+def cache_read_errors(folder: Path) -> Iterator[None]:
+    """Convert errors on reading an image cache to `UserError`."""
     try:
         yield
     except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
@@ -87,8 +90,12 @@ def damage_told(folder: Path) -> Iterator[None]:
 
 
 def open_cache(folder: Path) -> Faces:
-    """The faces of a finished cache, their images memory-mapped read-only."""
-    with damage_told(folder):
+    """Open a complete cache with its images memory-mapped read-only.
+
+    Raises:
+        UserError: if a file of the cache is missing or damaged.
+    """
+    with cache_read_errors(folder):
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         return Faces(
             images=np.load(folder / "images.npy", mmap_mode="r"),
@@ -99,51 +106,74 @@ def open_cache(folder: Path) -> Faces:
 
 
 @contextmanager
-def side_folder(folder: Path) -> Iterator[Path]:
-    """Give a folder beside `folder`; rename it to `folder` when the block ends well."""
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `folder`, and rename it to `folder` if the block succeeds.
+
+    If another process has created `folder` in the meantime, that one is kept and the temporary folder is removed.
+
+    Raises:
+        UserError: if writing fails.
+    """
     with disk_errors(f"the image cache {folder}"):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        side = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
-            yield side
-            side.chmod(0o755)
+            yield temporary
+            temporary.chmod(0o755)
             try:
-                side.rename(folder)
+                temporary.rename(folder)
             except OSError:
                 if not folder.is_dir():
-                    raise  # otherwise another process made the same cache first, and ours is not needed
+                    raise
         finally:
-            shutil.rmtree(side, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager
-def writing_cache(folder: Path, shape: tuple[int, int, int, int]) -> Iterator[tuple[Path, Images]]:
-    """Give a side folder and its writable `images.npy`; rename it to `folder` when the block ends well.
+def create_cache(folder: Path, shape: tuple[int, int, int, int]) -> Iterator[tuple[Path, Images]]:
+    """Yield a temporary folder and its writable `images.npy`, and rename the folder to `folder` on success.
 
     The caller fills the images and writes the three other files with `write_labels`.
+
+    Args:
+        folder: the cache to create.
+        shape: (N, 3, R, R).
+
+    Raises:
+        UserError: if writing fails.
     """
-    with side_folder(folder) as side:
-        images = np.lib.format.open_memmap(side / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
-        if hasattr(os, "posix_fallocate"):  # or a full disk would end the process while the pages are written
-            with (side / "images.npy").open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, os.path.getsize(side / "images.npy"))
-        yield side, images
+    with atomic_folder(folder) as temporary:
+        path = temporary / "images.npy"
+        images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+        if hasattr(os, "posix_fallocate"):  # a full disk raises here; writing to the memory map would end in SIGBUS
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, os.path.getsize(path))
+        yield temporary, images
         images.flush()
 
 
-def write_images(path: Path, resolution: int, parts: Iterable[Images]) -> int:
-    """Write an `images.npy` whose number of faces is known only at its end, and return that number."""
+def write_images(path: Path, resolution: int, chunks: Iterable[Images]) -> int:
+    """Write chunks of images to an `images.npy`. The number of images need not be known in advance.
+
+    Args:
+        path: the file to write.
+        resolution: R.
+        chunks: uint8 (n, 3, R, R) each.
+
+    Returns:
+        The number of images N in the file.
+    """
 
     def header(count: int) -> bytes:
         buffer = io.BytesIO()
         shape = (count, 3, resolution, resolution)
         np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
-        return buffer.getvalue()  # numpy pads it, so that any number of faces fits the same bytes
+        return buffer.getvalue()  # NumPy pads the header, so its length does not depend on the count
 
     count = 0
     with path.open("wb") as file:
         file.write(header(0))
-        for images in parts:
+        for images in chunks:
             file.write(np.ascontiguousarray(images).data)
             count += len(images)
         file.seek(0)
@@ -152,14 +182,14 @@ def write_images(path: Path, resolution: int, parts: Iterable[Images]) -> int:
 
 
 def write_labels(
-    side: Path,
+    folder: Path,
     captions: Sequence[Sequence[str]],
     attributes: Attributes,
     names: Sequence[str],
     settings: dict[str, Any],
 ) -> None:
-    """Write what goes beside the images of a cache."""
-    np.save(side / "attributes.npy", attributes)
-    (side / "captions.json").write_text(json.dumps(captions, ensure_ascii=False), encoding="utf-8")
+    """Write the captions, the attributes and `about.json` of a cache."""
+    np.save(folder / "attributes.npy", attributes)
+    (folder / "captions.json").write_text(json.dumps(captions, ensure_ascii=False), encoding="utf-8")
     about = {"attributes": list(names), "settings": settings}
-    (side / "about.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
+    (folder / "about.json").write_text(json.dumps(about, indent=2), encoding="utf-8")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from t2f.data.faces import fingerprint, open_cache, write_labels, writing_cache
+from t2f.data.faces import create_cache, fingerprint, open_cache, write_labels
 from t2f.utils.errors import UserError
 
 SHAPE = (3, 3, 4, 4)
@@ -16,12 +16,12 @@ ATTRIBUTES = np.array([[1, -1], [0, 1], [0, 0]], dtype=np.int8)
 
 
 def write(folder: Path, pixels: Any = PIXELS) -> None:
-    with writing_cache(folder, SHAPE) as (side, images):
+    with create_cache(folder, SHAPE) as (temporary, images):
         images[:] = pixels
-        write_labels(side, CAPTIONS, ATTRIBUTES, ("Male", "Smiling"), {"seed": 0})
+        write_labels(temporary, CAPTIONS, ATTRIBUTES, ("Male", "Smiling"), {"seed": 0})
 
 
-def test_a_cache_gives_back_what_was_written(tmp_path: Path) -> None:
+def test_open_cache_returns_what_was_written(tmp_path: Path) -> None:
     write(tmp_path / "deep" / "cache")
     faces = open_cache(tmp_path / "deep" / "cache")
     assert np.array_equal(faces.images, PIXELS)
@@ -33,19 +33,19 @@ def test_a_cache_gives_back_what_was_written(tmp_path: Path) -> None:
     assert len(faces) == 3
 
 
-def test_a_cache_tells_its_settings(tmp_path: Path) -> None:
+def test_about_json_records_the_settings(tmp_path: Path) -> None:
     write(tmp_path / "cache")
     assert json.loads((tmp_path / "cache" / "about.json").read_text())["settings"] == {"seed": 0}
 
 
-def test_images_are_mapped_read_only_also_in_a_slice(tmp_path: Path) -> None:
+def test_images_and_their_slices_are_memory_mapped_read_only(tmp_path: Path) -> None:
     write(tmp_path / "cache")
     for faces in (open_cache(tmp_path / "cache"), open_cache(tmp_path / "cache")[1:]):
         assert isinstance(faces.images, np.memmap)
         assert not faces.images.flags.writeable
 
 
-def test_a_slice_keeps_pictures_words_and_attributes_together(tmp_path: Path) -> None:
+def test_a_slice_selects_images_captions_and_attributes(tmp_path: Path) -> None:
     write(tmp_path / "cache")
     faces = open_cache(tmp_path / "cache")[1:]
     assert len(faces) == 2
@@ -54,48 +54,48 @@ def test_a_slice_keeps_pictures_words_and_attributes_together(tmp_path: Path) ->
     assert np.array_equal(faces.attributes, ATTRIBUTES[1:])
 
 
-def test_an_unfinished_cache_is_not_visible(tmp_path: Path) -> None:
+def test_an_incomplete_cache_is_not_visible(tmp_path: Path) -> None:
     folder = tmp_path / "cache"
-    with writing_cache(folder, SHAPE) as (side, images):
+    with create_cache(folder, SHAPE) as (temporary, images):
         images[:] = PIXELS
         assert not folder.exists()
-        write_labels(side, CAPTIONS, ATTRIBUTES, ("Male", "Smiling"), {})
+        write_labels(temporary, CAPTIONS, ATTRIBUTES, ("Male", "Smiling"), {})
         assert not folder.exists()
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
-@pytest.mark.parametrize("error", [RuntimeError("cut off"), KeyboardInterrupt()])
-def test_a_cut_off_cache_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
-    with pytest.raises(type(error)), writing_cache(tmp_path / "cache", SHAPE):
+@pytest.mark.parametrize("error", [RuntimeError("failed"), KeyboardInterrupt()])
+def test_an_interrupted_write_leaves_no_files(tmp_path: Path, error: BaseException) -> None:
+    with pytest.raises(type(error)), create_cache(tmp_path / "cache", SHAPE):
         raise error
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_leaves_nothing_and_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="disk is full"), writing_cache(tmp_path / "cache", SHAPE):
+def test_a_full_disk_raises_and_leaves_no_files(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="disk is full"), create_cache(tmp_path / "cache", SHAPE):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_of_two_processes_the_first_to_finish_stays(tmp_path: Path) -> None:
+def test_the_first_of_two_processes_to_finish_creates_the_cache(tmp_path: Path) -> None:
     folder = tmp_path / "cache"
-    with writing_cache(folder, SHAPE) as (side, images):
+    with create_cache(folder, SHAPE) as (temporary, images):
         images[:] = 7
-        write_labels(side, [["late"]] * 3, ATTRIBUTES, ("Male", "Smiling"), {})
-        write(folder)  # another process is quicker
+        write_labels(temporary, [["late"]] * 3, ATTRIBUTES, ("Male", "Smiling"), {})
+        write(folder)  # another process finishes first
     faces = open_cache(folder)
     assert np.array_equal(faces.images, PIXELS)
     assert faces.captions == CAPTIONS
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
-def test_others_may_read_the_cache(tmp_path: Path) -> None:
+def test_other_users_may_read_the_cache(tmp_path: Path) -> None:
     write(tmp_path / "cache")
     assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o755
 
 
 @pytest.mark.parametrize("name", ["images.npy", "captions.json", "attributes.npy", "about.json"])
-def test_a_missing_file_is_told(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_raises(tmp_path: Path, name: str) -> None:
     write(tmp_path / "cache")
     (tmp_path / "cache" / name).unlink()
     with pytest.raises(UserError, match=r"cache is damaged .*delete that folder"):
@@ -103,18 +103,18 @@ def test_a_missing_file_is_told(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["images.npy", "captions.json", "attributes.npy", "about.json"])
-@pytest.mark.parametrize("share", [0.98, 0.5])
-def test_a_file_cut_short_is_told(tmp_path: Path, name: str, share: float) -> None:
+@pytest.mark.parametrize("fraction", [0.98, 0.5])
+def test_a_truncated_file_raises(tmp_path: Path, name: str, fraction: float) -> None:
     write(tmp_path / "cache")
     path = tmp_path / "cache" / name
     content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * share)])
+    path.write_bytes(content[: int(len(content) * fraction)])
     with pytest.raises(UserError, match=r"cache is damaged .*delete that folder"):
         open_cache(tmp_path / "cache")
 
 
 @pytest.mark.parametrize("name", ["captions.json", "about.json", "images.npy", "attributes.npy"])
-def test_an_empty_file_is_told(tmp_path: Path, name: str) -> None:
+def test_an_empty_file_raises(tmp_path: Path, name: str) -> None:
     write(tmp_path / "cache")
     (tmp_path / "cache" / name).write_bytes(b"")
     with pytest.raises(UserError, match=r"cache is damaged .*delete that folder"):
@@ -122,14 +122,14 @@ def test_an_empty_file_is_told(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["images.npy", "captions.json", "attributes.npy", "about.json"])
-def test_a_file_of_rubbish_is_told(tmp_path: Path, name: str) -> None:
+def test_a_file_of_garbage_raises(tmp_path: Path, name: str) -> None:
     write(tmp_path / "cache")
-    (tmp_path / "cache" / name).write_bytes(b"\xff\xfe rubbish" * 40)
+    (tmp_path / "cache" / name).write_bytes(b"\xff\xfe garbage" * 40)
     with pytest.raises(UserError, match=r"cache is damaged .*delete that folder"):
         open_cache(tmp_path / "cache")
 
 
-def test_fingerprint_follows_values_and_not_their_order() -> None:
+def test_fingerprint_depends_on_values_but_not_on_key_order() -> None:
     one = fingerprint({"seed": 0, "resolution": 32})
     assert fingerprint({"resolution": 32, "seed": 0}) == one
     assert len({one, fingerprint({"seed": 1, "resolution": 32}), fingerprint({"seed": 0})}) == 3

@@ -1,16 +1,15 @@
-"""Drawn faces: the data set that needs no download.
+"""Synthetic faces, which need no download.
 
-The `avataaars` style of dicebear (by Pablo Stanley, free for personal and commercial use) draws a face
-from named choices. We make the choices, so the attributes are known exactly. One convention of these
-drawings is not a fact about people: men have short hair, women longer hair, and only men beards and
-bald heads, so that a caption's "man" and "woman" can be seen at 32 pixels.
+DiceBear's `avataaars` style (by Pablo Stanley, free for personal and commercial use) renders a face from named options.
+The options are sampled here, so the attributes are known exactly. Man and woman are a convention of this data set, not
+a fact about people: men have short hair, women have longer hair, and only men have beards or bald heads. This makes
+"man" and "woman" visible at 32 x 32 pixels.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import random
 from functools import cache, cached_property, partial
 from importlib.metadata import version
@@ -25,9 +24,9 @@ from PIL import Image
 
 from t2f.data.captions.describe import RULES, describe
 from t2f.data.datasets.origin import Origin
-from t2f.data.faces import Attributes, Faces, Images, fingerprint, open_cache, write_labels, writing_cache
+from t2f.data.datasets.photographs import check_resolution, default_workers
+from t2f.data.faces import Attributes, Faces, Images, create_cache, fingerprint, open_cache, write_labels
 from t2f.data.images.decode import in_chunks
-from t2f.utils.errors import UserError
 
 ATTRIBUTES = (
     "Male",
@@ -50,8 +49,8 @@ ATTRIBUTES = (
     "Dark_Skin",
 )
 
-# Hair colours and skins are apart from each other at 32 pixels: the style's own blond is close to its
-# skins, and its own brown hair is invisible on its dark skin.
+# Hair and skin colors are distinguishable at 32 x 32 pixels. In the style's defaults, blond is close to the skin colors
+# and brown hair is invisible on dark skin.
 HAIR = {
     "Black_Hair": ("#1c1210", "#2c1b18"),
     "Blond_Hair": ("#dfb545", "#efd06b"),
@@ -79,7 +78,7 @@ BEARDS = ("beardLight", "beardMedium", "beardMajestic")
 MUSTACHES = ("moustacheFancy", "moustacheMagnum")
 EYEGLASSES = ("prescription01", "prescription02", "round")
 SUNGLASSES = ("wayfarers", "sunglasses", "kurt")
-SMILES = ("smile", "smile", "smile", "default", "twinkle")  # mostly the one with teeth: it shows best
+SMILES = ("smile", "smile", "smile", "default", "twinkle")  # mostly the one with teeth, which is the most visible
 SERIOUS = ("serious", "sad")
 
 EYES = ("default",) * 8 + ("side", "happy")
@@ -91,7 +90,14 @@ BACKGROUNDS = ("#b6d7e8", "#b9d9b4", "#cbbfe6", "#8fb3c9")
 
 
 def sample_face(rng: random.Random) -> tuple[dict[str, int], dict[str, Any]]:
-    """A random face: its `ATTRIBUTES` (1, 0, or -1 where a hat hides them), and the options to `draw` it."""
+    """Sample a face.
+
+    Args:
+        rng: the random generator.
+
+    Returns:
+        The `ATTRIBUTES` by name (1 present, 0 absent, -1 hidden by a hat), and the DiceBear options for `render`.
+    """
     male = int(rng.random() < 0.5)
     beard = male and rng.random() < 0.35
     mustache = male and not beard and rng.random() < 0.15 / 0.65
@@ -123,21 +129,21 @@ def sample_face(rng: random.Random) -> tuple[dict[str, int], dict[str, Any]]:
         attributes |= dict.fromkeys(("Long_Hair", "Wavy_Hair", "Straight_Hair"), 0)
     if hat:
         attributes |= dict.fromkeys(("Bald", "Long_Hair", "Wavy_Hair", "Straight_Hair"), -1)
-    if not (beard or mustache):  # which would tell the hair colour where the head does not
+    if not (beard or mustache):  # facial hair shows the hair color even if the head does not
         if hat:
             attributes |= dict.fromkeys(HAIR, -1)
         elif bald:
             attributes |= dict.fromkeys(HAIR, 0)
 
-    hair_colour = rng.choice(HAIR[color])
+    hair_color = rng.choice(HAIR[color])
     options = {
-        "seed": "",  # every choice is ours
+        "seed": "",  # every option is set below
         "idRandomization": False,
-        "scale": 1.35,  # as close as the tops of hair and hats allow
+        "scale": 1.35,  # the largest that does not clip hair and hats
         "translateY": 8,
         "topVariant": [rng.choice(HATS if hat else TOPS[male, long, wavy])],
         "topProbability": 100 * (hat or not bald),
-        "hairColor": [hair_colour],
+        "hairColor": [hair_color],
         "skinColor": [rng.choice(SKIN[skin])],
         "eyesVariant": [rng.choice(EYES)],
         "eyebrowsVariant": [rng.choice(EYEBROWS)],
@@ -147,7 +153,7 @@ def sample_face(rng: random.Random) -> tuple[dict[str, int], dict[str, Any]]:
         "accessoriesColor": ["#14181b"],
         "facialHairVariant": [rng.choice(BEARDS if beard else MUSTACHES)],
         "facialHairProbability": 100 * (beard or mustache),
-        "facialHairColor": [hair_colour],
+        "facialHairColor": [hair_color],
         "clothesVariant": [rng.choice(CLOTHES)],
         "clothesColor": [rng.choice(CLOTHES_COLORS)],
         "hatColor": [rng.choice(HAT_COLORS)],
@@ -156,8 +162,8 @@ def sample_face(rng: random.Random) -> tuple[dict[str, int], dict[str, Any]]:
     return attributes, options
 
 
-def as_seen(face: dict[str, int]) -> dict[str, int]:
-    """What the picture shows of a face's attributes: beneath a hat, only a beard or a mustache tells a man."""
+def visible_attributes(face: dict[str, int]) -> dict[str, int]:
+    """Return the attributes with `Male` set to -1 if it is not visible: under a hat, only facial hair shows it."""
     hidden = face["Wearing_Hat"] and face["No_Beard"] and not face["Mustache"]
     return face | {"Male": -1} if hidden else face
 
@@ -167,8 +173,16 @@ def _style() -> Style:
     return Style(json.loads((files("dicebear_styles") / "avataaars.json").read_text(encoding="utf-8")))
 
 
-def draw(options: dict[str, Any], resolution: int) -> Images:
-    """The face of some dicebear options, uint8 (3, resolution, resolution)."""
+def render(options: dict[str, Any], resolution: int) -> Images:
+    """Render a face.
+
+    Args:
+        options: DiceBear options.
+        resolution: R in pixels.
+
+    Returns:
+        uint8 (3, R, R).
+    """
     svg = Avatar(_style(), options).to_string()
     png = resvg_py.svg_to_bytes(svg_string=svg, width=resolution, height=resolution, skip_system_fonts=True)
     with Image.open(io.BytesIO(bytes(png))) as image:
@@ -176,37 +190,50 @@ def draw(options: dict[str, Any], resolution: int) -> Images:
 
 
 def caption(face: dict[str, int], rng: random.Random) -> str:
-    """A description of a face. Who wears a hat is called a man or a woman only where the hat is spoken of.
+    """Describe a face with a hat as a man or a woman only if the caption mentions the hat.
 
-    Else "a woman" would be drawn with a hat as well as without one.
+    Otherwise "a woman" would stand for faces with and without a hat, although only the latter show a woman.
     """
-    told = describe(face, rng)
-    return told.text if "Wearing_Hat" in told.expected else describe(as_seen(face), rng).text
+    description = describe(face, rng)
+    if "Wearing_Hat" in description.expected:
+        return description.text
+    return describe(visible_attributes(face), rng).text
 
 
-def _draw_faces(
+def _render_chunk(
     indices: range, resolution: int, captions_per_face: int, seed: int
 ) -> tuple[Images, list[list[str]], Attributes]:
-    """Images, captions and attributes of the faces `indices`, each a function of the seed and its index alone."""
+    """Return images, captions and attributes of faces. Each face depends on the seed and its index only."""
     images = np.empty((len(indices), 3, resolution, resolution), np.uint8)
     captions = []
     attributes = np.empty((len(indices), len(ATTRIBUTES)), np.int8)
     for row, index in enumerate(indices):
         rng = random.Random(f"{seed} {index}")
         face, options = sample_face(rng)
-        images[row] = draw(options, resolution)
+        images[row] = render(options, resolution)
         captions.append([caption(face, rng) for _ in range(captions_per_face)])
-        attributes[row] = [as_seen(face)[name] for name in ATTRIBUTES]
+        visible = visible_attributes(face)
+        attributes[row] = [visible[name] for name in ATTRIBUTES]
     return images, captions, attributes
 
 
 class Avatars:
-    """`count` drawn faces to train on and `held_out` others, each with some captions and its `ATTRIBUTES`.
+    """Synthetic faces with captions and `ATTRIBUTES`, rendered once into an image cache.
 
-    They are drawn once, by `workers` processes (default: one a CPU, at most 8), into a folder of `cache` named after
-    the settings. The same settings give the same bytes, whatever the number of workers. `mirror`: whether training
-    pictures may be mirrored at random.
-    Raises `UserError` for a setting out of range.
+    The same arguments give the same bytes, for any number of workers.
+
+    Args:
+        cache: folder of the image caches.
+        count: number of training faces.
+        held_out: number of held-out faces.
+        resolution: side of the images in pixels, a power of two.
+        captions_per_face: number of captions of each face.
+        seed: seed of the faces and captions.
+        mirror: whether training images may be mirrored at random.
+        workers: number of rendering processes. Defaults to the number of CPUs, at most 8.
+
+    Raises:
+        ValueError: if an argument is out of range.
     """
 
     name = "avatars"
@@ -214,13 +241,13 @@ class Avatars:
         license="mit",
         license_name=None,
         link="https://www.dicebear.com/licenses/",
-        terms="Cartoon faces drawn by [DiceBear](https://www.dicebear.com) in its `avataaars` style, a remix of "
+        terms="Cartoon faces rendered by [DiceBear](https://www.dicebear.com) in its `avataaars` style, a remix of "
         "[Avataaars](https://avataaars.com) by Pablo Stanley, which is "
-        "[free for personal and commercial use](https://www.dicebear.com/licenses/). No photograph and no person is "
-        "among them. The sentences are made from the choices that each face was drawn by.",
-        biases="Men and women are conventions of haircut and beard in these drawings: men have short hair, women "
-        "longer hair, and only men have beards. That says nothing of people. Skin has a few tones, faces have one "
-        "shape, and hair and hats are those of one style. The words are plain English ones of a small grammar.",
+        "[free for personal and commercial use](https://www.dicebear.com/licenses/). The data contain no photographs "
+        "and no real people. The captions are generated from the options of each face.",
+        biases="Men and women are conventions of haircut and beard in these images: men have short hair, women "
+        "have longer hair, and only men have beards. This says nothing about people. There are a few skin tones, one "
+        "face shape, and the hair and hats of one style. The captions are English sentences of a small grammar.",
     )
 
     def __init__(
@@ -234,59 +261,66 @@ class Avatars:
         mirror: bool = False,
         workers: int | None = None,
     ) -> None:
-        numbers = {"count": count, "held_out": held_out, "captions_per_face": captions_per_face, "workers": workers}
-        for key, value in numbers.items():
+        counts = {"count": count, "held_out": held_out, "captions_per_face": captions_per_face, "workers": workers}
+        for argument, value in counts.items():
             if value is not None and (not isinstance(value, int) or value < 1):
-                raise UserError(f"data.{key} is {value}: it must be a whole number, at least 1.")
-        if resolution < 4 or resolution & (resolution - 1):
-            raise UserError(f"data.resolution is {resolution}: it must be a power of two, 4 or more.")
+                raise ValueError(f"{argument} must be a whole number, at least 1, but is {value}.")
+        check_resolution(resolution)
         self.count = count
         self.total = count + held_out
         self.resolution = resolution
         self.mirror = mirror
-        self.workers = workers or min(8, os.cpu_count() or 1)
-        self.drawing: dict[str, Any] = {"resolution": resolution, "captions_per_face": captions_per_face, "seed": seed}
+        self.workers = workers or default_workers()
+        self._rendering = {"resolution": resolution, "captions_per_face": captions_per_face, "seed": seed}
         libraries = ("dicebear-core", "dicebear-styles", "resvg-py")
         self.settings: dict[str, Any] = {
-            **self.drawing,
+            **self._rendering,
             "faces": self.total,
-            "rules": RULES,  # of the drawings and the captions
+            "rules": RULES,  # of the images and the captions
             "libraries": {library: version(library) for library in libraries},
         }
         self.folder = Path(cache) / f"avatars-{fingerprint(self.settings)}"
 
     def prepare(self) -> None:
-        """Draw the faces into the cache, unless they are there."""
+        """Render the faces unless they are cached.
+
+        Raises:
+            UserError: if the cache cannot be written.
+        """
         if self.folder.is_dir():
             return
         captions: list[list[str]] = []
         attributes = np.empty((self.total, len(ATTRIBUTES)), np.int8)
         shape = (self.total, 3, self.resolution, self.resolution)
-        title = f"Drawing {self.total:,} faces"
-        with writing_cache(self.folder, shape) as (side, images):
-            draw = partial(_draw_faces, **self.drawing)
-            drawn = in_chunks(draw, lambda chunk: chunk, self.total, self.workers, title, size=64)
-            for chunk, (some_images, some_captions, some_attributes) in drawn:
-                images[chunk.start : chunk.stop] = some_images
-                captions += some_captions
-                attributes[chunk.start : chunk.stop] = some_attributes
-            write_labels(side, captions, attributes, ATTRIBUTES, self.settings)
+        title = f"Rendering {self.total:,} synthetic faces"
+        with create_cache(self.folder, shape) as (temporary, images):
+            work = partial(_render_chunk, **self._rendering)
+            chunks = in_chunks(work, lambda indices: indices, self.total, self.workers, title, size=64)
+            for chunk, (chunk_images, chunk_captions, chunk_attributes) in chunks:
+                images[chunk.start : chunk.stop] = chunk_images
+                captions += chunk_captions
+                attributes[chunk.start : chunk.stop] = chunk_attributes
+            write_labels(temporary, captions, attributes, ATTRIBUTES, self.settings)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Another process opens the cache itself: a memory map would be sent whole.
+        # A memory-mapped array would be pickled whole, so another process opens the cache itself.
         return {name: value for name, value in self.__dict__.items() if name != "faces"}
 
     @cached_property
     def faces(self) -> Faces:
-        """All faces of the cache, the training faces first."""
+        """All faces, training faces first.
+
+        Raises:
+            UserError: if the cache is damaged.
+        """
         return open_cache(self.folder)
 
     @property
     def train(self) -> Faces:
-        """The first `count` faces."""
+        """The training faces."""
         return self.faces[: self.count]
 
     @property
     def held_out(self) -> Faces:
-        """The faces after them."""
+        """The held-out faces."""
         return self.faces[self.count :]

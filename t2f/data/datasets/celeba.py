@@ -1,7 +1,7 @@
-"""CelebA: celebrities' faces with 40 attributes each, and sentences made from them.
+"""CelebA: celebrity faces with 40 binary attributes (Liu et al., ICCV 2015, arXiv:1411.7766).
 
-The data set's own files are read as they are published, by its authors (`list_attr_celeba.txt`) or on Kaggle
-(`list_attr_celeba.csv`).
+The tables are read in the format of the authors (`list_attr_celeba.txt`) and in that of Kaggle
+(`list_attr_celeba.csv`). Captions are generated from the attributes.
 """
 
 from __future__ import annotations
@@ -19,25 +19,41 @@ from t2f.data.captions.describe_all import describe_all
 from t2f.data.datasets.origin import Origin
 from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, first_few
 from t2f.data.faces import Attributes
-from t2f.data.images.formats import PICTURE_ENDINGS
+from t2f.data.images.formats import IMAGE_EXTENSIONS
 from t2f.data.tables.columns import ABSENT, MINUS, PRESENT, attribute_value, names_files
 from t2f.data.tables.file_names import Names
 from t2f.data.tables.read import read_csv, read_text
 from t2f.utils.errors import UserError, require
 
-LAYOUT = "expected are img_align_celeba/000001.jpg, ... beside list_attr_celeba.txt or list_attr_celeba.csv"
+LAYOUT = "expected img_align_celeba/000001.jpg, ... beside list_attr_celeba.txt or list_attr_celeba.csv"
 IMAGES = ("img_align_celeba", "img_align_celeba_png")
 PARTITION = "list_eval_partition"
 SIGNS = {PRESENT: "1", ABSENT: "0", MINUS: "-1"}
-MEND = "download that file again or mend it"
+REMEDY = "download that file again or repair it"
 
 
 class CelebA(ImageDataset):
-    """The faces of a CelebA folder, each with `captions_per_face` sentences made from the chosen `attributes`.
+    """The faces of a CelebA folder, with captions generated from their attributes.
 
-    The data set's own partition is used where its file is present: 0 is to train on, 1 and 2 are held out. Otherwise
-    the last `held_out` faces are, as they are where `limit`, the number of faces used, leaves none of the partition's.
-    `attributes` are all 40 by default; 1 present, 0 absent.
+    If the folder has `list_eval_partition`, its part 0 is the training set and parts 1 and 2 are held out. If it has
+    none, or if all faces within `limit` are in part 0, the last faces are held out.
+
+    Args:
+        folder: folder of `img_align_celeba/` and `list_attr_celeba.txt` or `.csv`.
+        cache: folder of the image caches.
+        resolution: side of the decoded images in pixels, a power of two.
+        crop: side of the central square as a fraction of the image width in (0, 1].
+        attributes: names of the attributes to use. Defaults to all 40.
+        captions_per_face: number of captions of each face.
+        held_out: fraction of the faces that is held out without a partition, in (0, 1).
+        seed: seed of the captions.
+        mirror: whether training images may be mirrored at random.
+        on_error: "raise", or "skip" to omit rows without an image, images without a row and damaged images.
+        workers: number of decoding processes. Defaults to the number of CPUs, at most 8.
+        limit: number of faces to use, from the start of the table. Defaults to all.
+
+    Raises:
+        ValueError: if an argument is out of range.
     """
 
     name = "celeba"
@@ -46,14 +62,14 @@ class CelebA(ImageDataset):
         license_name="non-commercial-research",
         link="https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
         terms="[CelebA](https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html): photographs of celebrities, with 40 "
-        "attributes each. Its agreement allows non-commercial research only. It forbids commercial use of the pictures "
-        "and of whatever is derived from them, and passing any of them on. It says that the pictures were taken from "
-        "the Internet and do not belong to the data set's makers. Take this model under the same terms. Sentences, "
-        "where it was taught by any, were made from the attributes by rules.",
-        biases="The faces are celebrities', as the press shows them. The attributes are what annotators thought they "
-        "saw, with one yes or no for such as Male, Young, Attractive and Pale_Skin: judgements of their makers, not "
-        "facts about the persons. Attributes that go together there, such as Young and Attractive, go together in what "
-        "this model draws, also where only one was asked for.",
+        "attributes each. Its agreement allows non-commercial research only. It forbids commercial use and "
+        "redistribution of the images and of derived data. It says that the images were taken from the Internet and "
+        "are not the property of the data set's authors. This model is available under the same terms. Captions, if "
+        "the model was trained on any, were generated from the attributes by rules.",
+        biases="The faces are those of celebrities in press photographs. The attributes, such as Male, Young, "
+        "Attractive and Pale_Skin, are yes-or-no judgments of the annotators, not facts about the people. Attributes "
+        "that are correlated in the data, such as Young and Attractive, are also correlated in generated faces, even "
+        "if the prompt has only one of them.",
     )
 
     def __init__(
@@ -73,7 +89,8 @@ class CelebA(ImageDataset):
     ) -> None:
         counts = {"captions_per_face": captions_per_face, "limit": limit}
         super().__init__(cache, resolution, crop, held_out, mirror, on_error, workers, **counts)
-        require(attributes is None or len(attributes) > 0, "data.attributes is empty: name some, or null for all.")
+        if attributes is not None and not attributes:
+            raise ValueError("attributes is empty: list at least one, or set it to null for all.")
         self.source = Path(folder).expanduser()
         self.attributes = [attributes] if isinstance(attributes, str) else attributes
         self.captions_per_face = captions_per_face
@@ -81,111 +98,112 @@ class CelebA(ImageDataset):
         self.limit = limit
 
     def read(self) -> ImageListing:
-        table, images = self._find("list_attr_celeba"), self._images()
-        if table is None or images is None:
+        table, folder = self._find_table("list_attr_celeba"), self._image_folder()
+        if table is None or folder is None:
             what = "No such folder" if not self.source.is_dir() else "No CelebA in the folder"
             raise UserError(f"{what}: {self.source} (data.folder); {LAYOUT}.")
         names, lines, values = _read_attributes(table)
-        chosen = self._choose(names, table)
+        columns = self._choose_columns(names, table)
 
-        present = {entry.name for entry in os.scandir(images)}
+        present = {entry.name for entry in os.scandir(folder)}
         used = list(lines)[: self.limit]
         found = {name: name for name in lines}
-        pictures = Names(images, sorted(present), skip=True)
+        files_present = Names(folder, sorted(present), skip=True)
         if not present.issuperset(used):
-            rows = [(f"{table}, line {line},", name) for name, line in lines.items()]
-            there = pictures.resolve(rows)
-            found = {name: file for name, file in zip(lines, there, strict=True) if file}
-        absent = [name for name in used if name not in found]
-        listed = set(found.values())
-        surplus = sorted(name for name in present - listed if name.endswith((".jpg", ".png")) and name[0] != ".")
-        notes = []
-        if absent:
-            line = f"{table}, line {lines[absent[0]]}, names {absent[0]}"
-            self._tolerate(
-                f"{line}, which is not in {images}{pictures.near(absent[0])}: complete the pictures, set data.limit"
-            )
-            notes.append(f"{len(absent):,} rows of {table} have no picture and are left out: {first_few(absent)}.")
-        if surplus:
-            self._tolerate(f"{table} has no row for the picture {images / surplus[0]}: {MEND}")
-            notes.append(f"{len(surplus):,} pictures have no row in {table} and are left out: {first_few(surplus)}.")
-        names_used, train, note = self._partition([name for name in used if name in found] if absent else used)
-        row = {name: i for i, name in enumerate(lines)}
-        attributes = values[np.ix_([row[name] for name in names_used], chosen)]
-        files = [found[name] for name in names_used]
-        chosen_names = [names[i] for i in chosen]
-        captions = describe_all(
-            self.cache, self.name, files, attributes, chosen_names, self.captions_per_face, self.seed, self.workers
+            resolved = files_present.resolve([(f"{table}, line {line},", name) for name, line in lines.items()])
+            found = {name: file for name, file in zip(lines, resolved, strict=True) if file}
+        missing = [name for name in used if name not in found]
+        unlisted = sorted(
+            name for name in present - set(found.values()) if name.endswith((".jpg", ".png")) and name[0] != "."
         )
-        return ImageListing(Files(images, files), train, captions, attributes, chosen_names, [*notes, *note])
+        notes = []
+        if missing:
+            first = missing[0]
+            self._require_skip(
+                f"{table}, line {lines[first]}, names {first}, which is not in {folder}{files_present.near(first)}: "
+                "add the missing images, set data.limit"
+            )
+            notes.append(f"{len(missing):,} rows of {table} have no image and are skipped: {first_few(missing)}.")
+        if unlisted:
+            self._require_skip(f"{table} has no row for the image {folder / unlisted[0]}: {REMEDY}")
+            notes.append(f"{len(unlisted):,} images have no row in {table} and are skipped: {first_few(unlisted)}.")
+        used, train, partition_notes = self._partition([name for name in used if name in found])
+        row = {name: i for i, name in enumerate(lines)}
+        attributes = values[np.ix_([row[name] for name in used], columns)]
+        files = [found[name] for name in used]
+        attribute_names = [names[i] for i in columns]
+        captions = describe_all(
+            self.cache, self.name, files, attributes, attribute_names, self.captions_per_face, self.seed, self.workers
+        )
+        notes += partition_notes
+        return ImageListing(Files(folder, files), train, captions, attributes, attribute_names, notes)
 
-    def _find(self, stem: str) -> Path | None:
-        """The .txt or .csv of this name, also in the folders that the authors publish it in."""
+    def _find_table(self, stem: str) -> Path | None:
+        """Find STEM.txt or STEM.csv in the folder or in the authors' folders Anno and Eval."""
         folders = (self.source, self.source / "Anno", self.source / "Eval")
         paths = [folder / f"{stem}.{ending}" for folder in folders for ending in ("txt", "csv")]
         return next((path for path in paths if path.is_file()), None)
 
-    def _images(self) -> Path | None:
-        """The folder of the pictures."""
+    def _image_folder(self) -> Path | None:
         folders = (folder / name for folder in (self.source, self.source / "Img") for name in IMAGES)
         images = next((folder for folder in folders if folder.is_dir()), None)
-        if images and (images / images.name).is_dir():  # Kaggle's archive nests them
+        if images and (images / images.name).is_dir():  # Kaggle's archive nests the folder
             images /= images.name
         return images
 
-    def _tolerate(self, message: str) -> None:
-        """Raise, unless such faces are to be skipped."""
-        require(self.skip, f"{message}, or leave such faces out with data.on_error=skip.")
+    def _require_skip(self, message: str) -> None:
+        require(self.skip, f"{message}, or skip such faces with data.on_error=skip.")
 
-    def _choose(self, names: Sequence[str], table: Path) -> list[int]:
-        """The columns of the chosen attributes, in the order of the file."""
+    def _choose_columns(self, names: Sequence[str], table: Path) -> list[int]:
+        """Return the columns of the chosen attributes, in the order of the table."""
         for name in self.attributes or []:
             if name not in names:
                 by_lower_case = {name.lower(): name for name in names}
                 close = difflib.get_close_matches(str(name).lower(), by_lower_case, n=3)
                 hint = " or ".join(by_lower_case[match] for match in close) or f"one of {', '.join(names)}"
-                raise UserError(f"data.attributes names {name}, which {table} does not have: choose {hint}.")
+                raise UserError(f"data.attributes has {name}, which is not in {table}: choose {hint}.")
         return [i for i, name in enumerate(names) if self.attributes is None or name in self.attributes]
 
     def _partition(self, files: list[str]) -> tuple[list[str], int, list[str]]:
-        """The files with the training faces first, how many those are, and what to say about it."""
-        by_share = max(1, round(self.share_held_out * len(files)))
-        path = self._find(PARTITION)
+        """Return the files with the training faces first, the number of training faces, and notes."""
+        held_out = max(1, round(self.held_out_fraction * len(files)))
+        path = self._find_table(PARTITION)
         if path is None:
-            return files, len(files) - by_share, []
+            return files, len(files) - held_out, []
         parts = _read_partition(path)
         for name in files:
             require(
-                name in parts, f"{path} has no row for {name}: {MEND}, or remove it to hold out the last data.held_out."
+                name in parts,
+                f"{path} has no row for {name}: {REMEDY}, or remove it to hold out the last faces by data.held_out.",
             )
         train = [name for name in files if parts[name] == 0]
         if files and len(train) == len(files):
-            note = f"{path} holds out none of these {len(files):,} faces: the last {by_share:,} are held out."
-            return files, len(files) - by_share, [note]
+            note = f"{path} holds out none of these {len(files):,} faces: the last {held_out:,} are held out."
+            return files, len(files) - held_out, [note]
         return train + [name for name in files if parts[name] != 0], len(train), []
 
 
-def _rows(path: Path, before: int) -> tuple[list[list[str]], Iterator[tuple[int, list[str]]]]:
-    """The fields of the lines before the faces, and (line number, fields) of each face, the picture's name first.
+def _rows(path: Path, header_lines: int) -> tuple[list[list[str]], Iterator[tuple[int, list[str]]]]:
+    """Return the fields of the header lines, and (line number, fields) of each face with its file name first.
 
-    Fields are parted by commas or the like, below a line with the columns' names, as on Kaggle; or by blanks, below
-    `before` lines, as the data set's authors part them.
+    Kaggle's tables have one header line and a separator such as a comma. The authors' tables have `header_lines` lines
+    before the faces and are separated by blanks.
     """
     text = read_text(path)
     if re.search(r"[,;\t|]", text[:10_000].partition("\n")[0]):
         columns, table = read_csv(path)
-        if columns[0].lower().endswith(PICTURE_ENDINGS):  # there are no names of columns
+        if columns[0].lower().endswith(IMAGE_EXTENSIONS):  # no header line
             return [], chain([(1, columns)], table)
         first = next((i for i, name in enumerate(columns) if names_files(name)), 0)
         return [columns[first + 1 :]], ((line, row[first:]) for line, row in table)
     lines = ((number, line.split()) for number, line in enumerate(text.split("\n"), 1) if line.strip())
-    return [fields for _, fields in islice(lines, before)], lines
+    return [fields for _, fields in islice(lines, header_lines)], lines
 
 
 def _read_attributes(path: Path) -> tuple[list[str], dict[str, int], Attributes]:
-    """The attributes' names, the pictures' lines by their names, and int8 (N, A) of 0 and 1."""
-    head, rows = _rows(path, 2)
-    names = head[-1] if head else []
+    """Return the attribute names, the line numbers by file name, and int8 (N, A): 1 present, 0 absent."""
+    header, rows = _rows(path, 2)
+    names = header[-1] if header else []
     lines: dict[str, int] = {}
     present = bytearray()
     signs: set[str | None] = {"1"}
@@ -193,30 +211,30 @@ def _read_attributes(path: Path) -> tuple[list[str], dict[str, int], Attributes]
         row: list[str | None] = [*values]
         if not {"1", "-1"}.issuperset(row):
             row = [SIGNS.get(found) if (found := attribute_value(value)) is not None else None for value in values]
-        wrong = ""
+        problem = ""
         if len(row) != len(names):
-            wrong = f"has {len(row)} values for {len(names)} attributes"
-        elif None in row or len(signs | {*row}) > 2:  # either 0 or -1 is absent, and nothing is unknown
-            wrong = "has a value other than 1 and -1"
+            problem = f"has {len(row)} values for {len(names)} attributes"
+        elif None in row or len(signs | {*row}) > 2:  # a table uses either 0 or -1 for absent attributes
+            problem = "has a value other than 1 and -1"
         elif name in lines:
-            wrong = f"names {name} again, after line {lines[name]}"
-        if wrong:
-            raise UserError(f"{path}, line {number}, {wrong}: {MEND}.")
+            problem = f"repeats {name} of line {lines[name]}"
+        if problem:
+            raise UserError(f"{path}, line {number}, {problem}: {REMEDY}.")
         signs.update(row)
         lines[name] = number
         present.extend(map("1".__eq__, row))
-    require(len(lines) > 0, f"{path} has no rows: {MEND}.")
-    if len(head) > 1:
-        count = " ".join(head[0])
-        require(count == str(len(lines)), f"{path}, line 1, says {count} rows, but {len(lines)} follow: {MEND}.")
+    require(len(lines) > 0, f"{path} has no rows: {REMEDY}.")
+    if len(header) > 1:
+        count = " ".join(header[0])
+        require(count == str(len(lines)), f"{path}, line 1, announces {count} rows, but {len(lines)} follow: {REMEDY}.")
     return names, lines, np.frombuffer(present, np.int8).reshape(-1, len(names))
 
 
 def _read_partition(path: Path) -> dict[str, int]:
-    """0 train, 1 validation or 2 test, by the pictures' names."""
+    """Return 0 (training), 1 (validation) or 2 (test) by file name."""
     parts = {}
     for number, row in _rows(path, 0)[1]:
         if len(row) != 2 or row[1].strip() not in ("0", "1", "2"):
-            raise UserError(f"{path}, line {number}, is not a picture's name and 0, 1 or 2: {MEND}.")
+            raise UserError(f"{path}, line {number}, is not a file name followed by 0, 1 or 2: {REMEDY}.")
         parts[row[0].strip()] = int(row[1])
     return parts

@@ -1,9 +1,10 @@
-"""Face2Text: descriptions that people wrote of faces, in version 0.1 of LFW's and from version 2.0 on of CelebA's.
+"""Face2Text: descriptions of faces by people (Gatt et al., LREC 2018, arXiv:1803.03827).
 
-The descriptions come as one JSON file, the pictures apart from them. Both of its published forms are read:
+Version 0.1 describes images of Labeled Faces in the Wild, version 2.0 and later images of CelebA. The descriptions are
+one JSON file in either published format. The images are a separate download.
 
-    [{"image": "Name/Name_0001.png", "descriptions": [{"text": ...}, ...]}, ...]       one entry a picture
-    [{"filename" or "image": "Name_0001.jpg", "description": ...}, ...]                one entry a description
+    [{"image": "Name/Name_0001.png", "descriptions": [{"text": ...}, ...]}, ...]       one entry per image
+    [{"filename" or "image": "Name_0001.jpg", "description": ...}, ...]                one entry per description
 """
 
 from __future__ import annotations
@@ -17,26 +18,39 @@ from typing import Any
 import numpy as np
 
 from t2f.data.datasets.origin import Origin
-from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, first_few, place
+from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, first_few, split_position
 from t2f.data.tables.file_names import Names
 from t2f.data.tables.read import read_text
 from t2f.utils.errors import UserError, require
 from t2f.utils.unicode import well_formed
 
-PUBLISHED = {250: 0.512}  # LFW's width, and the share of its central 128 pixels: the rest is mostly background
-ENDINGS = (".jpg", ".png", ".jpeg")
-LAYOUT = "expected is LFW's own layout, Name/Name_0001.jpg"
-FORMS = 'expected is a list of {"image": ..., "descriptions": [{"text": ...}]} or {"filename": ..., "description": ...}'
+LFW_CROP = {250: 0.512}  # the central 128 of LFW's 250 pixels; the rest is mostly background
+EXTENSIONS = (".jpg", ".png", ".jpeg")
+LAYOUT = "expected LFW's layout, Name/Name_0001.jpg"
+FORMATS = 'expected a list of {"image": ..., "descriptions": [{"text": ...}]} or {"filename": ..., "description": ...}'
 
 
 class Face2Text(ImageDataset):
-    """The pictures of the folder `images` with the descriptions of the file `descriptions`, and no attributes.
+    """The images of a folder with the captions of a Face2Text file, without attributes.
 
-    A share `held_out` of the described persons is held out: no other picture of theirs is trained on. With
-    `undescribed`, the pictures of everybody else join the training faces, after the described ones and without
-    captions. CelebA's pictures, which version 2.0 describes, are named by numbers alone: each counts as a person of
-    its own, so pictures of one celebrity may be on both sides. `crop` None is the central 128 pixels of LFW as
-    published (250 pixels), and else the whole width.
+    The split is by person: no image of a held-out person is in the training set. CelebA's images are named by numbers
+    only, so each image counts as one person, and images of one celebrity may be in both parts.
+
+    Args:
+        images: folder of the images.
+        descriptions: the JSON file of the descriptions.
+        cache: folder of the image caches.
+        resolution: side of the decoded images in pixels, a power of two.
+        crop: side of the central square as a fraction of the image width in (0, 1]. Defaults to the central 128 pixels
+            of images that are 250 pixels wide, as LFW's are, and to the full width of others.
+        undescribed: whether to append the images without description to the training set.
+        held_out: fraction of the described persons that is held out, in (0, 1).
+        mirror: whether training images may be mirrored at random.
+        on_error: "raise", or "skip" to omit missing and damaged images.
+        workers: number of decoding processes. Defaults to the number of CPUs, at most 8.
+
+    Raises:
+        ValueError: if an argument is out of range.
     """
 
     name = "face2text"
@@ -44,17 +58,17 @@ class Face2Text(ImageDataset):
         license="other",
         license_name="non-commercial-research",
         link="https://aclanthology.org/2022.pvlam-1.6/",
-        terms="Descriptions that people wrote for [Face2Text](https://aclanthology.org/2022.pvlam-1.6/), of "
-        "photographs of [Labeled Faces in the Wild](http://vis-www.cs.umass.edu/lfw/) or, from its version 2.0 on, of "
-        "[CelebA](https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html). The former has no formal licence: its "
-        "photographs come from news pages, and its own page says that it was published to help research, not to vet "
-        "commercial products. CelebA's agreement allows non-commercial research only. Take this model for such "
-        "research alone.",
-        biases="Labeled Faces in the Wild shows people in the news. Its page names who is hardly among them: children "
-        "and people over 80, few women, no babies, and many ethnicities little or not at all. CelebA shows "
-        "celebrities. The people who described the faces also guessed at feelings, origin, work and character, "
-        "sometimes unkindly ([a study](https://arxiv.org/abs/1803.03827)); the model has learnt from that, and its "
-        "vocabulary, in `config.json`, is theirs.",
+        terms="[Face2Text](https://aclanthology.org/2022.pvlam-1.6/): descriptions by people of photographs of "
+        "[Labeled Faces in the Wild](http://vis-www.cs.umass.edu/lfw/) or, from version 2.0 on, of "
+        "[CelebA](https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html). Labeled Faces in the Wild has no formal license: "
+        "its photographs come from news pages, and its authors say that it was published for research, not for "
+        "commercial products. CelebA's agreement allows non-commercial research only. Use this model for "
+        "non-commercial research only.",
+        biases="Labeled Faces in the Wild shows people in the news. Its authors list groups that are rare or missing: "
+        "children and people over 80, women, babies and many ethnicities. CelebA shows celebrities. The descriptions "
+        "contain guesses about feelings, origin, work and character, some of them unkind "
+        "([a study](https://arxiv.org/abs/1803.03827)). The model was trained on them, and its vocabulary in "
+        "`config.json` contains their words.",
     )
 
     def __init__(
@@ -70,73 +84,76 @@ class Face2Text(ImageDataset):
         on_error: str = "raise",
         workers: int | None = None,
     ) -> None:
-        published = PUBLISHED if crop is None else crop
-        super().__init__(cache, resolution, published, held_out, mirror, on_error, workers)
+        super().__init__(cache, resolution, LFW_CROP if crop is None else crop, held_out, mirror, on_error, workers)
         self.images = Path(images).expanduser()
         self.descriptions = Path(descriptions).expanduser()
         self.undescribed = undescribed
 
     def read(self) -> ImageListing:
         require(self.images.is_dir(), f"No such folder: {self.images} (data.images); {LAYOUT}.")
-        require(self.descriptions.is_file(), f"No such file: {self.descriptions} (data.descriptions); {FORMS}.")
+        require(self.descriptions.is_file(), f"No such file: {self.descriptions} (data.descriptions); {FORMATS}.")
+        descriptions = list(_descriptions(self.descriptions))
+        names = Names(self.images, skip=self.skip)
+        files = names.resolve([(str(self.descriptions), image) for image, _ in descriptions])
         captions: dict[str, list[str]] = {}
-        absent = []
-        described = list(_descriptions(self.descriptions))
-        pictures = Names(self.images, skip=self.skip)
-        names = pictures.resolve([(str(self.descriptions), image) for image, _ in described])
-        for (image, text), name in zip(described, names, strict=True):
-            if name is None:
-                absent.append(image)
+        missing = []
+        for (image, text), file in zip(descriptions, files, strict=True):
+            if file is None:
+                missing.append(image)
             elif text.strip():
-                captions.setdefault(name, []).append(text.strip())
+                captions.setdefault(file, []).append(text.strip())
         notes = []
-        if absent:
+        if missing:
             require(
                 self.skip,
-                f"{self.descriptions} describes {absent[0]}, which is not in {self.images}{pictures.near(absent[0])}; "
-                f"{LAYOUT}: complete the pictures, or leave such faces out with data.on_error=skip.",
+                f"{self.descriptions} describes {missing[0]}, which is not in {self.images}{names.near(missing[0])}; "
+                f"{LAYOUT}: add the missing images, or skip such faces with data.on_error=skip.",
             )
-            absent = list(dict.fromkeys(absent))
-            notes.append(f"{len(absent):,} described pictures are not in {self.images}: {first_few(absent)}.")
-        require(bool(captions), f"{self.descriptions} describes no picture of {self.images}; {LAYOUT}.")
+            missing = list(dict.fromkeys(missing))
+            notes.append(f"{len(missing):,} described images are not in {self.images}: {first_few(missing)}.")
+        require(bool(captions), f"{self.descriptions} describes no image of {self.images}; {LAYOUT}.")
 
-        persons = sorted({_person(name) for name in captions}, key=place)
-        held_out = set(persons[: max(1, round(self.share_held_out * len(persons)))])
-        train = [name for name in captions if _person(name) not in held_out]
+        persons = sorted({_person(file) for file in captions}, key=split_position)
+        held_out_persons = set(persons[: max(1, round(self.held_out_fraction * len(persons)))])
+        train = [file for file in captions if _person(file) not in held_out_persons]
         if self.undescribed:
-            paths = sorted(path.relative_to(self.images).as_posix() for path in self._all())
-            train += [name for name in paths if name not in captions and _person(name) not in held_out]
-        files = train + [name for name in captions if _person(name) in held_out]
-        no_attributes = np.zeros((len(files), 0), np.int8)
+            others = sorted({path.relative_to(self.images).as_posix() for path in self._all()} - captions.keys())
+            train += [file for file in others if _person(file) not in held_out_persons]
+        listed = train + [file for file in captions if _person(file) in held_out_persons]
         return ImageListing(
-            Files(self.images, files), len(train), [captions.get(name, []) for name in files], no_attributes, [], notes
+            images=Files(self.images, listed),
+            train=len(train),
+            captions=[captions.get(file, []) for file in listed],
+            attributes=np.zeros((len(listed), 0), np.int8),
+            attribute_names=[],
+            notes=notes,
         )
 
     def _all(self) -> Iterator[Path]:
         for pattern in ("*", "*/*"):
-            yield from (path for path in self.images.glob(pattern) if path.suffix.lower() in ENDINGS)
+            yield from (path for path in self.images.glob(pattern) if path.suffix.lower() in EXTENSIONS)
 
 
 def _person(image: str) -> str:
-    """Name of Name/Name_0001.png or of Name_0001.png."""
+    """Return NAME for NAME/NAME_0001.png or NAME_0001.png."""
     path = Path(image)
     return path.parent.name or re.sub(r"_\d+$", "", path.stem)
 
 
 def _descriptions(path: Path) -> Iterator[tuple[str, str]]:
-    """(image, text) for each description of the file, also for an empty one."""
+    """Yield (image, text) for each description in the file. The text may be empty."""
     try:
         content = json.loads(read_text(path))
     except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}): download it again or mend it; {FORMS}.") from error
-    if isinstance(content, dict):  # the list is one of its values
+        raise UserError(f"{path} is not JSON ({error}): download it again or repair it; {FORMATS}.") from error
+    if isinstance(content, dict):  # the list is a value of a dictionary
         content = next((value for value in content.values() if isinstance(value, list)), None)
-    require(isinstance(content, list), f"{path} holds no list; {FORMS}.")
+    require(isinstance(content, list), f"{path} contains no list; {FORMATS}.")
     for number, entry in enumerate(content, 1):
         try:
             yield from _entry(entry)
         except (TypeError, KeyError, AttributeError) as error:
-            raise UserError(f"Entry {number} of {path} cannot be understood; {FORMS}.") from error
+            raise UserError(f"Entry {number} of {path} has another format; {FORMATS}.") from error
 
 
 def _entry(entry: Any) -> Iterator[tuple[str, str]]:

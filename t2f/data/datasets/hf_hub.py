@@ -1,4 +1,4 @@
-"""Any data set of the `datasets` library that has pictures and texts."""
+"""Data sets of the Hugging Face Hub, and local ones that the `datasets` library reads."""
 
 from __future__ import annotations
 
@@ -9,21 +9,30 @@ from typing import Any
 
 import numpy as np
 
-from t2f.data.datasets.photographs import ImageDataset, ImageListing, hold_out, place, size_and_time
-from t2f.data.images.decode import Pictures
+from t2f.data.datasets.photographs import ImageDataset, ImageListing, hold_out, size_and_time, split_position
+from t2f.data.images.decode import ImageSource
 from t2f.data.tables.columns import SAMPLE, is_missing, names_files, only, text_columns
 from t2f.utils.errors import UserError, require
 from t2f.utils.extras import install_command
 from t2f.utils.unicode import well_formed
 
 
-class Rows(Pictures):
-    """The pictures of some rows of a data set, in this order. Nothing is decoded."""
+class HubImages(ImageSource):
+    """The encoded images of rows of a data set.
 
-    def __init__(self, title: str, image: str, parts: Sequence[Any], rows: Sequence[tuple[int, int]], key: Any) -> None:
-        """`rows`: (part, row). `key` changes with the data."""
+    Args:
+        title: name of the data set for messages.
+        column: the column of images.
+        parts: data sets of the library, with undecoded images.
+        rows: (index in `parts`, row) of each image.
+        key: a JSON value that changes with the data.
+    """
+
+    def __init__(
+        self, title: str, column: str, parts: Sequence[Any], rows: Sequence[tuple[int, int]], key: Any
+    ) -> None:
         self.title = title
-        self.image = image
+        self.column = column
         self.parts = parts
         self.rows = rows
         self.key = key
@@ -33,38 +42,55 @@ class Rows(Pictures):
 
     def name(self, index: int) -> str:
         part, row = self.rows[index]
-        return f"The picture in row {row} of {self.title} ({self.parts[part].split or 'no split'})"
+        return f"The image in row {row} of {self.title} ({self.parts[part].split or 'no split'})"
 
-    def read(self, part: range) -> list[str | bytes]:
-        return [self._content(self.parts[i][row][self.image]) for i, row in self.rows[part.start : part.stop]]
+    def read(self, indices: range) -> list[str | bytes]:
+        rows = self.rows[indices.start : indices.stop]
+        return [self._path_or_content(self.parts[part][row][self.column]) for part, row in rows]
 
     @staticmethod
-    def _content(picture: Any) -> str | bytes:
-        if isinstance(picture, dict):
-            picture = picture.get("bytes") or picture.get("path")
-        return picture or b""
+    def _path_or_content(image: Any) -> str | bytes:
+        if isinstance(image, dict):
+            image = image.get("bytes") or image.get("path")
+        return image or b""
 
     def identity(self) -> list[Any]:
-        files = [(file, *size_and_time(file)) for part in self.parts for file in self._files(part)]
-        return [self.image, self.key, self.rows, *files]
+        files = [(file, *size_and_time(file)) for part in self.parts for file in self._external_files(part)]
+        return [self.column, self.key, self.rows, *files]
 
-    def _files(self, part: Any) -> Iterator[str]:
-        """The paths of those pictures that are not in the data set itself, found without decoding any."""
-        for chunk in part.with_format("arrow")[:][self.image].chunks:
+    def _external_files(self, part: Any) -> Iterator[str]:
+        """Yield the paths of images that are not stored in the data set itself, without decoding."""
+        for chunk in part.with_format("arrow")[:][self.column].chunks:
             if str(chunk.type) == "string":
                 yield from filter(None, chunk.to_pylist())
-            elif str(chunk.type).startswith("struct"):  # of "bytes" and "path"
-                absent, paths = chunk.field("bytes").is_null().to_pylist(), chunk.field("path").to_pylist()
-                yield from (path for path, alone in zip(paths, absent, strict=True) if path and alone)
+            elif str(chunk.type).startswith("struct"):  # with the fields "bytes" and "path"
+                external, paths = chunk.field("bytes").is_null().to_pylist(), chunk.field("path").to_pylist()
+                yield from (path for path, is_external in zip(paths, external, strict=True) if path and is_external)
 
 
 class HFHub(ImageDataset):
-    """The rows of a data set: a name on the Hugging Face hub, or a local path that `datasets` can read.
+    """A data set that the `datasets` library loads.
 
-    `image` is its column of pictures, `text` that of captions: each a string, a list of strings, or nothing. Where they
-    are None, the columns image and text are taken, or else the only ones that can be meant, with a note. `config` is
-    what the hub calls a subset. `held_out_split` is held out; where it is None, a share `held_out` of the rows is.
-    A data set that `save_to_disk` wrote in one piece has no splits: all of it is "train".
+    A data set that `save_to_disk` wrote without splits has the split "train" only.
+
+    Args:
+        dataset: a name on the Hugging Face Hub, or a local path.
+        cache: folder of the image caches.
+        resolution: side of the decoded images in pixels, a power of two.
+        image: the column of images. Defaults to "image", or to the only column of images, with a note.
+        text: the column of captions: strings, lists of strings or nulls. Defaults to "text", or to the only column
+            that qualifies, with a note.
+        split: the split to train on, such as "train" or "train[:1000]".
+        held_out_split: the split that is held out. Defaults to the fraction `held_out` of the rows of `split`.
+        config: the subset ("config") of a data set that has several.
+        crop: side of the central square as a fraction of the image width in (0, 1].
+        held_out: fraction of the rows that is held out without `held_out_split`, in (0, 1).
+        mirror: whether training images may be mirrored at random.
+        on_error: "raise", or "skip" to omit damaged images.
+        workers: number of decoding processes. Defaults to the number of CPUs, at most 8.
+
+    Raises:
+        ValueError: if an argument is out of range.
     """
 
     name = "hub"
@@ -87,9 +113,9 @@ class HFHub(ImageDataset):
     ) -> None:
         super().__init__(cache, resolution, crop, held_out, mirror, on_error, workers)
         self.dataset = dataset
-        self.chosen = {"image": image, "text": text}
-        self.image = image or "image"
-        self.texts = [text or "text"]
+        self.requested_columns = {"image": image, "text": text}
+        self.image_column = image or "image"
+        self.text_columns = [text or "text"]
         self.split = split
         self.held_out_split = held_out_split
         self.config = config
@@ -98,29 +124,29 @@ class HFHub(ImageDataset):
         data = self._load(self.split)
         notes = self._choose_columns(data)
         if self.held_out_split is None:
-            # In this order any share held out is the end, so that another share needs no decoding.
+            # Rows are sorted so that any held-out fraction is the end, and another fraction needs no decoding.
             names = [str(row) for row in range(len(data))]
-            order = sorted(range(len(data)), key=lambda row: place(names[row]), reverse=True)
+            order = sorted(range(len(data)), key=lambda row: split_position(names[row]), reverse=True)
             parts: list[tuple[Any, Sequence[int]]] = [(data, order)]
-            train = len(data) - len(hold_out(names, self.share_held_out)) if names else 0
+            train = len(data) - len(hold_out(names, self.held_out_fraction)) if names else 0
         else:
-            other = self._load(self.held_out_split)
-            self._check_columns(other)
-            parts = [(data, range(len(data))), (other, range(len(other)))]
+            held_out = self._load(self.held_out_split)
+            self._check_columns(held_out)
+            parts = [(data, range(len(data))), (held_out, range(len(held_out)))]
             train = len(data)
         captions = []
-        for some, rows in parts:
-            texts = self._texts(some)
+        for part, rows in parts:
+            texts = self._captions(part)
             captions += [texts[row] for row in rows]
-        pictures = Rows(
+        images = HubImages(
             self.dataset,
-            self.image,
-            [self._undecoded(some) for some, _ in parts],
-            [(part, row) for part, (_, rows) in enumerate(parts) for row in rows],
-            # of the data as they were loaded: selecting and casting give others, which follow the library's version
-            key=[some._fingerprint for some, _ in parts],
+            self.image_column,
+            [self._undecoded(part) for part, _ in parts],
+            [(index, row) for index, (_, rows) in enumerate(parts) for row in rows],
+            # The fingerprints as loaded: those after select and cast depend on the version of the library.
+            key=[part._fingerprint for part, _ in parts],
         )
-        return ImageListing(pictures, train, captions, np.zeros((len(captions), 0), np.int8), [], notes)
+        return ImageListing(images, train, captions, np.zeros((len(captions), 0), np.int8), [], notes)
 
     def _load(self, split: str) -> Any:
         try:
@@ -129,19 +155,19 @@ class HFHub(ImageDataset):
             raise UserError(f"data=hub needs the library datasets: {install_command('hub')}.") from error
         path = Path(self.dataset).expanduser()
         try:
-            if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():  # written by save_to_disk
+            if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():  # of save_to_disk
                 data = datasets.load_from_disk(str(path))
                 if isinstance(data, dict):
                     require(split in data, f"{path} has no split {split}: choose one of {', '.join(data)}.")
                     data = data[split]
                 else:
-                    self._check_without_splits(path)
+                    self._check_no_splits(path)
             else:
                 name = str(path) if path.exists() else self.dataset
                 data = datasets.load_dataset(name, self.config, split=split)
         except UserError:
             raise
-        except Exception as error:  # of the library, of the network or of the disk: they have no common class
+        except Exception as error:  # of the library, the network or the disk, without a common class
             reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
             raise UserError(
                 f"The data set {self.dataset} cannot be loaded ({reason}): check data.dataset, data.config, data.split "
@@ -150,62 +176,63 @@ class HFHub(ImageDataset):
         return data.with_format(None)
 
     def _choose_columns(self, data: Any) -> list[str]:
-        """Set the columns of pictures and texts; return sentences that name those that are not called so."""
+        """Choose the columns of images and texts, and return notes about those with other names."""
         where, notes = f"the data set {self.dataset}", []
-        if self.chosen["image"] is None and "image" not in data.column_names:
+        if self.requested_columns["image"] is None and "image" not in data.column_names:
             datasets = importlib.import_module("datasets")
-            pictures = [name for name, feature in data.features.items() if isinstance(feature, datasets.Image)]
-            if found := pictures or list(filter(names_files, data.column_names)):
-                self.image, note = only(found, "image", "The pictures are", where)
+            columns = [name for name, feature in data.features.items() if isinstance(feature, datasets.Image)]
+            if candidates := columns or list(filter(names_files, data.column_names)):
+                self.image_column, note = only(candidates, "image", "The pictures are", where)
                 notes.append(note)
-        if self.chosen["text"] is None:
-            others = [name for name, feature in data.features.items() if name != self.image and _is_text(feature)]
+        if self.requested_columns["text"] is None:
+            others = [name for name in data.column_names if name != self.image_column and _is_text(data.features[name])]
             sample = data.select_columns(others).select(range(min(len(data), SAMPLE)))[:] if others else {}
             texts, text_note = text_columns({name: sample[name] for name in others}, None, where)
-            self.texts = texts or self.texts
+            self.text_columns = texts or self.text_columns
             notes += [text_note] if text_note else []
         self._check_columns(data)
         return notes
 
     def _check_columns(self, data: Any) -> None:
-        """Raise if a part of the data set has not the columns of pictures and texts."""
-        for key, column in (("image", self.image), *(("text", text) for text in self.texts)):
+        """Raise `UserError` if a split lacks a column."""
+        for key, column in (("image", self.image_column), *(("text", text) for text in self.text_columns)):
             require(
                 column in data.column_names,
                 f"The data set {self.dataset} has no column {column}: set data.{key} to one of "
                 f"{', '.join(data.column_names)}.",
             )
 
-    def _check_without_splits(self, path: Path) -> None:
-        """Raise if a part is asked of a saved data set that is in one piece."""
-        one = f"{path} was saved in one piece"
+    def _check_no_splits(self, path: Path) -> None:
+        """Raise `UserError` if the settings name a split of a data set that was saved without splits."""
+        saved = f"{path} was saved without splits"
         require(
             self.held_out_split is None,
-            f"{one} and has no split {self.held_out_split}: set data.held_out_split=null to hold out the share "
+            f"{saved} and has no split {self.held_out_split}: set data.held_out_split=null to hold out the fraction "
             "data.held_out of its rows.",
         )
         require(
-            self.split == "train", f"{one} and has no split {self.split}: set data.split=train for all of its rows."
+            self.split == "train", f"{saved} and has no split {self.split}: set data.split=train for all of its rows."
         )
 
     def _undecoded(self, data: Any) -> Any:
-        """The pictures as the content of files, or as paths."""
+        """Return the data set with its images as paths or file contents."""
         datasets = importlib.import_module("datasets")
-        feature = data.features[self.image]
+        feature = data.features[self.image_column]
         if isinstance(feature, datasets.Image):
-            return data.select_columns([self.image]).cast_column(self.image, datasets.Image(decode=False))
+            column = datasets.Image(decode=False)
+            return data.select_columns([self.image_column]).cast_column(self.image_column, column)
         if getattr(feature, "dtype", None) in ("binary", "large_binary", "string"):
             return data
         raise UserError(
-            f"The column {self.image} of {self.dataset} holds no pictures: set data.image to one that does."
+            f"The column {self.image_column} of {self.dataset} has no images: set data.image to a column of images."
         )
 
-    def _texts(self, data: Any) -> list[list[str]]:
-        columns = data.select_columns(self.texts)[:]
-        captions: list[list[str]] = [[] for _ in columns[self.texts[0]]]
-        for name in self.texts:
-            for row, text in enumerate(columns[name]):
-                texts = text if isinstance(text, list) else [text]
+    def _captions(self, data: Any) -> list[list[str]]:
+        columns = data.select_columns(self.text_columns)[:]
+        captions: list[list[str]] = [[] for _ in columns[self.text_columns[0]]]
+        for name in self.text_columns:
+            for row, value in enumerate(columns[name]):
+                texts = value if isinstance(value, list) else [value]
                 require(
                     all(isinstance(text, str | None) for text in texts),
                     f"Row {row} of {self.dataset} has a {name} that is neither a string nor a list of strings: "
@@ -216,5 +243,5 @@ class HFHub(ImageDataset):
 
 
 def _is_text(feature: Any) -> bool:
-    """Whether a column may hold strings, or lists of them."""
+    """Return whether a column may contain strings or lists of strings."""
     return getattr(getattr(feature, "feature", feature), "dtype", None) in ("string", "large_string", "null")

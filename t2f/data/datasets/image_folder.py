@@ -1,17 +1,18 @@
-"""A folder of pictures with a table of their descriptions: what the `datasets` library calls an ImageFolder.
+"""Folders of images with a table of captions and attributes, as in the `datasets` library's ImageFolder.
 
     faces/metadata.jsonl      {"file_name": "0001.jpg", "text": "a man with a beard", "Smiling": 1}
     faces/0001.jpg
 
-The table may be a `metadata.csv`, or any other one that `t2f.data.tables.read` reads; or there is a text file for each
-picture, with a sentence a line. The folder may hold `train/` and `test/` or `validation/`, each with pictures and a
-table of its own.
+The table may also be a `metadata.csv` or any other table that `t2f.data.tables.read` reads, or each image may have a
+text file with one caption per line. The folder may contain `train/` and `test/` or `validation/`, each with its own
+images and table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 from t2f.data.captions.describe_all import describe_all
 from t2f.data.captions.lazy import Captions
 from t2f.data.captions.phrases import CLAIMS, COLORS, FACIAL_HAIR
-from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, first_few, hold_out, place
+from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, first_few, hold_out, split_position
 from t2f.data.faces import Attributes
 from t2f.data.tables.columns import ABSENT, MINUS, PRESENT, UNKNOWN, attribute_value
 from t2f.data.tables.file_names import Names, inside
@@ -29,41 +30,62 @@ from t2f.utils.errors import UserError, require
 
 HELD_OUT = ("test", "validation")
 
-# The attributes that captions can be made from, under CelebA's names
+# CelebA's names of the attributes that captions can be generated from
 DESCRIBED = {name for claim in (*CLAIMS, *FACIAL_HAIR) for name in claim.expected}
 DESCRIBED |= {"Male", "Long_Hair", "Straight_Hair", "Wavy_Hair", *COLORS}
 
 
 @dataclass
 class Face:
-    """What the rows of one picture say: where the first of them stands, the file, the texts, and all other values."""
+    """The rows of one image.
 
-    where: str
+    Args:
+        location: file and line of the first row, for messages.
+        file: path of the image.
+        captions: distinct texts of all rows.
+        columns: values of the other columns, by name.
+    """
+
+    location: str
     file: str
     captions: list[str] = field(default_factory=list)
     columns: dict[str, list[Any]] = field(default_factory=dict)
 
     def add(self, row: Row) -> None:
-        """Take what one more row says."""
+        """Append the texts and values of a row."""
         self.captions += [text for text in row.captions if text not in self.captions]
         for name, value in row.columns.items():
             self.columns.setdefault(name, []).append(value)
 
 
 class ImageFolder(ImageDataset):
-    """The faces that the folder's tables list, with their texts as captions.
+    """The faces in the tables of a folder.
 
-    `text` may be a list of sentences in JSON lines; where it is missing or empty, the face has no captions. Columns
-    whose values are all 1, 0, -1, true, false, yes, no or empty are attributes, in which -1 is absent if the column has
-    no 0, no false and no no (as in CelebA), and else unknown, as is empty. If no face has a text, `captions_per_face`
-    sentences are made from the attributes that are named as in CelebA. The texts of all rows of one picture are its
-    captions.
+    Texts become captions; the texts of several rows of one image are all captions of it. A face without text has no
+    captions. Columns whose values are all 1, 0, -1, true, false, yes, no or empty are attributes. In a column without
+    0, false and no, -1 is absent, as in CelebA. Otherwise -1 is unknown, as are empty values. If no face has a text,
+    captions are generated from attributes with CelebA's names.
 
-    The columns `file_name` and `text` may have other names: these two settings choose them, and where they are None,
-    the only column that can be it is taken, with a note.
+    With a `train/` folder, `test/` and `validation/` are held out. Without them, a fraction of the faces is held out by
+    file name, so that a held-out face remains held out when faces are added.
 
-    Without a `test/` or `validation/` folder, a share `held_out` is, chosen by the files' names alone, so that it
-    stays held out when faces are added.
+    Args:
+        folder: the folder.
+        cache: folder of the image caches.
+        resolution: side of the decoded images in pixels, a power of two.
+        file_name: the column of file names. Defaults to "file_name", or to the only column that qualifies, with a note.
+        text: the column of texts. Defaults to "text", or to the only column that qualifies, with a note. In JSON lines,
+            a text may be a list of sentences.
+        crop: side of the central square as a fraction of the image width in (0, 1].
+        captions_per_face: number of generated captions of each face.
+        held_out: fraction of the faces that is held out if there is no split, in (0, 1).
+        seed: seed of generated captions.
+        mirror: whether training images may be mirrored at random.
+        on_error: "raise", or "skip" to omit missing and damaged images.
+        workers: number of decoding processes. Defaults to the number of CPUs, at most 8.
+
+    Raises:
+        ValueError: if an argument is out of range.
     """
 
     name = "folder"
@@ -93,32 +115,36 @@ class ImageFolder(ImageDataset):
         self.seed = seed
 
     def read(self) -> ImageListing:
-        rows, train, notes = self._split_rows()
-        names, attributes, ignored = _attributes(rows)
+        faces, train, notes = self._split_faces()
+        names, attributes, ignored = _attributes(faces)
         if ignored:
             notes.append(f"These columns are neither file_name, text nor attributes: {', '.join(ignored)}.")
-        captions: Captions = [row.captions for row in rows]
-        files = [row.file for row in rows]
-        known = [i for i, name in enumerate(names) if name in DESCRIBED]
-        if not any(captions) and known:
-            chosen = [names[i] for i in known]
+        captions: Captions = [face.captions for face in faces]
+        files = [face.file for face in faces]
+        described = [i for i, name in enumerate(names) if name in DESCRIBED]
+        if not any(captions) and described:
+            described_names = [names[i] for i in described]
             captions = describe_all(
                 self.cache,
                 self.name,
                 files,
-                attributes[:, known],
-                chosen,
+                attributes[:, described],
+                described_names,
                 self.captions_per_face,
                 self.seed,
                 self.workers,
             )
-            notes.append(f"No face of {self.source} has a text: captions are made from {first_few(chosen)}.")
+            notes.append(
+                f"No face of {self.source} has a text: captions are generated from {first_few(described_names)}."
+            )
         elif not any(captions):
-            notes.append(f"No face of {self.source} has a text, nor attributes under CelebA's names to make one from.")
+            notes.append(
+                f"No face of {self.source} has a text or attributes with CelebA's names: there are no captions."
+            )
         return ImageListing(Files(self.source, files), train, captions, attributes, names, notes)
 
-    def _split_rows(self) -> tuple[list[Face], int, list[str]]:
-        """All faces, those to train on first; how many those are; and sentences for the terminal."""
+    def _split_faces(self) -> tuple[list[Face], int, list[str]]:
+        """Return all faces with the training faces first, the number of training faces, and notes."""
         found = [part for part in ("train", *HELD_OUT) if has_rows(self.source / part, metadata_only=True)]
         if "train" not in found and not find_table(self.source):
             found = [part for part in ("train", *HELD_OUT) if has_rows(self.source / part)]
@@ -127,38 +153,40 @@ class ImageFolder(ImageDataset):
         names = Names(self.source, skip=self.skip)
         faces = [self._faces(part, names, notes) for part in parts]
         if len(faces) > 1:
-            return [face for some in faces for face in some], len(faces[0]), notes
-        # In this order any share held out is the end, so that another share needs no decoding.
-        rows = sorted(faces[0], key=lambda face: place(face.file), reverse=True)
-        return rows, len(rows) - len(hold_out([face.file for face in rows], self.share_held_out)), notes
+            return list(chain.from_iterable(faces)), len(faces[0]), notes
+        # Faces are sorted so that any held-out fraction is the end, and another fraction needs no decoding.
+        ordered = sorted(faces[0], key=lambda face: split_position(face.file), reverse=True)
+        held_out = hold_out([face.file for face in ordered], self.held_out_fraction)
+        return ordered, len(ordered) - len(held_out), notes
 
     def _faces(self, part: str, names: Names, notes: list[str]) -> list[Face]:
-        """The faces of the folder, or of its folder `part`; their files are named from the folder on."""
-        rows, apart, said = read_rows(self.source / part, self.file_name, self.text, self.source)
+        """Return the faces of the folder or of its subfolder `part`, with files relative to the folder."""
+        rows, apart, read_notes = read_rows(self.source / part, self.file_name, self.text, self.source)
+        notes += read_notes
         files = names.resolve([(row.where, row.name) for row in rows], part, apart)
         faces: dict[str, Face] = {}
+        elsewhere = 0
         for row, found in zip(rows, files, strict=True):
-            file = found or (Path(part) / row.name).as_posix()  # whose decoding tells that it is not there
             if found is None:
                 require(
                     self.skip,
                     f"{row.where} names {row.name}, which is not in {self.source / part}{names.near(row.name)}: add "
-                    "the picture or remove the row, or leave such pictures out with data.on_error=skip.",
+                    "the image or remove the row, or skip such images with data.on_error=skip.",
                 )
-            if found or inside(row.name):
-                faces.setdefault(file, Face(row.where, file)).add(row)
-        elsewhere = sum(found is None and not inside(row.name) for row, found in zip(rows, files, strict=True))
+                if not inside(row.name):
+                    elsewhere += 1
+                    continue
+            file = found or (Path(part) / row.name).as_posix()  # decoding reports a missing file
+            faces.setdefault(file, Face(row.where, file)).add(row)
         if elsewhere:
-            said.append(f"{elsewhere:,} pictures of other folders are not in {self.source / part} and are left out.")
-        repeated = len(rows) - elsewhere - len(faces)
-        if repeated:
-            said.append(f"{repeated:,} rows name a picture again: their texts are captions of it, too.")
-        notes += said
+            notes.append(f"{elsewhere:,} images of other folders are not in {self.source / part} and are skipped.")
+        if repeated := len(rows) - elsewhere - len(faces):
+            notes.append(f"{repeated:,} rows repeat an image: their texts are further captions of it.")
         return list(faces.values())
 
 
 def _attributes(faces: Sequence[Face]) -> tuple[list[str], Attributes, list[str]]:
-    """The names of the attribute columns, int8 (N, A) of them, and the names of the other columns."""
+    """Return the names of attribute columns, their values as int8 (N, A), and the names of the other columns."""
     names = list(dict.fromkeys(name for face in faces for name in face.columns))
     attributes: dict[str, list[int]] = {}
     for name in names:
@@ -166,16 +194,17 @@ def _attributes(faces: Sequence[Face]) -> tuple[list[str], Attributes, list[str]
         found: set[int | None] = set().union(*values)
         if None in found or found == {UNKNOWN}:
             continue
-        known = [some - {UNKNOWN} for some in values]
-        contrary = [face for face, some in zip(faces, known, strict=True) if len(some) > 1]
+        known = [face_values - {UNKNOWN} for face_values in values]
+        contradictory = [face for face, face_values in zip(faces, known, strict=True) if len(face_values) > 1]
         repeated = [face for face in faces if len(face.columns.get(name, [])) > 1]
-        if contrary and (len(contrary) < len(repeated) or name in DESCRIBED):
+        if contradictory and (len(contradictory) < len(repeated) or name in DESCRIBED):
             raise UserError(
-                f"{contrary[0].where} and a later row of the same picture disagree on {name}: mend one of them."
+                f"{contradictory[0].location} and a later row of the same image have different values of {name}: "
+                "correct one of them."
             )
-        if contrary:  # the texts of a picture are numbered 0, 1
+        if contradictory:  # a column that numbers the texts of each image 0, 1
             continue
         meaning = {PRESENT: 1, ABSENT: 0, MINUS: -1 if ABSENT in found else 0, None: -1}
-        attributes[name] = [meaning[next(iter(some), None)] for some in known]
+        attributes[name] = [meaning[next(iter(face_values), None)] for face_values in known]
     table = np.array(list(attributes.values()), np.int8).reshape(-1, len(faces)).T
     return list(attributes), np.ascontiguousarray(table), [name for name in names if name not in attributes]

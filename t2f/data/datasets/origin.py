@@ -1,4 +1,4 @@
-"""What a data set's owners ask of those who use it, and what is one-sided in it: for the cards of models."""
+"""The origin of a data set: license, terms of use and known biases, for model cards."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Origin:
-    """Where faces come from, in sentences for a model card.
+    """License, terms and biases of a data set.
 
-    `license` and `license_name` are what the Hugging Face Hub shows of a model trained on them, `link` where the data's
-    terms stand.
+    Args:
+        license: license identifier of the Hugging Face Hub for models trained on the data, such as "mit" or "other".
+        license_name: name of the license if `license` is "other".
+        link: address of the terms.
+        terms: sentences about the terms of use.
+        biases: sentences about known biases.
     """
 
     license: str
@@ -20,12 +24,12 @@ class Origin:
     biases: str
 
 
-OWN = Origin(
+UNKNOWN_ORIGIN = Origin(
     license="unknown",
     license_name=None,
     link=None,
-    terms="Pictures and texts of the trainer's own, of which this card knows no terms: ask whoever trained the model. "
-    "Those who are shown may have rights in their pictures, too.",
-    biases="What is rare in these data is drawn badly or not at all, and whatever their texts and labels judge of "
-    "people, the model repeats. Whoever trained it should say here what they hold.",
+    terms="Private images and texts, whose terms are unknown: ask the author of the model. The people in the images "
+    "may have rights in them.",
+    biases="The model generates poorly what is rare in these data, and it repeats the judgments about people in their "
+    "texts and labels. The author of the model should describe the data here.",
 )

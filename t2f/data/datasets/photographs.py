@@ -1,13 +1,13 @@
-"""What the sources of photographs have in common: their settings, their image cache and their split.
+"""Base class of photographic data sets: settings, image cache and split.
 
-The image cache of a source is a folder named after its picture files (by name, size and time), the crop and the
-resolution, with two files:
+The image cache is a folder named after its image files (by name, size and modification time), the crop and the
+resolution. It has two files:
 
-    images.npy   uint8 (N, 3, R, R), memory-mapped: the pictures that can be decoded, training faces first
-    about.json   the settings that made it, and the index of each picture that was left out, with the reason
+    images.npy   uint8 (N, 3, R, R), memory-mapped: the images that can be decoded, training images first
+    about.json   the settings of the cache, and the index and the error of each image that was skipped
 
-Captions and attributes are not kept in it. They are read from the source at each start, so that other captions or
-attributes need no decoding.
+Captions and attributes are not cached. They are read from their source at each start, so that a change of them needs
+no decoding.
 """
 
 from __future__ import annotations
@@ -26,27 +26,41 @@ from typing import Any
 import numpy as np
 
 from t2f.data.captions.lazy import Captions, Chosen
-from t2f.data.datasets.origin import OWN, Origin
-from t2f.data.faces import Attributes, Faces, damage_told, fingerprint, side_folder
-from t2f.data.images.decode import RULES, Crop, Pictures, decode_all
+from t2f.data.datasets.origin import UNKNOWN_ORIGIN, Origin
+from t2f.data.faces import Attributes, Faces, atomic_folder, cache_read_errors, fingerprint
+from t2f.data.images.decode import CACHE_VERSION, Crop, ImageSource, decode_all
 from t2f.utils.errors import UserError, require
 from t2f.utils.unicode import well_formed
 
 
 @dataclass(frozen=True)
 class ImageListing:
-    """All that a source knows before a picture is decoded: N pictures and their labels, training faces first."""
+    """The N encoded images of a data set and their labels, training images first.
 
-    pictures: Pictures
-    train: int  # so many are to train on, the rest is held out
+    Args:
+        images: the encoded images.
+        train: number of training images; the others are held out.
+        captions: N lists of sentences.
+        attributes: int8 (N, A): 1 present, 0 absent, -1 unknown.
+        attribute_names: the A names.
+        notes: sentences to print once.
+    """
+
+    images: ImageSource
+    train: int
     captions: Captions
-    attributes: Attributes  # int8 (N, A)
+    attributes: Attributes
     attribute_names: Sequence[str]
-    notes: Sequence[str] = ()  # sentences for the terminal
+    notes: Sequence[str] = ()
 
 
 class Files:
-    """Picture files, by their names below a folder."""
+    """Image files in a folder.
+
+    Args:
+        folder: the folder.
+        names: paths relative to it.
+    """
 
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
         self.folder = folder
@@ -56,37 +70,49 @@ class Files:
         return len(self.names)
 
     def name(self, index: int) -> str:
+        """Return the path of an image."""
         return os.path.join(self.folder, self.names[index])
 
-    def read(self, part: range) -> list[str]:
-        return [self.name(index) for index in part]
+    def read(self, indices: range) -> list[str]:
+        """Return the paths of images."""
+        return [self.name(index) for index in indices]
 
     def identity(self) -> list[Any]:
+        """Return the folder, and the name, size and modification time of each file."""
         files = [(name, *size_and_time(self.name(index))) for index, name in enumerate(self.names)]
         return [str(self.folder.resolve()), files]
 
 
 def size_and_time(file: str) -> tuple[int, int]:
-    """Two numbers that change with a file: -1 where there is none, of which decoding will tell."""
+    """Return the size of a file in bytes and its modification time in nanoseconds, or (-1, -1) for a missing file."""
     try:
         stat = os.stat(file)
-    except (OSError, ValueError):  # ValueError: for a name that no file can have
+    except (OSError, ValueError):  # ValueError: the name is not a valid file name
         return -1, -1
     return stat.st_size, stat.st_mtime_ns
 
 
 class ImageDataset(ABC):
-    """A source of photographs, decoded once by `workers` processes (default: one a CPU, at most 8) into `cache`.
+    """A data set of photographs, decoded once into an image cache.
 
-    crop      the side of the central square that is kept, as a share of the picture's width
-    mirror    whether training pictures may be mirrored at random
-    on_error  "raise": a picture that is missing or broken ends the run; "skip": it is left out and counted
+    Subclasses implement `read`. They set `name`, and `origin` for model cards.
 
-    Raises `UserError` for a setting out of range at once, and for what is wrong with the data when it is read.
+    Args:
+        cache: folder of the image caches.
+        resolution: side of the decoded images in pixels, a power of two.
+        crop: side of the central square as a fraction of the image width in (0, 1], or fractions by image width.
+        held_out: fraction of the faces that is held out, in (0, 1).
+        mirror: whether training images may be mirrored at random.
+        on_error: "raise" to stop at a missing or damaged image, "skip" to omit and count such images.
+        workers: number of decoding processes. Defaults to the number of CPUs, at most 8.
+        **counts: further arguments of a subclass that must be at least 1, or None.
+
+    Raises:
+        ValueError: if an argument is out of range.
     """
 
     name: str
-    origin: Origin = OWN
+    origin: Origin = UNKNOWN_ORIGIN
 
     def __init__(
         self,
@@ -99,145 +125,172 @@ class ImageDataset(ABC):
         workers: int | None,
         **counts: int | None,
     ) -> None:
-        require(
-            resolution >= 4 and not resolution & (resolution - 1),
-            f"data.resolution is {resolution}: it must be a power of two, 4 or more.",
-        )
-        shares: list[Any] = list(crop.values()) if isinstance(crop, dict) else [crop]
-        require(
-            all(isinstance(share, float | int) and share is not True and 0 < share <= 1 for share in shares),
-            f"data.crop is {crop}: it must be a share of the width, a number above 0 and at most 1.",
-        )
-        require(0 < held_out < 1, f"data.held_out is {held_out}: it must be a share of the faces, above 0 and below 1.")
-        require(on_error in ("raise", "skip"), f"data.on_error is {on_error}: it must be raise or skip.")
-        for key, count in {"workers": workers, **counts}.items():
-            require(count is None or count >= 1, f"data.{key} is {count}: it must be at least 1.")
+        check_resolution(resolution)
+        fractions: list[Any] = list(crop.values()) if isinstance(crop, dict) else [crop]
+        if not all(isinstance(each, float | int) and each is not True and 0 < each <= 1 for each in fractions):
+            raise ValueError(f"crop must be a fraction of the width, above 0 and at most 1, but is {crop}.")
+        if not 0 < held_out < 1:
+            raise ValueError(f"held_out must be a fraction of the faces, above 0 and below 1, but is {held_out}.")
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f"on_error must be raise or skip, but is {on_error}.")
+        for argument, count in {"workers": workers, **counts}.items():
+            if count is not None and count < 1:
+                raise ValueError(f"{argument} must be at least 1, but is {count}.")
         self.cache = Path(cache)
         self.resolution = resolution
         self.crop = float(crop) if isinstance(crop, int) else crop
-        self.share_held_out = held_out
+        self.held_out_fraction = held_out
         self.mirror = mirror
         self.on_error = on_error
-        self.workers = workers or min(8, os.cpu_count() or 1)
-        self.said: set[str] = set()
+        self.workers = workers or default_workers()
+        self._printed: set[str] = set()
 
     @property
     def skip(self) -> bool:
+        """Whether missing and damaged images are omitted."""
         return self.on_error == "skip"
 
     @abstractmethod
     def read(self) -> ImageListing:
-        """The pictures and their labels, from the source."""
+        """List the images and read their labels.
+
+        Raises:
+            UserError: if a table or a file is missing or malformed.
+        """
 
     @cached_property
     def listing(self) -> ImageListing:
+        """The images and their labels.
+
+        Raises:
+            UserError: if the source cannot be read, or no face is left to train on or to hold out.
+        """
         try:
             listing = self.read()
         except OSError as error:
             raise UserError(
                 f"{error.filename or f'The data set {self.name}'} cannot be read ({error.strerror or error}): check "
-                "data.*, that name, and the rights of the file and of its folder."
+                "data.*, that name, and the permissions of the file and of its folder."
             ) from error
-        self._check_split(listing.train, len(listing.pictures))
+        self._check_split(listing.train, len(listing.images))
         return listing
 
     def _check_split(self, train: int, total: int) -> None:
         for purpose, count in (("to train on", train), ("to hold out", total - train)):
             require(
                 count > 0,
-                f"The data set {self.name} leaves no face {purpose}, of {total:,} in all: "
-                "add faces, or change data.held_out or its own split.",
+                f"The data set {self.name} leaves no face {purpose}, of {total:,} in total: "
+                "add faces, or change data.held_out or the split of the data set.",
             )
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """What the image cache depends on."""
-        identity = json.dumps(self.listing.pictures.identity())
+        """The settings that the image cache depends on."""
+        identity = json.dumps(self.listing.images.identity())
         return {
             "pictures": hashlib.sha256(identity.encode()).hexdigest(),
             "crop": self.crop,
             "resolution": self.resolution,
             "on_error": self.on_error,
-            "rules": RULES,
+            "rules": CACHE_VERSION,
         }
 
     @property
     def folder(self) -> Path:
-        """The image cache."""
+        """The folder of the image cache."""
         return self.cache / f"{self.name}-{fingerprint(self.settings)}"
 
     def prepare(self) -> None:
-        """Decode the pictures into the cache, unless they are there; print the notes and what is left out, once."""
-        self._say(*self.listing.notes)
-        pictures = self.listing.pictures
+        """Decode the images unless they are cached. Print the notes and the number of skipped images once.
+
+        Raises:
+            UserError: if an image cannot be decoded and `on_error` is "raise", if no image can be decoded, or if the
+                cache cannot be written.
+        """
+        self._print_once(*self.listing.notes)
+        images = self.listing.images
         if not self.folder.is_dir():
-            with side_folder(self.folder) as side:
-                bad = decode_all(side / "images.npy", pictures, self.resolution, self.crop, self.on_error, self.workers)
-                about = {"settings": self.settings, "pictures": len(pictures), "left_out": sorted(bad.items())}
-                (side / "about.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
-        if left_out := self._left_out():
-            some = first_few(f"{pictures.name(index)} ({reason})" for index, reason in left_out.items())
-            self._say(f"{len(left_out):,} of {len(pictures):,} pictures cannot be decoded and are left out: {some}.")
+            with atomic_folder(self.folder) as temporary:
+                path = temporary / "images.npy"
+                skipped = decode_all(path, images, self.resolution, self.crop, self.on_error, self.workers)
+                about = {"settings": self.settings, "pictures": len(images), "left_out": sorted(skipped.items())}
+                (temporary / "about.json").write_text(json.dumps(about, indent=2), encoding="utf-8")
+        if skipped := self._skipped():
+            examples = first_few(f"{images.name(index)} ({reason})" for index, reason in skipped.items())
+            count = f"{len(skipped):,} of {len(images):,}"
+            self._print_once(f"{count} images cannot be decoded and are skipped: {examples}.")
 
-    def _say(self, *sentences: str) -> None:
-        """Print those that have not been printed."""
+    def _print_once(self, *sentences: str) -> None:
         for sentence in sentences:
-            if sentence not in self.said:
+            if sentence not in self._printed:
                 print(well_formed(sentence))
-        self.said.update(sentences)
+        self._printed.update(sentences)
 
-    def _left_out(self) -> dict[int, str]:
-        """Which pictures are not in the cache, and why."""
-        with damage_told(self.folder):
+    def _skipped(self) -> dict[int, str]:
+        """Return the reasons of the images that are not in the cache, by index."""
+        with cache_read_errors(self.folder):
             about = json.loads((self.folder / "about.json").read_text(encoding="utf-8"))
             return dict(about["left_out"])
 
     def __getstate__(self) -> dict[str, Any]:
-        # Another process opens the cache itself: a memory map would be sent whole.
+        # A memory-mapped array would be pickled whole, so another process opens the cache itself.
         return {name: value for name, value in self.__dict__.items() if name != "_split"}
 
     @cached_property
     def _split(self) -> tuple[Faces, int]:
-        """All faces of the cache, and how many of them are to train on."""
-        listing, left_out = self.listing, self._left_out()
-        with damage_told(self.folder):
+        """All cached faces, and the number of training faces."""
+        listing, skipped = self.listing, self._skipped()
+        with cache_read_errors(self.folder):
             images = np.load(self.folder / "images.npy", mmap_mode="r")
-            if len(images) + len(left_out) != len(listing.pictures):
-                raise ValueError(f"it holds {len(images):,} images")
-        kept = [index for index in range(len(listing.pictures)) if index not in left_out]
-        train = sum(index < listing.train for index in kept)
-        self._check_split(train, len(kept))
-        captions = Chosen(listing.captions, kept) if left_out else listing.captions
-        return Faces(images, captions, listing.attributes[kept], listing.attribute_names), train
+            if len(images) + len(skipped) != len(listing.images):
+                raise ValueError(f"it has {len(images):,} images")
+        cached = [index for index in range(len(listing.images)) if index not in skipped]
+        train = sum(index < listing.train for index in cached)
+        self._check_split(train, len(cached))
+        captions = Chosen(listing.captions, cached) if skipped else listing.captions
+        return Faces(images, captions, listing.attributes[cached], listing.attribute_names), train
 
     @property
     def train(self) -> Faces:
-        """The faces to train on."""
+        """The training faces."""
         faces, train = self._split
         return faces[:train]
 
     @property
     def held_out(self) -> Faces:
-        """The faces after them."""
+        """The held-out faces."""
         faces, train = self._split
         return faces[train:]
 
 
-def first_few(things: Iterable[str]) -> str:
-    """a, b, c, ..."""
-    some = list(islice(things, 4))
-    return ", ".join([*some[:3], *(["..."] if len(some) > 3 else [])])
+def check_resolution(resolution: int) -> None:
+    """Raise `ValueError` unless a resolution is a power of two of at least 4."""
+    if resolution < 4 or resolution & (resolution - 1):
+        raise ValueError(f"resolution must be a power of two, at least 4, but is {resolution}.")
 
 
-def place(name: str) -> float:
-    """A number in [0, 1) that depends on the name alone."""
+def default_workers() -> int:
+    """Return the default number of processes: the number of CPUs, at most 8."""
+    return min(8, os.cpu_count() or 1)
+
+
+def first_few(items: Iterable[str]) -> str:
+    """Join the first three items, followed by ... if there are more."""
+    first = list(islice(items, 4))
+    return ", ".join([*first[:3], *(["..."] if len(first) > 3 else [])])
+
+
+def split_position(name: str) -> float:
+    """Return a pseudorandom number in [0, 1) that depends on the name only. The lowest are held out."""
     return int(hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:13], 16) / 16**13
 
 
-def hold_out(names: Iterable[str], share: float) -> set[str]:
-    """About this share of the names, at least one: those with the least `place`.
+def hold_out(names: Iterable[str], fraction: float) -> set[str]:
+    """Choose the names to hold out: about this fraction of them, and at least one.
 
-    A name that is held out stays so when others are added, except where it was the only one.
+    The choice depends on each name alone, so a held-out name remains held out when names are added. The exception is
+    a name that is held out only because none is below the fraction.
     """
-    places = {name: place(name) for name in names}
-    return {name for name in places if places[name] < share} or {min(places, key=places.__getitem__)}
+    positions = {name: split_position(name) for name in names}
+    below = {name for name in positions if positions[name] < fraction}
+    return below or {min(positions, key=positions.__getitem__)}

@@ -1,4 +1,4 @@
-"""Picture files of any kind -> square uint8 images, in parallel."""
+"""Image files of any format to square uint8 images, in parallel."""
 
 from __future__ import annotations
 
@@ -21,64 +21,83 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from t2f.data.faces import Images, write_images
-from t2f.data.images.formats import HEAD, foreign, read_head, register_plugins, unidentified
+from t2f.data.images.formats import (
+    HEADER_BYTES,
+    explain_unidentified,
+    identify_unsupported,
+    read_header,
+    register_plugins,
+)
 from t2f.data.images.rgb import refuse_preview, scale_transparency, to_rgb
 from t2f.utils.errors import UserError
 from t2f.utils.progress import Task
 from t2f.utils.signals import deferred_signals, ignore_signals_in_worker
 
-RULES = 2  # raise it with every change to the pixels that come out, so that old caches are left alone
+CACHE_VERSION = 2  # increase it whenever decoded pixels change, so that existing caches are not reused
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 Crop = float | Mapping[int, float]
-"""The side of the central square as a share of the picture's width; or such shares for the widths at which
-a data set was published, pictures of any other width being taken whole."""
+"""Side of the central square as a fraction of the image width in (0, 1], or fractions by image width in pixels.
+
+With a mapping, images of other widths are not cropped horizontally.
+"""
 
 
-class Pictures(Protocol):
-    """The pictures of a data set, in the order in which they are decoded."""
+class ImageSource(Protocol):
+    """The encoded images of a data set, in the order of the cache."""
 
     def __len__(self) -> int: ...
 
     def name(self, index: int) -> str:
-        """What to call a picture in a message."""
+        """Return a description of the image for messages."""
 
-    def read(self, part: range) -> Sequence[str | bytes]:
-        """Paths, or the content of files."""
+    def read(self, indices: range) -> Sequence[str | bytes]:
+        """Return paths or file contents."""
 
     def identity(self) -> Any:
-        """Something for JSON that changes when a picture does."""
+        """Return a JSON value that changes when an image changes."""
 
 
-def decode(picture: str | bytes, resolution: int, crop: Crop) -> Images:
-    """The central square of a file (a path, or its content), uint8 (3, resolution, resolution).
+def decode(file: str | bytes, resolution: int, crop: Crop) -> Images:
+    """Decode an image file, crop its central square and resize it.
 
-    It is turned as its EXIF data say, and what is transparent becomes white. The square is never higher than the
-    picture. Of several frames the first is taken. Raises what Pillow raises for a file that is no whole image, and
-    `ValueError` for numbers that are no colors, and for the preview in a camera's RAW file.
+    The EXIF orientation is applied. Transparency is composited onto white. The side of the square is at most the
+    height of the image. The first frame of several is used.
+
+    Args:
+        file: a path or the content of a file.
+        resolution: R in pixels.
+        crop: side of the square as a fraction of the width.
+
+    Returns:
+        uint8 (3, R, R), sRGB.
+
+    Raises:
+        ValueError: if the values have an unknown range, or the file is a camera's RAW file with a preview.
+        Exception: of many classes, raised by Pillow if the file is not a complete image.
     """
     register_plugins()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # given from half the size that is refused
-        return _decode(io.BytesIO(picture) if isinstance(picture, bytes) else picture, resolution, crop)
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # issued at half the size that is refused
+        return _decode(io.BytesIO(file) if isinstance(file, bytes) else file, resolution, crop)
 
 
-def _decode(picture: str | io.BytesIO, resolution: int, crop: Crop) -> Images:
-    with Image.open(picture) as file:
+def _decode(path: str | io.BytesIO, resolution: int, crop: Crop) -> Images:
+    with Image.open(path) as file:
         refuse_preview(file)
         scale_transparency(file)
-        share = crop.get(file.width, 1.0) if isinstance(crop, Mapping) else crop
-        # A large JPEG is decoded at a half, quarter or eighth of its size, still twice as large as is needed.
-        zoom = share * min(file.size) / (2 * resolution)
+        fraction = crop.get(file.width, 1.0) if isinstance(crop, Mapping) else crop
+        # Decode a large JPEG at 1/2, 1/4 or 1/8 of its size, which is still twice the size that is needed.
+        zoom = fraction * min(file.size) / (2 * resolution)
         if zoom > 1:
             file.draft(None, (math.ceil(file.width / zoom), math.ceil(file.height / zoom)))
         image = to_rgb(ImageOps.exif_transpose(file), file)
     width, height = image.size
-    side = min(share * width, height)
-    # The square is not rounded to whole pixels, so that it is the same at half the size; but pixels that are all
-    # outside of it are cut off first, or the resizing would take some of their colour.
+    side = min(fraction * width, height)
+    # The box is not rounded to whole pixels, so that it does not depend on the size of the image. Pixels that are
+    # completely outside of it are cropped first; otherwise they would contribute to the resized image.
     left, top = round((width - side) / 2, 6), round((height - side) / 2, 6)
     x, y = math.floor(left), math.floor(top)
     image = image.crop((x, y, width - x, height - y))
@@ -87,53 +106,61 @@ def _decode(picture: str | io.BytesIO, resolution: int, crop: Crop) -> Images:
     return np.asarray(square).transpose(2, 0, 1)
 
 
-def _decode_some(pictures: Sequence[str | bytes], resolution: int, crop: Crop) -> tuple[Images, dict[int, str]]:
-    """The images of those that can be decoded, and the reasons of the others by their place."""
+def _decode_chunk(files: Sequence[str | bytes], resolution: int, crop: Crop) -> tuple[Images, dict[int, str]]:
+    """Return the images that can be decoded, and the errors of the others by their index in `files`."""
     images: list[Images] = []
-    reasons: dict[int, str] = {}
-    for place, picture in enumerate(pictures):
+    errors: dict[int, str] = {}
+    for index, file in enumerate(files):
         try:
-            images.append(decode(picture, resolution, crop))
-        except Exception as error:  # what Pillow raises for broken files has no common class
-            reasons[place] = _reason(error, picture)
-    return np.array(images, np.uint8).reshape(-1, 3, resolution, resolution), reasons
+            images.append(decode(file, resolution, crop))
+        except Exception as error:  # Pillow's errors have no common class
+            errors[index] = _explain(error, file)
+    return np.array(images, np.uint8).reshape(-1, 3, resolution, resolution), errors
 
 
-def _reason(error: Exception, picture: str | bytes) -> str:
+def _explain(error: Exception, file: str | bytes) -> str:
+    """Explain in one clause why a file cannot be decoded."""
     if isinstance(error, FileNotFoundError):
-        return "it is not there"
+        return "it does not exist"
     if isinstance(error, Image.DecompressionBombError):
-        return f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, the most that Pillow reads"
-    head = _head(picture)
+        return f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, the limit of Pillow"
+    header = _header(file)
     if isinstance(error, UnidentifiedImageError):
-        return unidentified(head)
-    if what := foreign(head):  # as a video, which Pillow knows by name alone
-        return f"it is {what}"
+        return explain_unidentified(header)
+    if description := identify_unsupported(header):  # e.g. a video, which Pillow identifies but cannot read
+        return f"it is {description}"
     text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return text.strip().partition("\n")[0].rstrip(".") or type(error).__name__
 
 
-def _head(picture: str | bytes) -> bytes:
-    """The first bytes of a file: none where it cannot be read."""
+def _header(file: str | bytes) -> bytes:
     try:
-        return picture[:HEAD] if isinstance(picture, bytes) else read_head(picture)
-    except (OSError, ValueError):  # ValueError: for a name that no file can have
+        return file[:HEADER_BYTES] if isinstance(file, bytes) else read_header(file)
+    except (OSError, ValueError):  # ValueError: the name is not a valid file name
         return b""
 
 
-def in_parallel(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """The results of the items in order, by `workers` processes: by this one if that is 1 or less.
+def parallel_map(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """Apply a function to items in a process pool, and yield the results in order.
 
-    `items` is read only a little ahead, as what it gives may be large.
+    Unlike `Executor.map`, this reads only `workers + 2` items ahead, because items may be large.
+
+    Args:
+        work: a picklable function.
+        items: its arguments.
+        workers: number of processes. With 1 or less, the function runs in this process.
+
+    Raises:
+        UserError: if a process of the pool dies.
     """
     if workers <= 1:
         yield from map(work, items)
         return
-    context = multiprocessing.get_context("spawn")  # forking a process that runs torch's threads can hang
-    others = set(multiprocessing.active_children())
-    with deferred_signals():  # a terminal that closes would end the process that all pools of this one share
+    context = multiprocessing.get_context("spawn")  # forking a process with PyTorch's threads can deadlock
+    other_children = set(multiprocessing.active_children())
+    with deferred_signals():  # the resource tracker inherits blocked signals, so SIGHUP does not end it
         resource_tracker.ensure_running()
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_work) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_initialize_worker) as pool:
         pending: deque[Future[Result]] = deque()
         try:
             for item in items:
@@ -145,22 +172,22 @@ def in_parallel(work: Callable[[Item], Result], items: Iterable[Item], workers: 
                 yield pending.popleft().result()
         except BrokenProcessPool as error:
             raise UserError(
-                "A process that reads data ended too soon, for want of memory or, in a script of your own, of "
-                "`if __name__ == '__main__':`: set data.workers=1."
+                "A process that reads data died, because memory is short or, in your own script, because "
+                "`if __name__ == '__main__':` is missing: set data.workers=1."
             ) from error
-        except BaseException:  # nobody waits for what is begun
-            for process in set(multiprocessing.active_children()) - others:
+        except BaseException:  # do not wait for running tasks
+            for process in set(multiprocessing.active_children()) - other_children:
                 process.kill()
             raise
 
 
-def _begin_work() -> None:
-    """In a process of the pool: leave signals to the parent, and end with it, however it ends."""
+def _initialize_worker() -> None:
     ignore_signals_in_worker()
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _end_with_the_parent() -> None:
+def _exit_with_parent() -> None:
+    """Exit when the parent process ends, even if it was killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
@@ -175,9 +202,21 @@ def in_chunks(
     title: str,
     size: int = 32,
 ) -> Iterator[tuple[range, Result]]:
-    """`work` on what `read` gives for chunks of 0...total, `size` long, in order; `title` tells of it."""
+    """Process the indices 0...total - 1 in chunks, in parallel and with a progress bar.
+
+    Args:
+        work: a picklable function of what `read` returns.
+        read: called in this process with the indices of each chunk.
+        total: number of indices.
+        workers: number of processes.
+        title: title of the progress bar.
+        size: indices per chunk.
+
+    Yields:
+        The indices and the result of each chunk, in order.
+    """
     chunks = [range(start, min(start + size, total)) for start in range(0, total, size)]
-    results = in_parallel(work, map(read, chunks), min(workers, len(chunks)))
+    results = parallel_map(work, map(read, chunks), min(workers, len(chunks)))
     with Task(title, total) as task:
         for chunk, result in zip(chunks, results, strict=True):
             yield chunk, result
@@ -185,30 +224,42 @@ def in_chunks(
 
 
 def decode_all(
-    path: Path, pictures: Pictures, resolution: int, crop: Crop, on_error: str, workers: int
+    path: Path, images: ImageSource, resolution: int, crop: Crop, on_error: str, workers: int
 ) -> dict[int, str]:
-    """Write the decoded pictures to an `images.npy`, in order; return the reasons of those left out, by index.
+    """Decode images into an `images.npy`, in order.
 
-    Raises `UserError` for a picture that cannot be decoded, unless `on_error` is "skip"; then if none can be.
+    Args:
+        path: the file to write.
+        images: N encoded images.
+        resolution: R in pixels.
+        crop: side of the central square as a fraction of the width.
+        on_error: "raise", or "skip" to omit images that cannot be decoded.
+        workers: number of processes.
+
+    Returns:
+        The reasons of omitted images by their index.
+
+    Raises:
+        UserError: if an image cannot be decoded and `on_error` is "raise", or if no image can be decoded.
     """
-    bad: dict[int, str] = {}
+    skipped: dict[int, str] = {}
 
     def decoded() -> Iterator[Images]:
-        work = partial(_decode_some, resolution=resolution, crop=crop)
-        title = f"Decoding {len(pictures):,} pictures"
-        for chunk, (images, reasons) in in_chunks(work, pictures.read, len(pictures), workers, title):
-            if reasons and on_error == "raise":
-                place, reason = next(iter(reasons.items()))
+        work = partial(_decode_chunk, resolution=resolution, crop=crop)
+        title = f"Decoding {len(images):,} images"
+        for chunk, (decoded_images, errors) in in_chunks(work, images.read, len(images), workers, title):
+            if errors and on_error == "raise":
+                index, reason = next(iter(errors.items()))
                 raise UserError(
-                    f"{pictures.name(chunk[place])} cannot be decoded ({reason}): mend or remove it, "
-                    "or leave such pictures out with data.on_error=skip."
+                    f"{images.name(chunk[index])} cannot be decoded ({reason}): repair or remove it, "
+                    "or skip such images with data.on_error=skip."
                 )
-            bad.update({chunk[place]: reason for place, reason in reasons.items()})
-            yield images
+            skipped.update({chunk[index]: reason for index, reason in errors.items()})
+            yield decoded_images
 
     if not write_images(path, resolution, decoded()):
         raise UserError(
-            f"None of {len(pictures):,} pictures can be decoded; the first is {pictures.name(0)} ({bad[0]}): "
-            "check the folder that data names."
+            f"None of {len(images):,} images can be decoded; the first is {images.name(0)} ({skipped[0]}): "
+            "check the folder in the settings of data."
         )
-    return bad
+    return skipped

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from t2f.data.images.formats import PICTURE_ENDINGS
+from t2f.data.images.formats import IMAGE_EXTENSIONS
 from t2f.utils.errors import UserError
 
 Columns = Mapping[str, Sequence[Any]]
@@ -63,7 +63,7 @@ def file_column(columns: Columns, chosen: str | None, where: str) -> tuple[str |
     """The column of the pictures' names, None where there is none, and a note if it is not called file_name."""
     if name := _given(columns, chosen, "file_name", where):
         return name, None
-    pictures = [name for name in columns if _mostly(columns[name], lambda value: value.endswith(PICTURE_ENDINGS))]
+    pictures = [name for name in columns if _mostly(columns[name], lambda value: value.endswith(IMAGE_EXTENSIONS))]
     known = [name for name in columns if names_files(name)]
     found = [name for name in known if name in pictures] or known or pictures
     return only(found, "file_name", "The pictures' names are", where) if found else (None, None)
@@ -131,4 +131,4 @@ def _is_prose(values: Sequence[Any]) -> bool:
 
 
 def _is_place(text: str) -> bool:
-    return "://" in text or text.endswith(PICTURE_ENDINGS)
+    return "://" in text or text.endswith(IMAGE_EXTENSIONS)

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
 
-from t2f.data.images.formats import PICTURE_ENDINGS
+from t2f.data.images.formats import IMAGE_EXTENSIONS
 from t2f.utils.errors import UserError
 
 MOST_COMPARED = 20_000  # names of files are compared one by one to find one alike
@@ -64,7 +64,7 @@ class Names:
     def _by_stem(self) -> dict[str, list[str]]:
         found = defaultdict(list)
         for file in self.files:
-            if file.lower().endswith(PICTURE_ENDINGS):
+            if file.lower().endswith(IMAGE_EXTENSIONS):
                 found[_stem(_parts(file)[-1])].append(file)
         return found
 
@@ -98,7 +98,7 @@ class Names:
         if not others and _stem(wanted).isdigit():
             others = [self._by_stem[stem][0] for stem in self._by_stem if stem.lstrip("0") == _stem(wanted).lstrip("0")]
         if not others and len(self.files) <= MOST_COMPARED:
-            by_name = {_parts(file)[-1]: file for file in self.files if file.lower().endswith(PICTURE_ENDINGS)}
+            by_name = {_parts(file)[-1]: file for file in self.files if file.lower().endswith(IMAGE_EXTENSIONS)}
             others = [by_name[match] for match in difflib.get_close_matches(wanted, by_name, n=1, cutoff=0.7)]
         return f" (did you mean {others[0]}?)" if others else ""
 
@@ -187,7 +187,7 @@ def _parts(name: str) -> Parts:
 
 def _stem(name: str) -> str:
     """A file's name without an ending of pictures."""
-    ending = next((ending for ending in PICTURE_ENDINGS if name.endswith(ending)), "")
+    ending = next((ending for ending in IMAGE_EXTENSIONS if name.endswith(ending)), "")
     return name.removesuffix(ending)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from t2f.data.datasets.photographs import first_few
-from t2f.data.images.formats import PICTURE_ENDINGS
+from t2f.data.images.formats import IMAGE_EXTENSIONS
 from t2f.data.tables.columns import file_column, is_missing, names_files, text_columns
 from t2f.data.tables.file_names import files_below
 from t2f.data.tables.read import ENDINGS, read_csv, read_table, read_text
@@ -43,7 +43,7 @@ def find_table(folder: Path, metadata_only: bool = False) -> Path | None:
     files = sorted(path for path in folder.iterdir() if path.name[0] != "." and path.is_file())
     tables = [path for path in files if path.suffix.lower() in ENDINGS]
     if not tables:  # a text that lies beside its picture may start with "photo, a man", too
-        pictures = {path.stem for path in files if path.suffix.lower() in PICTURE_ENDINGS}
+        pictures = {path.stem for path in files if path.suffix.lower() in IMAGE_EXTENSIONS}
         texts = [path for path in files if path.suffix.lower() == ".txt" and path.stem not in pictures]
         tables = [path for path in texts[:5] if _has_header(path)]
     names = " and ".join(path.name for path in tables)
@@ -92,7 +92,7 @@ def _nothing(source: Path) -> str:
     if other := next((endings[ending] for ending in OTHERS if ending in endings), None):
         return f"{sentence}, and {other} cannot be read: save it as CSV UTF-8"
     try:
-        above = find_table(source.parent) if endings.keys() & {*PICTURE_ENDINGS} else None
+        above = find_table(source.parent) if endings.keys() & {*IMAGE_EXTENSIONS} else None
     except UserError:
         above = None
     return f"{sentence}; {above} is above it, which data.folder={source.parent} takes" if above else sentence
@@ -153,6 +153,6 @@ def _read_beside(folder: Path) -> tuple[list[Row], bool, list[str]]:
     others = {str(PurePosixPath(file).parent) for file in files if file not in set(texts)}
     apart = not others & {str(PurePosixPath(file).parent) for file in texts}
     notes = [f"There is no table in {folder}: the texts are those of {len(rows):,} files, as {first_few(texts)}."]
-    if (more := sum(file.lower().endswith(PICTURE_ENDINGS) for file in files) - len(rows)) > 0:
+    if (more := sum(file.lower().endswith(IMAGE_EXTENSIONS) for file in files) - len(rows)) > 0:
         notes.append(f"{more:,} pictures in {folder} have no such file and are left out.")
     return rows, apart, notes

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from t2f.data.images.formats import HEAD, PICTURE_ENDINGS, foreign
+from t2f.data.images.formats import HEADER_BYTES, IMAGE_EXTENSIONS, identify_unsupported
 from t2f.data.tables.columns import names_files
 from t2f.utils.errors import UserError, require
 
@@ -37,7 +37,7 @@ def read_text(path: Path) -> str:
         raise UserError(
             f"{path} cannot be read ({error.strerror}): check data.* and the rights of that file."
         ) from error
-    what = None if content.lstrip().startswith(b"{") else foreign(content[:HEAD])
+    what = None if content.lstrip().startswith(b"{") else identify_unsupported(content[:HEADER_BYTES])
     require(what is None, f"{path} is no table but {what}.")
     try:
         text = content.decode(_encoding(content))
@@ -68,7 +68,7 @@ def read_table(path: Path, chosen: str | None, layout: str) -> list[Row]:
         return list(_json_rows(path, chosen, layout))
     columns, rows = read_csv(path, chosen)
     require(len(columns) > 0, f"{path}, line 1, names no column file_name; {layout}.")
-    picture = next((name for name in columns if name != chosen and name.lower().endswith(PICTURE_ENDINGS)), None)
+    picture = next((name for name in columns if name != chosen and name.lower().endswith(IMAGE_EXTENSIONS)), None)
     require(
         picture is None,
         f"{path} starts with {picture} in place of the names of its columns: write file_name, text above it.",
@@ -91,7 +91,7 @@ def _has_unnamed_index(first: list[str], width: int) -> bool:
     return (
         len(first) == width + 1
         and first[0].strip() in ("0", "1")
-        and any(value.strip().lower().endswith(PICTURE_ENDINGS) for value in first)
+        and any(value.strip().lower().endswith(IMAGE_EXTENSIONS) for value in first)
     )
 
 

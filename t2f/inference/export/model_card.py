@@ -17,7 +17,7 @@ from hydra.utils import get_class
 from t2f.conditioning.frozen_encoder import FrozenTextConditioner
 from t2f.conditioning.sentences import TextConditioner
 from t2f.data.datasets.avatars import Avatars
-from t2f.data.datasets.origin import OWN, Origin
+from t2f.data.datasets.origin import UNKNOWN_ORIGIN, Origin
 from t2f.data.datasets.photographs import ImageDataset
 from t2f.evaluation.metric_value import MetricValue
 from t2f.evaluation.report import HEADINGS, markdown_table, row
@@ -82,10 +82,10 @@ def find_origin(config: Any) -> Origin:
     data = config.get("data") or {}
     try:
         require_ours(data, ("t2f.data",), (Avatars, ImageDataset))
-        origin: Origin = getattr(get_class(data["_target_"]), "origin", OWN)
+        origin: Origin = getattr(get_class(data["_target_"]), "origin", UNKNOWN_ORIGIN)
         return origin
     except (KeyError, UserError):
-        return OWN
+        return UNKNOWN_ORIGIN
 
 
 def hub_metadata(pipeline: Pipeline, origin: Origin) -> str:

@@ -1,4 +1,4 @@
-"""Signals while faces are drawn or decoded by several processes, as a terminal sends them: to all at once."""
+"""Signals to the process group, as a terminal sends them, while several processes render or decode faces."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ import pytest
 SCRIPT = """
 import sys, time
 from t2f.cli.entry_point import command_line
-from t2f.data.images.decode import in_parallel
+from t2f.data.images.decode import parallel_map
 
 def wait(number):
     print("working", flush=True)
@@ -21,7 +21,7 @@ def wait(number):
 if __name__ == "__main__":
     with command_line():
         print("starting", flush=True)
-        list(in_parallel(wait, range(10), loader.workers=2))
+        list(parallel_map(wait, range(10), workers=2))
 """
 AVATARS = """
 import sys
@@ -31,7 +31,7 @@ from t2f.data.datasets.avatars import Avatars
 if __name__ == "__main__":
     with command_line():
         print("starting", flush=True)
-        Avatars(sys.argv[1], count=100_000, held_out=10, loader.workers=2).prepare()
+        Avatars(sys.argv[1], count=100_000, held_out=10, workers=2).prepare()
 """
 
 
@@ -50,7 +50,7 @@ def start(tmp_path: Path, text: str) -> subprocess.Popen[str]:
 
 
 def alive(group: int) -> bool:
-    """Whether any process of a group lives, be it for a moment more."""
+    """Return whether any process of a group is still running after 10 seconds."""
     for _ in range(100):
         shown = subprocess.run(["ps", "-eo", "pgid=,stat="], check=True, capture_output=True, text=True).stdout
         if not any(
@@ -63,23 +63,23 @@ def alive(group: int) -> bool:
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("moment", ["starting", "working"])
-def test_a_signal_to_the_whole_group_ends_the_work_in_one_line(tmp_path: Path, name: str, moment: str) -> None:
+def test_a_signal_to_the_process_group_stops_the_pool_with_one_line(tmp_path: Path, name: str, moment: str) -> None:
     process = start(tmp_path, SCRIPT)
     assert process.stdout is not None
     while process.stdout.readline().strip() != moment:
         pass
-    time.sleep(0.2 if moment == "starting" else 0)  # the processes are being started
+    time.sleep(0.2 if moment == "starting" else 0)  # while the pool starts
     os.killpg(process.pid, signal.Signals[name])
-    began = time.monotonic()
+    start_time = time.monotonic()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.Signals[name]
     assert err == f"Stopped by {name}.\n"
-    assert time.monotonic() - began < 20  # nobody waits for what is begun
+    assert time.monotonic() - start_time < 20  # running tasks are not awaited
     assert not alive(process.pid)
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_faces_that_are_being_drawn_leave_nothing_half_written(tmp_path: Path, name: str) -> None:
+def test_a_signal_while_rendering_leaves_no_partial_cache(tmp_path: Path, name: str) -> None:
     process = start(tmp_path, AVATARS)
     while not list(tmp_path.glob("cache/.*/images.npy")):
         time.sleep(0.05)
@@ -91,7 +91,7 @@ def test_faces_that_are_being_drawn_leave_nothing_half_written(tmp_path: Path, n
     assert not list(tmp_path.glob("cache/*")) + list(tmp_path.glob("cache/.*"))
 
 
-def test_workers_end_with_their_parent_however_it_ends(tmp_path: Path) -> None:
+def test_workers_exit_when_their_parent_is_killed(tmp_path: Path) -> None:
     process = start(tmp_path, SCRIPT)
     assert process.stdout is not None
     while process.stdout.readline().strip() != "working":

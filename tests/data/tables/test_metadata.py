@@ -10,7 +10,7 @@ from t2f.utils.errors import UserError
 def captions(folder: Path, **settings: Any) -> dict[str, list[str]]:
     """The captions of each picture, by its file."""
     listing = source(folder, **settings).listing
-    return dict(zip(listing.pictures.names, listing.captions, strict=True))  # type: ignore[attr-defined]  # of files
+    return dict(zip(listing.images.names, listing.captions, strict=True))  # type: ignore[attr-defined]  # of files
 
 
 def with_table(folder: Path, name: str, header: str, row: str, files: list[str] = FILES, below: str = "") -> Path:

@@ -3,15 +3,15 @@ import pytest
 from t2f.data.datasets.avatars import Avatars
 from t2f.data.datasets.celeba import CelebA
 from t2f.data.datasets.face2text import Face2Text
-from t2f.data.datasets.origin import OWN
-from t2f.inference.export.model_card import find_origin
+from t2f.data.datasets.origin import UNKNOWN_ORIGIN
+from t2f.inference.export.model_card import find_origin, origin_of
 
 
 @pytest.mark.parametrize(
     ("dataset", "license", "bias"),
     [
         (Avatars, "mit", "conventions of haircut and beard"),
-        (CelebA, "other", "judgements of their makers"),
+        (CelebA, "other", "judgments of the annotators"),
         (Face2Text, "other", "guessed at feelings"),
     ],
 )
@@ -33,6 +33,6 @@ def test_a_data_set_declares_its_license_and_biases(dataset: type, license: str,
         {},
     ],
 )
-def test_an_unknown_data_set_has_no_known_license(config: dict[str, object]) -> None:
-    assert find_origin(config) is OWN
-    assert "knows no terms" in OWN.terms
+def test_of_data_that_it_does_not_know_a_card_says_so(config: dict[str, object]) -> None:
+    assert origin_of(config) is UNKNOWN_ORIGIN
+    assert "terms are unknown" in UNKNOWN_ORIGIN.terms
