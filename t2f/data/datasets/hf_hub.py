@@ -182,7 +182,7 @@ class HFHub(ImageDataset):
             datasets = importlib.import_module("datasets")
             columns = [name for name, feature in data.features.items() if isinstance(feature, datasets.Image)]
             if candidates := columns or list(filter(names_files, data.column_names)):
-                self.image_column, note = only(candidates, "image", "The pictures are", where)
+                self.image_column, note = only(candidates, "image", "The images are", where)
                 notes.append(note)
         if self.requested_columns["text"] is None:
             others = [name for name in data.column_names if name != self.image_column and _is_text(data.features[name])]

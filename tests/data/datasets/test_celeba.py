@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from t2f.data.captions import describe_all as describing
+from t2f.data.captions import describe_all
 from t2f.data.captions.describe import RULES, describe
 from t2f.data.datasets.celeba import CelebA
 from t2f.utils.errors import UserError
@@ -19,15 +19,15 @@ FILES = [f"{i + 1:06}.jpg" for i in range(20)]
 REAL = os.environ.get("T2F_TEST_DATA")
 
 
-def write_pictures(folder: Path) -> None:
-    """20 faces of one grey each, 10 apart."""
+def write_images(folder: Path) -> None:
+    """20 uniformly gray images, whose levels are 10 apart."""
     folder.mkdir(parents=True)
     for i, name in enumerate(FILES):
         Image.new("L", (18, 22), 10 * i).save(folder / name, quality=95)
 
 
 def original(files: list[str] = FILES, values: Any = VALUES, count: int | None = None) -> str:
-    """The text of list_attr_celeba.txt as its authors write it: padded numbers, spaces at the end of the names."""
+    """list_attr_celeba.txt in the authors' format: padded numbers, a trailing space after the names."""
     rows = [f"{name} {' '.join(f'{value:2d}' for value in row)}" for name, row in zip(files, values, strict=True)]
     return "\n".join([str(len(files) if count is None else count), " ".join(NAMES) + " ", *rows, ""])
 
@@ -40,14 +40,14 @@ def kaggle() -> str:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "celeba"
-    write_pictures(folder / "img_align_celeba")
+    write_images(folder / "img_align_celeba")
     (folder / "list_attr_celeba.txt").write_text(original())
     return folder
 
 
 def source(folder: Path, **settings: Any) -> CelebA:
-    given: dict[str, Any] = {"cache": str(folder.parent / "cache"), "resolution": 4, "workers": 1, "held_out": 0.1}
-    return CelebA(str(folder), **given | settings)
+    defaults: dict[str, Any] = {"cache": str(folder.parent / "cache"), "resolution": 4, "workers": 1, "held_out": 0.1}
+    return CelebA(str(folder), **defaults | settings)
 
 
 def prepared(folder: Path, **settings: Any) -> CelebA:
@@ -57,11 +57,11 @@ def prepared(folder: Path, **settings: Any) -> CelebA:
 
 
 def numbers(faces: Any) -> list[int]:
-    """Which faces these are, by their grey."""
+    """Return the indices of faces by their gray level."""
     return [round(int(value) / 10) for value in faces.images[:, 0, 2, 2]]
 
 
-def test_the_original_format(folder: Path) -> None:
+def test_the_format_of_the_authors(folder: Path) -> None:
     celeba = prepared(folder)
     assert celeba.name == "celeba"
     assert celeba.mirror is True
@@ -74,9 +74,9 @@ def test_the_original_format(folder: Path) -> None:
     assert [len(captions) for captions in celeba.train.captions] == [4] * 18
 
 
-def test_kaggles_format_gives_the_same(folder: Path, tmp_path: Path) -> None:
+def test_the_format_of_kaggle_is_equivalent(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "kaggle"
-    write_pictures(other / "img_align_celeba" / "img_align_celeba")
+    write_images(other / "img_align_celeba" / "img_align_celeba")
     (other / "list_attr_celeba.csv").write_bytes(kaggle().encode())
     (other / "list_eval_partition.csv").write_text(partition("image_id,partition\n", ","))
     one, two = prepared(folder), prepared(other)
@@ -87,12 +87,12 @@ def test_kaggles_format_gives_the_same(folder: Path, tmp_path: Path) -> None:
         assert left.attribute_names == right.attribute_names
 
 
-def partition(head: str = "", separator: str = " ", held_out: tuple[int, ...] = (18, 19)) -> str:
+def partition(header: str = "", separator: str = " ", held_out: tuple[int, ...] = (18, 19)) -> str:
     parts = [1 + i % 2 if i in held_out else 0 for i in range(20)]
-    return head + "".join(f"{name}{separator}{part}\n" for name, part in zip(FILES, parts, strict=True))
+    return header + "".join(f"{name}{separator}{part}\n" for name, part in zip(FILES, parts, strict=True))
 
 
-def test_the_partition_decides_who_is_held_out(folder: Path) -> None:
+def test_the_partition_is_the_split(folder: Path) -> None:
     (folder / "list_eval_partition.txt").write_text(partition(held_out=(3, 8, 9)))
     celeba = prepared(folder)
     assert numbers(celeba.held_out) == [3, 8, 9]
@@ -100,7 +100,7 @@ def test_the_partition_decides_who_is_held_out(folder: Path) -> None:
     assert np.array_equal(celeba.held_out.attributes, (VALUES[[3, 8, 9]] > 0).astype(int))
 
 
-def test_a_limit_within_the_partitions_training_faces_still_holds_some_out(
+def test_a_limit_within_the_training_partition_holds_out_the_last_faces(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "list_eval_partition.txt").write_text(partition())
@@ -112,14 +112,14 @@ def test_a_limit_within_the_partitions_training_faces_still_holds_some_out(
     )
 
 
-def test_a_limit_needs_no_more_pictures_than_it_says(folder: Path) -> None:
+def test_images_beyond_the_limit_may_be_missing(folder: Path) -> None:
     for name in FILES[10:]:
         (folder / "img_align_celeba" / name).unlink()
     assert numbers(prepared(folder, limit=10).train) == list(range(9))
-    assert len(source(folder, limit=10, held_out=0.5).listing.pictures) == 10
+    assert len(source(folder, limit=10, held_out=0.5).listing.images) == 10
 
 
-def test_captions_are_made_from_exactly_the_chosen_attributes(folder: Path) -> None:
+def test_captions_are_generated_from_the_chosen_attributes_only(folder: Path) -> None:
     celeba = prepared(folder, attributes=["Smiling", "Male"], captions_per_face=2, seed=7)
     assert celeba.train.attribute_names == ["Male", "Smiling"]
     assert np.array_equal(celeba.train.attributes, (VALUES[:18][:, [3, 5]] > 0).astype(int))
@@ -129,7 +129,7 @@ def test_captions_are_made_from_exactly_the_chosen_attributes(folder: Path) -> N
         assert captions == [describe(face, rng).text for _ in range(2)]
 
 
-def test_other_attributes_are_not_decoded_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_attributes_use_the_same_image_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders = {prepared(folder).folder}
     monkeypatch.setattr("t2f.data.datasets.photographs.decode_all", lambda *_: pytest.fail("decoded again"))
     folders |= {prepared(folder, attributes=["Male"]).folder, prepared(folder, captions_per_face=1, seed=3).folder}
@@ -138,33 +138,33 @@ def test_other_attributes_are_not_decoded_for(folder: Path, monkeypatch: pytest.
     assert len(prepared(folder, held_out=0.5).train) == 10
 
 
-def test_captions_are_made_once_and_again_if_damaged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_captions_are_cached_and_regenerated_if_damaged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     captions = list(source(folder).listing.captions)
     (path,) = (folder.parent / "cache").iterdir()
-    whole = path.read_bytes()
+    content = path.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(describing, "describe", lambda *_: pytest.fail("described again"))
+        patch.setattr(describe_all, "describe", lambda *_: pytest.fail("described again"))
         assert source(folder).listing.captions == captions
-    path.write_bytes(whole[:50])
+    path.write_bytes(content[:50])
     assert source(folder).listing.captions == captions
-    assert path.read_bytes() == whole
+    assert path.read_bytes() == content
     assert source(folder, seed=1).listing.captions != captions
 
 
-def test_captions_of_other_rules_are_made_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert describing.RULES is RULES
-    for rules in (RULES, RULES + 1):
-        monkeypatch.setattr(describing, "RULES", rules)
+def test_captions_of_another_version_are_regenerated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert describe_all.RULES is RULES
+    for version in (RULES, RULES + 1):
+        monkeypatch.setattr(describe_all, "RULES", version)
         assert any(source(folder).listing.captions)
     assert len(list((folder.parent / "cache").iterdir())) == 2
 
 
-def test_a_captions_words_do_not_hang_on_the_other_faces(folder: Path) -> None:
+def test_captions_do_not_depend_on_the_other_faces(folder: Path) -> None:
     assert source(folder, limit=5).listing.captions == source(folder).listing.captions[:5]
 
 
 def table(sep: str = ",", quote: str = "", first: str = "image_id", index: str = "", values: Any = VALUES) -> str:
-    """A list_attr_celeba.csv as spreadsheets and pandas write it."""
+    """list_attr_celeba.csv in the formats of spreadsheets and pandas."""
     lines = [[first, *NAMES]] + [[name, *map(str, row)] for name, row in zip(FILES, values, strict=True)]
     return f"\r\n{index}".join(sep.join(f"{quote}{cell}{quote}" for cell in line) for line in lines)
 
@@ -190,14 +190,14 @@ def table(sep: str = ",", quote: str = "", first: str = "image_id", index: str =
     ],
 )
 @pytest.mark.parametrize("ending", ["csv", "txt"])
-def test_tables_as_people_have_them_give_the_same(folder: Path, text: str, ending: str) -> None:
+def test_variants_of_the_table_are_equivalent(folder: Path, text: str, ending: str) -> None:
     before = source(folder).listing
     (folder / "list_attr_celeba.txt").unlink()
     (folder / f"list_attr_celeba.{ending}").write_bytes(text.encode())
     after = source(folder).listing
     assert after.attribute_names == NAMES
     assert np.array_equal(after.attributes, before.attributes)
-    assert after.pictures.read(range(20)) == before.pictures.read(range(20))
+    assert after.images.read(range(20)) == before.images.read(range(20))
 
 
 @pytest.mark.parametrize(
@@ -210,12 +210,12 @@ def test_tables_as_people_have_them_give_the_same(folder: Path, text: str, endin
     ],
 )
 @pytest.mark.parametrize("ending", ["csv", "txt"])
-def test_partitions_as_people_have_them(folder: Path, text: str, ending: str) -> None:
+def test_variants_of_the_partition(folder: Path, text: str, ending: str) -> None:
     (folder / f"list_eval_partition.{ending}").write_text(text)
     assert source(folder, held_out=0.5).listing.train == 18
 
 
-def test_the_folders_that_the_authors_publish(folder: Path) -> None:
+def test_the_folder_layout_of_the_authors(folder: Path) -> None:
     before = source(folder).listing
     for name in ("Img", "Anno", "Eval"):
         (folder / name).mkdir()
@@ -228,39 +228,37 @@ def test_the_folders_that_the_authors_publish(folder: Path) -> None:
     after = source(folder).listing
     assert after.train == 18
     assert np.array_equal(after.attributes[18:], before.attributes[[3, 8]])
-    assert [Path(name).name for name in after.pictures.read(range(18, 20))] == ["000004.png", "000009.png"]
+    assert [Path(name).name for name in after.images.read(range(18, 20))] == ["000004.png", "000009.png"]
 
 
-# --- what is wrong ---------------------------------------------------------------------------------------------------
+# --- errors ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("function", ["scandir", "stat"])
-def test_a_folder_without_rights_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch, function: str) -> None:
-    images, whole = folder / "img_align_celeba", getattr(os, function)
+def test_a_folder_without_permission_raises(folder: Path, monkeypatch: pytest.MonkeyPatch, function: str) -> None:
+    images, original_function = folder / "img_align_celeba", getattr(os, function)
 
-    def refuse(path: Any, *rest: Any, **more: Any) -> Any:
+    def refuse(path: Any, *args: Any, **kwargs: Any) -> Any:
         if Path(path) == images:
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return whole(path, *rest, **more)
+        return original_function(path, *args, **kwargs)
 
     monkeypatch.setattr(os, function, refuse)
     with pytest.raises(UserError, match=rf"^{images} cannot be read \(Permission denied\): check data\.\*, .*\.$"):
         _ = source(folder, on_error="skip").listing
 
 
-def test_unknown_attributes_are_told_with_those_alike(folder: Path) -> None:
-    with pytest.raises(
-        UserError, match=r"names smilling, which .*list_attr_celeba\.txt does not have: choose Smiling\.$"
-    ):
+def test_unknown_attributes_raise_with_suggestions(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"has smilling, which is not in .*list_attr_celeba\.txt: choose Smiling\.$"):
         _ = source(folder, attributes=["Male", "smilling"]).listing
-    with pytest.raises(UserError, match=r"names Zzz, .*: choose one of 5_o_Clock_Shadow, .*, Smiling\.$"):
+    with pytest.raises(UserError, match=r"has Zzz, .*: choose one of 5_o_Clock_Shadow, .*, Smiling\.$"):
         _ = source(folder, attributes=["Zzz"]).listing
-    with pytest.raises(UserError, match=r"^data\.attributes is empty"):
+    with pytest.raises(ValueError, match=r"^attributes is empty"):
         source(folder, attributes=[])
 
 
-def test_a_missing_folder_is_told_with_the_layout(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(UserError, match=r"^No such folder: .*none \(data\.folder\); expected are img_align_celeba/"):
+def test_a_missing_folder_raises_with_the_expected_layout(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(UserError, match=r"^No such folder: .*none \(data\.folder\); expected img_align_celeba/"):
         _ = source(tmp_path / "none").listing
     (folder / "list_attr_celeba.txt").unlink()
     with pytest.raises(UserError, match=r"^No CelebA in the folder: .*celeba \(data\.folder\); expected .*\.csv\.$"):
@@ -275,72 +273,72 @@ def replaced(line: int, text: str) -> str:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (original(count=21), r"txt, line 1, says 21 rows, but 20 follow: download"),
-        (original(count=19), r"txt, line 1, says 19 rows, but 20 follow: download"),
+        (original(count=21), r"txt, line 1, announces 21 rows, but 20 follow: download"),
+        (original(count=19), r"txt, line 1, announces 19 rows, but 20 follow: download"),
         (replaced(5, "000003.jpg 1 -1"), r"txt, line 5, has 2 values for 6 attributes: download"),
         (replaced(5, "000003.jpg 1 -1 1 1 1 1 1"), r"txt, line 5, has 7 values for 6 attributes: download"),
         (replaced(5, "000003.jpg 1 -1 1 1 0 1"), r"txt, line 5, has a value other than 1 and -1: download"),
-        (replaced(5, "000002.jpg 1 -1 1 1 1 1"), r"txt, line 5, names 000002\.jpg again, after line 4: download"),
+        (replaced(5, "000002.jpg 1 -1 1 1 1 1"), r"txt, line 5, repeats 000002\.jpg of line 4: download"),
         (original().replace("000004.jpg", "000004.jpg 0", 1), r"txt, line 6, has 7 values for 6 attributes: download"),
         ("20\n", r"txt has no rows: download"),
         ("", r"txt has no rows: download"),
     ],
 )
-def test_a_bad_table_is_told_with_its_line(folder: Path, table: str, message: str) -> None:
+def test_a_malformed_table_raises_with_the_line(folder: Path, table: str, message: str) -> None:
     (folder / "list_attr_celeba.txt").write_text(table)
     for on_error in ("raise", "skip"):
         with pytest.raises(UserError, match=message):
             _ = source(folder, on_error=on_error).listing
 
 
-def test_a_row_without_a_picture(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_row_without_an_image(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "img_align_celeba" / FILES[2]).unlink()
     with pytest.raises(UserError, match=r"txt, line 5, names 000003\.jpg, which is not in .*data\.on_error=skip\.$"):
         _ = source(folder).listing
     celeba = prepared(folder, on_error="skip")
     assert numbers(celeba.train) == [i for i in range(18) if i != 2]
     assert np.array_equal(celeba.train.attributes, (VALUES[[0, 1, *range(3, 18)]] > 0).astype(int))
-    assert "1 rows of " in (said := capsys.readouterr().out)
-    assert "have no picture and are left out: 000003.jpg.\n" in said
+    assert "1 rows of " in (output := capsys.readouterr().out)
+    assert "have no image and are skipped: 000003.jpg.\n" in output
 
 
-def test_a_picture_without_a_row(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_image_without_a_row(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "list_attr_celeba.txt").write_text(original(FILES[:-2], VALUES[:-2]))
-    with pytest.raises(UserError, match=r"txt has no row for the picture .*000019\.jpg: .*data\.on_error=skip\.$"):
+    with pytest.raises(UserError, match=r"txt has no row for the image .*000019\.jpg: .*data\.on_error=skip\.$"):
         _ = source(folder).listing
     assert numbers(prepared(folder, on_error="skip").held_out) == [16, 17]
-    assert "2 pictures have no row in " in (said := capsys.readouterr().out)
-    assert "and are left out: 000019.jpg, 000020.jpg.\n" in said
+    assert "2 images have no row in " in (output := capsys.readouterr().out)
+    assert "and are skipped: 000019.jpg, 000020.jpg.\n" in output
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (partition().replace("000003.jpg 0", "000003.jpg 3"), r"line 3, is not a picture's name and 0, 1 or 2"),
-        (partition().replace("000003.jpg 0", "000003.jpg"), r"line 3, is not a picture's name and 0, 1 or 2"),
+        (partition().replace("000003.jpg 0", "000003.jpg 3"), r"line 3, is not a file name followed by 0, 1 or 2"),
+        (partition().replace("000003.jpg 0", "000003.jpg"), r"line 3, is not a file name followed by 0, 1 or 2"),
         (partition().replace("000003.jpg 0\n", ""), r"has no row for 000003\.jpg: .* or remove it"),
     ],
 )
-def test_a_bad_partition_is_told(folder: Path, text: str, message: str) -> None:
+def test_a_malformed_partition_raises(folder: Path, text: str, message: str) -> None:
     (folder / "list_eval_partition.txt").write_text(text)
     with pytest.raises(UserError, match=message):
         _ = source(folder).listing
 
 
-def test_no_face_in_common_is_told(folder: Path) -> None:
+def test_a_table_of_other_images_raises(folder: Path) -> None:
     (folder / "list_attr_celeba.txt").write_text(original([f"x{name}" for name in FILES]))
-    with pytest.raises(UserError, match=r"celeba leaves no face to train on, of 0 in all"):
+    with pytest.raises(UserError, match=r"celeba leaves no face to train on, of 0 in total"):
         _ = source(folder, on_error="skip").listing
 
 
-@pytest.mark.parametrize("key", ["limit", "captions_per_face"])
-def test_bad_settings_are_named(folder: Path, key: str) -> None:
-    with pytest.raises(UserError, match=rf"^data\.{key} is 0: it must be at least 1\.$"):
-        source(folder, **{key: 0})
+@pytest.mark.parametrize("argument", ["limit", "captions_per_face"])
+def test_counts_of_0_raise(folder: Path, argument: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{argument} must be at least 1, but is 0\.$"):
+        source(folder, **{argument: 0})
 
 
-@pytest.mark.skipif(REAL is None, reason="T2F_TEST_DATA names no folder of real data")
-def test_the_real_data(tmp_path: Path) -> None:
+@pytest.mark.skipif(REAL is None, reason="T2F_TEST_DATA is not set")
+def test_real_data(tmp_path: Path) -> None:
     celeba = CelebA(f"{REAL}/celeba", str(tmp_path), 32, workers=1, limit=200)
     celeba.prepare()
     assert (len(celeba.train), len(celeba.held_out)) == (190, 10)

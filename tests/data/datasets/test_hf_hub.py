@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from t2f.data.datasets.hf_hub import HFHub, Rows
+from t2f.data.datasets.hf_hub import HFHub, HubImages
 from t2f.utils.errors import UserError
 
-datasets = pytest.importorskip("datasets", reason="what reads the Hub's data is not installed")
+datasets = pytest.importorskip("datasets", reason="datasets is not installed")
 
 TEXTS: list[Any] = [f"face {i} 微笑" for i in range(20)]
 
@@ -36,8 +36,8 @@ def rows(texts: list[Any] = TEXTS, start: int = 0, stop: int = 20) -> Any:
             else datasets.Value("string"),
         }
     )
-    pictures = [image(i) for i in range(start, stop)]
-    return datasets.Dataset.from_dict({"picture": pictures, "caption": texts[start:stop]}, features)
+    images = [image(i) for i in range(start, stop)]
+    return datasets.Dataset.from_dict({"picture": images, "caption": texts[start:stop]}, features)
 
 
 def image_folder(path: Path) -> None:
@@ -61,15 +61,15 @@ def dict_on_disk(path: Path) -> None:
     datasets.DatasetDict({"train": rows(), "test": rows(stop=5)}).save_to_disk(path)
 
 
-def in_two(data: Any, path: Path) -> None:
-    """The same rows to train on and to hold out."""
+def save_as_two_splits(data: Any, path: Path) -> None:
+    """Save the same rows as the splits train and test."""
     datasets.DatasetDict({"train": data, "test": data}).save_to_disk(path)
 
 
 def source(path: Path, **settings: Any) -> HFHub:
-    given: dict[str, Any] = {"cache": str(path.parent / "cache"), "resolution": 4, "workers": 1, "held_out": 0.2}
-    given |= {"image": "picture", "text": "caption"}
-    return HFHub(str(path), **given | settings)
+    defaults: dict[str, Any] = {"cache": str(path.parent / "cache"), "resolution": 4, "workers": 1, "held_out": 0.2}
+    defaults |= {"image": "picture", "text": "caption"}
+    return HFHub(str(path), **defaults | settings)
 
 
 def prepared(path: Path, **settings: Any) -> HFHub:
@@ -79,12 +79,12 @@ def prepared(path: Path, **settings: Any) -> HFHub:
 
 
 def numbers(faces: Any) -> list[int]:
-    """Which faces these are, by their grey."""
+    """Return the indices of faces by their gray level."""
     return (faces.images[:, 0, 2, 2] // 12).tolist()
 
 
 @pytest.mark.parametrize("make", [image_folder, parquet, on_disk, dict_on_disk])
-def test_local_data_of_any_kind(tmp_path: Path, make: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_data_sets(tmp_path: Path, make: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path / "data")
     name = "image" if make is image_folder else "picture"
     faces = prepared(tmp_path / "data", image=name)
@@ -110,23 +110,23 @@ def test_a_split_may_be_held_out(tmp_path: Path) -> None:
     assert list(faces.held_out.captions) == [[text] for text in TEXTS[12:]]
 
 
-def test_a_split_may_be_cut(tmp_path: Path) -> None:
+def test_a_split_may_be_a_slice(tmp_path: Path) -> None:
     parquet(tmp_path / "data")
     faces = prepared(tmp_path / "data", split="train[:8]", held_out_split="train[8:12]")
     assert numbers(faces.train) == list(range(8))
     assert numbers(faces.held_out) == list(range(8, 12))
 
 
-def test_texts_may_be_lists_empty_or_nothing(tmp_path: Path) -> None:
-    in_two(rows([["a ", "b"], [], [""], None, *[["c"]] * 16]), tmp_path / "lists")
+def test_texts_may_be_lists_empty_or_null(tmp_path: Path) -> None:
+    save_as_two_splits(rows([["a ", "b"], [], [""], None, *[["c"]] * 16]), tmp_path / "lists")
     listing = source(tmp_path / "lists", held_out_split="test").listing
     assert listing.captions[:5] == [["a", "b"], [], [], [], ["c"]]
-    in_two(rows(["a", None, " ", *["c"] * 17]), tmp_path / "texts")
+    save_as_two_splits(rows(["a", None, " ", *["c"] * 17]), tmp_path / "texts")
     listing = source(tmp_path / "texts", held_out_split="test").listing
     assert listing.captions[:4] == [["a"], [], [], ["c"]]
 
 
-def test_pictures_may_be_bytes_or_paths(tmp_path: Path) -> None:
+def test_images_may_be_bytes_or_paths(tmp_path: Path) -> None:
     for i in range(20):
         image(i).save(tmp_path / f"{i}.png")
     paths = [str(tmp_path / f"{i}.png") for i in range(20)]
@@ -136,33 +136,33 @@ def test_pictures_may_be_bytes_or_paths(tmp_path: Path) -> None:
         assert list(faces.train.captions) == [[TEXTS[i]] for i in numbers(faces.train)]
 
 
-def test_other_data_have_another_cache(tmp_path: Path) -> None:
+def test_other_data_use_another_cache(tmp_path: Path) -> None:
     rows().save_to_disk(tmp_path / "one")
     rows(start=1).save_to_disk(tmp_path / "two")
     assert source(tmp_path / "one").folder != source(tmp_path / "two").folder
 
 
-def test_half_of_an_emoji_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unpaired_surrogates_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     on_disk(tmp_path / "data")
-    texts = [["a \ud83d face", "b"], "\ud83d", None] + ["c"] * 17  # which Arrow would not store
+    texts = [["a \ud83d face", "b"], "\ud83d", None] + ["c"] * 17  # Arrow cannot store them
     monkeypatch.setattr(datasets.arrow_dataset.Dataset, "__getitem__", lambda *_: {"caption": texts})
     hub = source(tmp_path / "data")
-    assert hub._texts(rows())[:4] == [["a \ufffd face", "b"], ["\ufffd"], [], ["c"]]
+    assert hub._captions(rows())[:4] == [["a \ufffd face", "b"], ["\ufffd"], [], ["c"]]
 
 
-@pytest.mark.parametrize("kept", [slice(0, 20), slice(5, 10), slice(0, 20, 3)])
-def test_only_pictures_outside_of_the_data_are_looked_at(tmp_path: Path, kept: slice) -> None:
-    pictures: list[Any] = [None, {"bytes": b"content", "path": "a.png"}, str(tmp_path / "b.png"), "c.png"] * 5
-    data = datasets.Dataset.from_dict({"picture": pictures}, datasets.Features({"picture": datasets.Image()}))
-    data = data.cast_column("picture", datasets.Image(decode=False)).select(range(20)[kept])
+@pytest.mark.parametrize("selected", [slice(0, 20), slice(5, 10), slice(0, 20, 3)])
+def test_the_identity_includes_external_files_only(tmp_path: Path, selected: slice) -> None:
+    images: list[Any] = [None, {"bytes": b"content", "path": "a.png"}, str(tmp_path / "b.png"), "c.png"] * 5
+    data = datasets.Dataset.from_dict({"picture": images}, datasets.Features({"picture": datasets.Image()}))
+    data = data.cast_column("picture", datasets.Image(decode=False)).select(range(20)[selected])
     (tmp_path / "b.png").write_bytes(b"12345")
     os.utime(tmp_path / "b.png", ns=(7, 7))
-    found = Rows("title", "picture", [data], [], "key").identity()[3:]
-    outside = {2: (str(tmp_path / "b.png"), 5, 7), 3: ("c.png", -1, -1)}
-    assert found == [outside[i % 4] for i in range(20)[kept] if i % 4 in outside]
+    found = HubImages("title", "picture", [data], [], "key").identity()[3:]
+    external = {2: (str(tmp_path / "b.png"), 5, 7), 3: ("c.png", -1, -1)}
+    assert found == [external[i % 4] for i in range(20)[selected] if i % 4 in external]
 
 
-def test_changed_files_have_another_cache(tmp_path: Path) -> None:
+def test_changed_files_use_another_cache(tmp_path: Path) -> None:
     for i in range(20):
         image(i).save(tmp_path / f"{i}.png")
     paths = [str(tmp_path / f"{i}.png") for i in range(20)]
@@ -176,38 +176,38 @@ def test_changed_files_have_another_cache(tmp_path: Path) -> None:
     assert numbers(after.train).count(19) + numbers(after.held_out).count(19) == 2
 
 
-def test_a_bad_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = rows().cast_column("picture", datasets.Image(decode=False))
-    pictures = [*data["picture"][:3], {"bytes": b"bad", "path": None}, None, *data["picture"][5:]]
+    images = [*data["picture"][:3], {"bytes": b"bad", "path": None}, None, *data["picture"][5:]]
     features = datasets.Features({"picture": datasets.Image(), "caption": datasets.Value("string")})
-    bad = datasets.Dataset.from_dict({"picture": pictures, "caption": TEXTS}, features)
-    in_two(bad, tmp_path / "data")
+    damaged = datasets.Dataset.from_dict({"picture": images, "caption": TEXTS}, features)
+    save_as_two_splits(damaged, tmp_path / "data")
     settings: dict[str, Any] = {"held_out_split": "test"}
     with pytest.raises(UserError, match=r"row 3 of .*data \(.*\) cannot be decoded \(it is not an image\): .*=skip\.$"):
         prepared(tmp_path / "data", **settings)
     faces = prepared(tmp_path / "data", on_error="skip", **settings)
     assert numbers(faces.train) == [i for i in range(20) if i not in (3, 4)]
-    assert "4 of 40 pictures cannot be decoded and are left out: " in capsys.readouterr().out
+    assert "4 of 40 images cannot be decoded and are skipped: " in capsys.readouterr().out
 
 
-# --- columns of other names ------------------------------------------------------------------------------------------
+# --- column names ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", ["text", "caption", "prompt", "descriptions", "Beschreibung"])
 @pytest.mark.parametrize("picture", ["image", "img", "portrait"])
-def test_the_only_columns_that_can_be_meant_are_taken(
+def test_the_only_column_that_qualifies_is_used(
     tmp_path: Path, picture: str, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = rows([f"a face, number {i}" for i in range(20)]).rename_columns({"picture": picture, "caption": text})
     data.add_column("license", ["free for all uses"] * 20).add_column("age", [3] * 20).save_to_disk(tmp_path / "data")
     faces = prepared(tmp_path / "data", image=None, text=None)
     assert list(faces.train.captions) == [[f"a face, number {i}"] for i in numbers(faces.train)]
-    said = capsys.readouterr().out
-    assert (f"The texts are taken from the column {text} of the data set " in said) == (text != "text")
-    assert (f"The pictures are taken from the column {picture} of the data set " in said) == (picture != "image")
+    output = capsys.readouterr().out
+    assert (f"The texts are taken from the column {text} of the data set " in output) == (text != "text")
+    assert (f"The images are taken from the column {picture} of the data set " in output) == (picture != "image")
 
 
-def test_of_several_columns_one_is_to_be_chosen(tmp_path: Path) -> None:
+def test_several_columns_that_qualify_raise(tmp_path: Path) -> None:
     data = rows().add_column("prompt", ["a face"] * 20)
     data.save_to_disk(tmp_path / "texts")
     with pytest.raises(
@@ -217,12 +217,12 @@ def test_of_several_columns_one_is_to_be_chosen(tmp_path: Path) -> None:
     assert source(tmp_path / "texts", text="prompt").listing.captions == [["a face"]] * 20
     datasets.concatenate_datasets(
         [rows(), rows().rename_column("picture", "other").remove_columns("caption")], axis=1
-    ).save_to_disk(tmp_path / "pictures")
+    ).save_to_disk(tmp_path / "no_texts")
     with pytest.raises(UserError, match=r"no column image, but picture and other: choose one with data\.image\.$"):
-        _ = source(tmp_path / "pictures", image=None).listing
+        _ = source(tmp_path / "no_texts", image=None).listing
 
 
-def test_columns_that_the_held_out_part_lacks_are_told(tmp_path: Path) -> None:
+def test_a_column_that_the_held_out_split_lacks_raises(tmp_path: Path) -> None:
     datasets.DatasetDict({"train": rows(), "test": rows().rename_column("caption", "text")}).save_to_disk(
         tmp_path / "data"
     )
@@ -230,29 +230,29 @@ def test_columns_that_the_held_out_part_lacks_are_told(tmp_path: Path) -> None:
         _ = source(tmp_path / "data", text=None, held_out_split="test").listing
 
 
-# --- what is wrong ---------------------------------------------------------------------------------------------------
+# --- errors ----------------------------------------------------------------------------------------------------------
 
 
-def test_without_the_library_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_raises_with_the_install_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(UserError, match=r"^data=hub needs the library datasets: pip install -e '\.\[hub\]'\.$"):
         _ = source(tmp_path).listing
 
 
-def test_columns_that_are_not_there_are_told_with_those_that_are(tmp_path: Path) -> None:
+def test_missing_columns_raise_with_the_existing_ones(tmp_path: Path) -> None:
     on_disk(tmp_path / "data")
     with pytest.raises(UserError, match=r"has no column image: set data\.image to one of picture, caption\.$"):
         _ = source(tmp_path / "data", image="image").listing
     with pytest.raises(UserError, match=r"has no column text: set data\.text to one of picture, caption\.$"):
         _ = source(tmp_path / "data", text="text").listing
-    rows().select_columns("picture").save_to_disk(tmp_path / "pictures")
+    rows().select_columns("picture").save_to_disk(tmp_path / "no_texts")
     with pytest.raises(UserError, match=r"has no column text: set data\.text to one of picture\.$"):
-        _ = source(tmp_path / "pictures", text=None).listing
+        _ = source(tmp_path / "no_texts", text=None).listing
 
 
-def test_columns_of_another_kind_are_told(tmp_path: Path) -> None:
+def test_columns_of_other_types_raise(tmp_path: Path) -> None:
     datasets.Dataset.from_dict({"number": [1, 2], "text": ["a", "b"]}).save_to_disk(tmp_path / "data")
-    with pytest.raises(UserError, match=r"column number of .* holds no pictures: set data\.image"):
+    with pytest.raises(UserError, match=r"column number of .* has no images: set data\.image"):
         _ = source(tmp_path / "data", image="number", text="text").listing
     with pytest.raises(
         UserError, match=r"^Row 0 of .* has a number that is neither a string nor a list of strings: set"
@@ -260,22 +260,22 @@ def test_columns_of_another_kind_are_told(tmp_path: Path) -> None:
         _ = source(tmp_path / "data", image="text", text="number").listing
 
 
-def test_data_that_cannot_be_loaded_are_told(tmp_path: Path) -> None:
+def test_data_that_cannot_be_loaded_raise(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^The data set .*none cannot be loaded \(.*\): check data\.dataset"):
         _ = source(tmp_path / "none").listing
     dict_on_disk(tmp_path / "data")
     with pytest.raises(UserError, match=r"data has no split valid: choose one of train, test\.$"):
         _ = source(tmp_path / "data", split="valid").listing
     on_disk(tmp_path / "one")
-    for settings, told in (
+    for settings, message in (
         (
             {"held_out_split": "test"},
-            r"test: set data\.held_out_split=null to hold out the share data\.held_out of its rows",
+            r"test: set data\.held_out_split=null to hold out the fraction data\.held_out of its rows",
         ),
         ({"split": "test"}, r"test: set data\.split=train for all of its rows"),
         ({"split": "train[:8]"}, r"train\[:8\]: set data\.split=train for all of its rows"),
     ):
-        with pytest.raises(UserError, match=rf"one was saved in one piece and has no split {told}\.$"):
+        with pytest.raises(UserError, match=rf"one was saved without splits and has no split {message}\.$"):
             _ = source(tmp_path / "one", **settings).listing
     parquet(tmp_path / "parquet")
     with pytest.raises(UserError, match=r"^The data set .*parquet cannot be loaded \(.*valid.*\): check data\.dataset"):

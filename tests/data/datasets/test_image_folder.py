@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 
 def rows(**columns: Any) -> list[Row]:
-    """The rows of 20 faces; a column is the same in each row, or a list of 20."""
+    """Return the rows of 20 faces. A column is one value for all rows, or a list of 20 values."""
     table = [{"file_name": file, "text": text} for file, text in zip(FILES, TEXTS, strict=True)]
     for name, values in columns.items():
         for i, row in enumerate(table):
@@ -28,13 +28,13 @@ def rows(**columns: Any) -> list[Row]:
 
 
 def write(folder: Path, table: list[Row], kind: str = "jsonl", encoding: str = "utf-8") -> None:
-    """Some rows, and a picture of one grey for each."""
+    """Write a table, and a uniformly gray image for each row."""
     folder.mkdir(parents=True, exist_ok=True)
     for row in table:
         if (folder / str(row.get("file_name"))).suffix == ".png":
             (folder / row["file_name"]).parent.mkdir(exist_ok=True)
-            grey = 12 * FILES.index(Path(row["file_name"]).name)
-            Image.new("L", (12, 16), grey).save(folder / row["file_name"])
+            gray = 12 * FILES.index(Path(row["file_name"]).name)
+            Image.new("L", (12, 16), gray).save(folder / row["file_name"])
     if kind == "jsonl":
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in table)
         (folder / "metadata.jsonl").write_text(text, encoding=encoding)
@@ -52,8 +52,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def source(folder: Path, **settings: Any) -> ImageFolder:
-    given: dict[str, Any] = {"cache": str(folder.parent / "cache"), "resolution": 4, "workers": 1, "held_out": 0.2}
-    return ImageFolder(str(folder), **given | settings)
+    defaults: dict[str, Any] = {"cache": str(folder.parent / "cache"), "resolution": 4, "workers": 1, "held_out": 0.2}
+    return ImageFolder(str(folder), **defaults | settings)
 
 
 def prepared(folder: Path, **settings: Any) -> ImageFolder:
@@ -63,13 +63,13 @@ def prepared(folder: Path, **settings: Any) -> ImageFolder:
 
 
 def numbers(faces: Any) -> list[int]:
-    """Which faces these are, by their grey."""
+    """Return the indices of faces by their gray level."""
     return (faces.images[:, 0, 2, 2] // 12).tolist()
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_texts_of_any_script_stay_with_their_pictures(tmp_path: Path, kind: str, encoding: str) -> None:
+def test_texts_of_any_script_belong_to_their_images(tmp_path: Path, kind: str, encoding: str) -> None:
     write(tmp_path / "faces", rows(), kind, encoding)
     faces = prepared(tmp_path / "faces")
     assert faces.name == "folder"
@@ -87,11 +87,11 @@ def test_texts_may_be_lists_empty_or_missing(tmp_path: Path) -> None:
     del table[6]["text"]
     write(tmp_path / "faces", table)
     listing = source(tmp_path / "faces").listing
-    captions = dict(zip(listing.pictures.names, listing.captions, strict=True))  # type: ignore[attr-defined]  # of files
+    captions = dict(zip(listing.images.names, listing.captions, strict=True))  # type: ignore[attr-defined]  # of files
     assert [captions[file] for file in FILES[:8]] == [["a", "b"], [], [], [], [], [], [], ["c"]]
 
 
-def test_half_of_an_emoji_is_replaced(tmp_path: Path) -> None:
+def test_unpaired_surrogates_are_replaced(tmp_path: Path) -> None:
     write(tmp_path / "faces", rows(text=["one", ["a TEXT face", "two"]] * 10))
     table = tmp_path / "faces" / "metadata.jsonl"
     table.write_text(table.read_text(encoding="utf-8").replace("TEXT", "\\ud83d"), encoding="utf-8")
@@ -99,28 +99,26 @@ def test_half_of_an_emoji_is_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("columns", [{"text": "a face"}, {"Smiling": 1}])
-def test_a_name_that_no_file_can_have(
+def test_invalid_file_names_are_skipped(
     folder: Path, columns: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = [json.dumps({"file_name": file} | columns) for file in [*FILES, "a \ud83d.png", "a \0.png", "a" * 300]]
     (folder / "metadata.jsonl").write_text("\n".join(lines))
     faces = prepared(folder, on_error="skip")
     assert len(faces.train) + len(faces.held_out) == 20
-    said = capsys.readouterr().out
-    assert "3 of 23 pictures cannot be decoded and are left out: " in said
-    assert "a \ufffd.png" in said
+    output = capsys.readouterr().out
+    assert "3 of 23 images cannot be decoded and are skipped: " in output
+    assert "a \ufffd.png" in output
 
 
-def test_what_is_held_out_stays_so_when_faces_are_added(folder: Path) -> None:
+def test_held_out_faces_remain_held_out_when_faces_are_added(folder: Path) -> None:
     all_of_them = prepared(folder)
     write(folder, rows()[:12])
     few = prepared(folder)
     assert set(numbers(few.held_out)) == {i for i in numbers(all_of_them.held_out) if i < 12}
 
 
-def test_another_share_held_out_or_other_texts_are_not_decoded_for(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_split_and_other_texts_use_the_same_image_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = prepared(folder)
     monkeypatch.setattr("t2f.data.datasets.photographs.decode_all", lambda *_: pytest.fail("decoded again"))
     half = prepared(folder, held_out=0.5)
@@ -142,7 +140,7 @@ def test_subfolders_are_the_split(tmp_path: Path, other: str) -> None:
     assert faces.held_out.attributes[:, 0].tolist() == [-1] * 10
 
 
-def test_test_and_validation_are_both_held_out_and_without_them_a_share_is(tmp_path: Path) -> None:
+def test_test_and_validation_are_held_out_or_else_a_fraction(tmp_path: Path) -> None:
     write(tmp_path / "faces" / "train", rows()[:12])
     faces = prepared(tmp_path / "faces")
     assert sorted(numbers(faces.train) + numbers(faces.held_out)) == list(range(12))
@@ -151,7 +149,7 @@ def test_test_and_validation_are_both_held_out_and_without_them_a_share_is(tmp_p
     assert numbers(prepared(tmp_path / "faces").held_out) == list(range(12, 20))
 
 
-def test_pictures_may_stand_in_folders_below(tmp_path: Path) -> None:
+def test_images_may_be_in_subfolders(tmp_path: Path) -> None:
     write(tmp_path / "faces", rows(file_name=[f"sub/{file}" for file in FILES]))
     assert len(prepared(tmp_path / "faces").train) > 0
 
@@ -175,11 +173,11 @@ def test_attribute_columns(tmp_path: Path, kind: str, capsys: pytest.CaptureFixt
     expected = [[1, 1, 1, 1, 1], [0, 0, 0, 0, 0], [-1, 0, -1, 1, -1], [-1, 1, 1, 0, 1]]
     assert faces.attributes.dtype == np.int8
     assert faces.attributes.tolist() == [expected[i % 4] for i in numbers(faces)]
-    said = capsys.readouterr().out
-    assert "These columns are neither file_name, text nor attributes: age, note, place.\n" in said
+    output = capsys.readouterr().out
+    assert "These columns are neither file_name, text nor attributes: age, note, place.\n" in output
 
 
-def test_captions_are_made_from_celebas_attributes_if_there_is_no_text(
+def test_captions_are_generated_from_celebas_attributes_if_there_is_no_text(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = rows(Male=[1, -1] * 10, Smiling=[1, 0, ""] * 6 + [1, 0], Left_Handed=[0, 1] * 10)
@@ -193,24 +191,24 @@ def test_captions_are_made_from_celebas_attributes_if_there_is_no_text(
         smiling = {1: 1, 0: 0, "": -1}[table[i]["Smiling"]]
         face = {"Male": int(table[i]["Male"] == 1), "Smiling": smiling}
         assert captions == [describe(face, rng).text for _ in range(2)]
-    assert "has a text: captions are made from Male, Smiling.\n" in capsys.readouterr().out
+    assert "has a text: captions are generated from Male, Smiling.\n" in capsys.readouterr().out
 
 
-def test_no_text_and_no_attributes_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_text_and_no_attributes_prints_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path / "faces", rows(text=""))
     assert not any(prepared(tmp_path / "faces").train.captions)
-    assert "has a text, nor attributes under CelebA's names" in capsys.readouterr().out
+    assert "has a text or attributes with CelebA's names: there are no captions" in capsys.readouterr().out
 
 
-def test_captions_can_be_made_from_all_of_celebas_attributes() -> None:
+def test_captions_can_be_generated_from_all_of_celebas_attributes() -> None:
     assert len(DESCRIBED) == 44
     assert {"5_o_Clock_Shadow", "Wearing_Necktie", "Young", "Gray_Hair", "Male", "Sunglasses"} < DESCRIBED
 
 
-# --- what is wrong ---------------------------------------------------------------------------------------------------
+# --- errors ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_missing_folder_or_table_is_told_with_the_layout(tmp_path: Path) -> None:
+def test_a_missing_folder_or_table_raises_with_the_expected_layout(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"^No such folder: .*none \(data\.folder\); expected are pictures beside a meta"
     ):
@@ -221,40 +219,42 @@ def test_a_missing_folder_or_table_is_told_with_the_layout(tmp_path: Path) -> No
         _ = source(tmp_path).listing
 
 
-def test_two_tables_are_one_too_many(folder: Path) -> None:
+def test_two_tables_raise(folder: Path) -> None:
     write(folder, rows(), "csv")
     with pytest.raises(UserError, match=r"holds both metadata\.jsonl and metadata\.csv: remove one of them\.$"):
         _ = source(folder).listing
 
 
-def test_rows_of_one_picture_are_its_captions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_rows_of_one_image_are_its_captions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     more = {"file_name": f"./{FILES[3]}", "text": "again"}
     write(tmp_path / "faces", [*rows(number=0), more | {"number": 1}, more | {"number": 2}])
     faces = prepared(tmp_path / "faces", held_out=0.01)
     assert dict(zip(numbers(faces.train), faces.train.captions, strict=True))[3] == [TEXTS[3], "again"]
     assert len(faces.train) + len(faces.held_out) == 20
-    said = capsys.readouterr().out
-    assert "2 rows name a picture again: their texts are captions of it, too.\n" in said
-    assert "neither file_name, text nor attributes: number.\n" in said
+    output = capsys.readouterr().out
+    assert "2 rows repeat an image: their texts are further captions of it.\n" in output
+    assert "neither file_name, text nor attributes: number.\n" in output
 
 
-def test_texts_of_one_picture_numbered_0_and_1_are_no_attribute(tmp_path: Path) -> None:
+def test_a_column_that_numbers_texts_0_and_1_is_not_an_attribute(tmp_path: Path) -> None:
     write(tmp_path / "faces", [*rows(number=0), *rows(text="another", number=1)])
     assert prepared(tmp_path / "faces").train.attribute_names == []
 
 
-def test_rows_of_one_picture_that_disagree_are_named(tmp_path: Path) -> None:
+def test_contradictory_rows_of_one_image_raise(tmp_path: Path) -> None:
     table = [*rows(Hat=1, Smiling=[1, ""] * 10), *rows(Hat=1, Smiling=1)]
     write(tmp_path / "faces", table)
     assert prepared(tmp_path / "faces").train.attributes.tolist() == [[1, 1]] * len(prepared(tmp_path / "faces").train)
     table[27]["Hat"] = 0
     write(tmp_path / "faces", table)
-    with pytest.raises(UserError, match=r"line 8, and a later row of the same picture disagree on Hat: mend one of"):
+    with pytest.raises(
+        UserError, match=r"line 8, and a later row of the same image have different values of Hat: correct one of"
+    ):
         _ = source(tmp_path / "faces").listing
 
 
 @pytest.mark.parametrize("name", ["../secret.jpg", "sub/../../secret.jpg", "/etc/secret.jpg"])
-def test_names_that_leave_the_folder(folder: Path, name: str) -> None:
+def test_names_outside_of_the_folder_raise(folder: Path, name: str) -> None:
     with (folder / "metadata.jsonl").open("a") as file:
         file.write(json.dumps({"file_name": name}))
     with pytest.raises(UserError, match=rf"jsonl, line 21, names {name}, which leaves the folder .*: move the picture"):
@@ -274,7 +274,7 @@ def test_names_that_leave_the_folder(folder: Path, name: str) -> None:
         ('{"file_name": "a.png", "text": ["a", {}]}', r"jsonl, line 21, has a text that is no text"),
     ],
 )
-def test_bad_lines_of_json_are_told(folder: Path, line: str, message: str) -> None:
+def test_malformed_json_lines_raise(folder: Path, line: str, message: str) -> None:
     with (folder / "metadata.jsonl").open("a") as file:
         file.write(line + "\n")
     with pytest.raises(UserError, match=message):
@@ -295,31 +295,31 @@ def test_bad_lines_of_json_are_told(folder: Path, line: str, message: str) -> No
         ('file_name,text\na.png,"a man\n', r"csv, line 2, is not CSV \(.*\): mend that line"),
     ],
 )
-def test_bad_csv_is_told(tmp_path: Path, text: str, message: str) -> None:
+def test_malformed_csv_raises(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "metadata.csv").write_text(text)
     with pytest.raises(UserError, match=message):
         _ = source(tmp_path).listing
 
 
-def test_a_picture_that_is_missing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_image(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / FILES[3]).unlink()
     with pytest.raises(UserError, match=rf"jsonl, line 4, names {FILES[3]}, which is not in .*data\.on_error=skip\.$"):
         _ = source(folder).listing
     faces = prepared(folder, on_error="skip")
     assert len(faces.train) + len(faces.held_out) == 19
-    assert f"1 of 20 pictures cannot be decoded and are left out: {folder / FILES[3]} (it is not there).\n" in (
+    assert f"1 of 20 images cannot be decoded and are skipped: {folder / FILES[3]} (it does not exist).\n" in (
         capsys.readouterr().out
     )
 
 
-def test_a_name_that_is_too_long(folder: Path) -> None:
+def test_a_name_that_is_too_long_raises(folder: Path) -> None:
     with (folder / "metadata.jsonl").open("a") as file:
         file.write(json.dumps({"file_name": "a" * 300, "text": "b"}))
     with pytest.raises(UserError, match=r"/a{300} cannot be read \(File name too long\): check data\.\*, that name, "):
         _ = source(folder).listing
 
 
-def test_a_folder_without_rights_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_permission_raises(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> bool:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
@@ -328,6 +328,6 @@ def test_a_folder_without_rights_is_told(folder: Path, monkeypatch: pytest.Monke
         _ = source(folder).listing
 
 
-def test_captions_per_face_is_checked(folder: Path) -> None:
-    with pytest.raises(UserError, match=r"^data\.captions_per_face is 0: it must be at least 1\.$"):
+def test_captions_per_face_of_0_raises(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"^captions_per_face must be at least 1, but is 0\.$"):
         source(folder, captions_per_face=0)
