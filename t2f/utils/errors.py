@@ -100,11 +100,11 @@ def user_message(error: BaseException) -> str | None:
     elif isinstance(error, OmegaConfBaseException):
         message = _omegaconf_message(error)
     elif isinstance(error, MisconfigurationException) or (isinstance(error, ValueError) and _raised_by_hydra(error)):
-        message = _first_line(error)
+        message = first_line(error)
     elif type(error).__module__.startswith("wandb."):
         message = f"Weights & Biases: {str(error).rstrip('.')}; or set WANDB_MODE=offline, which needs no account."
     elif type(error).__module__.startswith(("torch._inductor.", "torch._dynamo.")):
-        reason = _first_line(getattr(error, "inner_exception", error))  # torch's own message has several lines
+        reason = first_line(getattr(error, "inner_exception", error))  # torch's own message has several lines
         message = (
             f"The networks cannot be compiled here ({reason}): train with "
             "performance.compile=false performance.cuda_graphs=false."
@@ -149,7 +149,7 @@ def _hydra_message(error: HydraException) -> str:
 
     if isinstance(error, OverrideParseException):
         return (
-            f"The override {error.override} cannot be parsed ({_first_line(error)}): write KEY=VALUE, and put a value "
+            f"The override {error.override} cannot be parsed ({first_line(error)}): write KEY=VALUE, and put a value "
             "with blanks, commas, brackets, = or quotes in additional quotes, as in 'name=\"a (b), c\"'."
         )
     if isinstance(error, MissingConfigException) and error.options:
@@ -157,7 +157,7 @@ def _hydra_message(error: HydraException) -> str:
     if isinstance(error.__cause__, ConfigKeyError) and error.__cause__.key is not None:
         return _missing_key_message(error.__cause__)
     message = " ".join(str(error).split())
-    cause = _first_line(error.__cause__) if error.__cause__ is not None else ""
+    cause = first_line(error.__cause__) if error.__cause__ is not None else ""
     return message if not cause or cause in message else f"{message.rstrip('.')} ({cause})."
 
 
@@ -173,7 +173,7 @@ def _missing_key_message(error: ConfigKeyError) -> str:
 
 
 def _omegaconf_message(error: OmegaConfBaseException) -> str:
-    message = _first_line(error)
+    message = first_line(error)
     return message if not error.full_key or error.full_key in message else f"{message} ({error.full_key})"
 
 
@@ -183,5 +183,5 @@ def _raised_by_hydra(error: Exception) -> bool:
     return bool(frames) and str(frames[-1].f_globals.get("__name__")).startswith("hydra.")
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__

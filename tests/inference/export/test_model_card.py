@@ -4,7 +4,7 @@ from t2f.data.datasets.avatars import Avatars
 from t2f.data.datasets.celeba import CelebA
 from t2f.data.datasets.face2text import Face2Text
 from t2f.data.datasets.origin import UNKNOWN_ORIGIN
-from t2f.inference.export.model_card import find_origin, origin_of
+from t2f.inference.export.model_card import find_origin
 
 
 @pytest.mark.parametrize(
@@ -34,5 +34,5 @@ def test_a_data_set_declares_its_license_and_biases(dataset: type, license: str,
     ],
 )
 def test_of_data_that_it_does_not_know_a_card_says_so(config: dict[str, object]) -> None:
-    assert origin_of(config) is UNKNOWN_ORIGIN
+    assert find_origin(config) is UNKNOWN_ORIGIN
     assert "terms are unknown" in UNKNOWN_ORIGIN.terms
