@@ -29,7 +29,7 @@ from PIL import Image
 
 from t2f import load
 from t2f.cli.generate import generate
-from t2f.data.captions.describe import describe
+from t2f.data.captions.describe import generate_caption
 from t2f.inference.pipeline import validate_descriptions
 from t2f.utils.errors import UserError
 
@@ -85,7 +85,7 @@ def kinds(rng: random.Random) -> dict[str, Callable[[], str]]:
         "markup": lambda: f"{rng.choice(MARKUP)} {words(3)}",
         "numbers and signs": lambda: some("0123456789+-*/=<>|&^%$#@!?.,;:", 1, 80),
         "blanks": lambda: some(" \t\n\r\u00a0\u3000", 0, 10),
-        "sentences": lambda: describe({"Male": rng.randint(0, 1), "Smiling": rng.randint(0, 1)}, rng).text,
+        "sentences": lambda: generate_caption({"Male": rng.randint(0, 1), "Smiling": rng.randint(0, 1)}, rng).text,
     }
 
 

@@ -24,7 +24,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from t2f.conditioning.sentences import TokenConditioner
-from t2f.data.captions.describe import Caption, describe
+from t2f.data.captions.describe import GeneratedCaption, generate_caption
 from t2f.data.captions.phrases import COLORS, DARK
 from t2f.data.datasets.avatars import sample_face, visible_attributes
 from t2f.inference.load import load, save_folder
@@ -38,15 +38,15 @@ PLAIN = {"Black_Hair": "black", "Blond_Hair": "blond", "Brown_Hair": "brown", "G
 OF_HAIR = (*COLORS, "Long_Hair", "Wavy_Hair", "Straight_Hair")
 
 
-def captions_of(faces: range) -> list[Caption]:
+def captions_of(faces: range) -> list[GeneratedCaption]:
     """Captions of drawn faces, as the data set has them, with what each asks for."""
     made = []
     for index in faces:
         rng = random.Random(f"words {SEED} {index}")
         face, _ = sample_face(rng)
         for _ in range(CAPTIONS):
-            told = describe(face, rng)
-            made.append(told if "Wearing_Hat" in told.expected else describe(visible_attributes(face), rng))
+            told = generate_caption(face, rng)
+            made.append(told if "Wearing_Hat" in told.expected else generate_caption(visible_attributes(face), rng))
     return made
 
 

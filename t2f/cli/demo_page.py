@@ -76,7 +76,7 @@ class DemoSession:
 
     def vocabulary(self) -> str:
         """List the model's vocabulary by topic as Markdown."""
-        vocabulary = self.pipeline.conditioner.known()
+        vocabulary = self.pipeline.conditioner.known_words()
         return "\n".join(f"- **{topic}**: {', '.join(terms)}" for topic, terms in vocabulary.items())
 
     def generate(

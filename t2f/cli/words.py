@@ -12,7 +12,7 @@ from t2f.inference.load import load
 def words(model: str) -> None:
     """Print the vocabulary of a model by topic, and an example description."""
     conditioner = load(model).conditioner
-    vocabulary = conditioner.known()
+    vocabulary = conditioner.known_words()
     if vocabulary:
         table = Table("topic", "words", title=f"Vocabulary of {describe_model(model)}", show_lines=True)
         for topic, terms in vocabulary.items():

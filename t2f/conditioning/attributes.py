@@ -1,4 +1,4 @@
-"""Attributes as conditions: "Male, Young" without a sentence, and the rotation of the picture as one more."""
+"""Attributes as conditions, such as "Male, Young", with the rotation of the image as an optional further label."""
 
 from __future__ import annotations
 
@@ -13,40 +13,54 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from t2f.conditioning.base import Conditioner, Conditions, Example, PromptSet
+from t2f.conditioning.base import Conditioner, Conditions, ExamplePrompt, PromptSet
 from t2f.data.faces import Faces
 from t2f.utils.errors import UserError, require
 
-TURNS = ("upright", "90 degrees", "180 degrees", "270 degrees")  # anticlockwise
+ROTATIONS = ("upright", "90 degrees", "180 degrees", "270 degrees")  # counterclockwise
 
 
 class AttributeConditioner(Conditioner):
-    """Attributes as float32 (A,): 1 present, -1 absent, 0 unknown; with `rotations`, 4 more, one of them 1.
+    """Encodes attributes as a float32 vector (A,): 1 present, -1 absent, 0 unknown.
 
-    faCeGAN's labels were 1 and 0; the mean square of these is 1, which equalised layers expect. With `rotations` each
-    picture is shown upright and turned by 90, 180 and 270 degrees, and told which.
+    faCeGAN used the labels 1 and 0. The mean square of 1 and -1 is 1, which equalized layers expect.
 
-    A description lists what is present, "Male, Young, 90 degrees"; "Young?" leaves it open, and all else is absent.
+    A description lists the attributes that are present: "Male, Young, 90 degrees". "Young?" marks an attribute as
+    unknown. All attributes that are not listed are absent.
+
+    Args:
+        names: The A attributes.
+        rotations: Train also on images rotated by 90, 180 and 270 degrees. The vector then ends in a one-hot encoding
+            of the rotation and has A + 4 values.
     """
 
     def __init__(self, names: Sequence[str], rotations: bool = False) -> None:
         self.names = list(names)
         self.rotations = rotations
-        self.size = len(self.names) + (len(TURNS) if rotations else 0)
+        self.size = len(self.names) + (len(ROTATIONS) if rotations else 0)
         self.summary = f"{len(self.names)} attributes" + (" and the rotation" if rotations else "")
         self.example = ", ".join(self.names[:2])
 
     @classmethod
     def fit(cls, faces: Faces, names: Sequence[str] | None = None, rotations: bool = False) -> AttributeConditioner:
-        """The attributes named, or all that the faces have."""
+        """Create a conditioner for the attributes of a data set.
+
+        Args:
+            faces: The training faces.
+            names: The attributes to use; None: all attributes of the faces.
+            rotations: See the class.
+
+        Raises:
+            UserError: The faces have no attributes or not the given ones, or a name is ambiguous in a description.
+        """
         if not len(faces.attribute_names):
             instead = "choose conditioning=text" if any(faces.captions) else "add some"
-            raise UserError(f"These data have no attributes to learn from: {instead}.")
+            raise UserError(f"The data have no attributes to train on: {instead}.")
         names = [names] if isinstance(names, str) else names
         for name in names or ():
             require(
                 isinstance(name, str),
-                f"attributes holds {name}, which is read as no text: put such names in quotes, as in "
+                f"attributes contains {name}, which is not read as text: put such names in quotes, as in "
                 '\'conditioning.attributes=["null","1e3"]\'.',
             )
             if name not in faces.attribute_names:
@@ -54,60 +68,62 @@ class AttributeConditioner(Conditioner):
                 raise UserError(f"The data have no attribute {name} for attributes: choose among {', '.join(close)}.")
         chosen = list(names or faces.attribute_names)
         distinct = {_key(name): name for name in chosen}
-        reserved = ("", "none", *map(_key, TURNS))
+        reserved = ("", "none", *map(_key, ROTATIONS))
         for name in chosen:
-            left_open = name.endswith("?") and _key(name.removesuffix("?")) in distinct
+            marks_unknown = name.endswith("?") and _key(name.removesuffix("?")) in distinct
             require(
-                "," not in name and not left_open and _key(name) not in reserved,
-                f"The attribute {name} cannot be told from a list of attributes: rename that column.",
+                "," not in name and not marks_unknown and _key(name) not in reserved,
+                f"The attribute name {name} is ambiguous in a list of attributes: rename that column.",
             )
         for name in chosen:
             other = distinct[_key(name)]
-            require(name is other, f"The attributes {name} and {other} cannot be told apart: rename or leave out one.")
+            require(name is other, f"The attribute names {name} and {other} are equivalent: rename or remove one.")
         return cls(chosen, rotations)
 
-    def of(self, faces: Faces) -> Conditions:
-        values = self._labels(self._columns(faces))
-        rotation_k = len(TURNS) if self.rotations else 1
-        rows = torch.from_numpy(values).repeat_interleave(rotation_k, dim=0)
+    def conditions_of(self, faces: Faces) -> Conditions:
+        columns = faces.attributes[:, self._column_indices(faces)]
+        labels = np.where(columns < 0, 0, 2 * columns - 1).astype(np.float32)
+        copies = len(ROTATIONS) if self.rotations else 1
+        values = torch.from_numpy(labels).repeat_interleave(copies, dim=0)
         if self.rotations:
-            rows = torch.cat([rows, torch.eye(rotation_k).repeat(len(faces), 1)], dim=1)
-        return Conditions(rows, np.full(len(faces), rotation_k), np.tile(np.arange(rotation_k), len(faces)))
+            values = torch.cat([values, torch.eye(copies).repeat(len(faces), 1)], dim=1)
+        return Conditions(values, np.full(len(faces), copies), np.tile(np.arange(copies), len(faces)))
 
     def __call__(self, descriptions: Sequence[str]) -> Tensor:
-        return torch.stack([self._row(description) for description in descriptions])
+        return torch.stack([self._encode(description) for description in descriptions])
 
     def notes(self, description: str) -> list[str]:
-        self._row(description)
+        self._encode(description)
         return []
 
-    def known(self) -> dict[str, list[str]]:
-        return {"attributes": self.names, **({"rotation": list(TURNS)} if self.rotations else {})}
+    def known_words(self) -> dict[str, list[str]]:
+        return {"attributes": self.names, **({"rotation": list(ROTATIONS)} if self.rotations else {})}
 
-    def examples(self, faces: Faces, count: int) -> list[Example]:
-        """The most frequent combinations, in the order of their labels; each upright and turned, with `rotations`."""
-        rotation_k = TURNS if self.rotations else TURNS[:1]
-        combinations = [tuple(map(int, row)) for row in self._columns(faces)]
-        frequent = Counter(combinations).most_common(max(1, count // len(rotation_k)))
+    def examples(self, faces: Faces, count: int) -> list[ExamplePrompt]:
+        """Return the most frequent combinations of attributes, each in all rotations that are trained on."""
+        rotations = ROTATIONS if self.rotations else ROTATIONS[:1]
+        combinations = [tuple(map(int, row)) for row in faces.attributes[:, self._column_indices(faces)]]
+        frequent = Counter(combinations).most_common(max(1, count // len(rotations)))
         chosen = sorted((combination for combination, _ in frequent), reverse=True)
         return [
-            Example(self._describe(combination, turn), combinations.index(combination), TURNS.index(turn))
-            for combination, turn in itertools.product(chosen, rotation_k)
+            ExamplePrompt(self._describe(combination, rotation), combinations.index(combination), k)
+            for combination, (k, rotation) in itertools.product(chosen, enumerate(rotations))
         ]
 
     def prompt_set(self, faces: Faces, count: int, seed: int) -> PromptSet:
-        """The labels of faces of the set, upright; all of them are asked for, where known."""
+        """Create prompts from the attributes of randomly chosen faces, upright. All known attributes are expected."""
         chosen = np.random.default_rng(seed).integers(len(faces), size=count)
-        columns = self._columns(faces)[chosen]
+        indices = self._column_indices(faces)
+        columns = faces.attributes[:, indices][chosen]
         expected = torch.full((count, len(faces.attribute_names)), -1, dtype=torch.int8)
-        expected[:, self._places(faces)] = torch.from_numpy(columns)
-        return PromptSet([self._describe(tuple(map(int, row)), TURNS[0]) for row in columns], chosen, expected)
+        expected[:, indices] = torch.from_numpy(columns)
+        return PromptSet([self._describe(tuple(map(int, row)), ROTATIONS[0]) for row in columns], chosen, expected)
 
     @property
-    def recipe(self) -> str:
-        upright = f" + {[1, *[0] * (len(TURNS) - 1)]}  # upright" if self.rotations else ""
+    def example_code(self) -> str:
+        upright = f" + {[1, *[0] * (len(ROTATIONS) - 1)]}  # upright" if self.rotations else ""
         return f"""\
-present = {json.dumps(self.names[:2])}  # of config["conditioner"]["names"]; of what is left open, the number is 0
+present = {json.dumps(self.names[:2])}  # of config["conditioner"]["names"]; the number of an unknown attribute is 0
 labels = [1 if name in present else -1 for name in config["conditioner"]["names"]]{upright}
 condition = np.array([labels], dtype=np.float32)"""
 
@@ -118,44 +134,39 @@ condition = np.array([labels], dtype=np.float32)"""
     def from_state(cls, state: dict[str, Any]) -> Self:
         return cls(state["names"], state["rotations"])
 
-    def _places(self, faces: Faces) -> list[int]:
+    def _column_indices(self, faces: Faces) -> list[int]:
         return [list(faces.attribute_names).index(name) for name in self.names]
 
-    def _columns(self, faces: Faces) -> np.ndarray[Any, np.dtype[np.int8]]:
-        return faces.attributes[:, self._places(faces)]
-
-    @staticmethod
-    def _labels(values: np.ndarray[Any, np.dtype[np.int8]]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """1, 0, -1 (present, absent, unknown) -> 1, -1, 0."""
-        return np.where(values < 0, 0, 2 * values - 1).astype(np.float32)
-
-    def _describe(self, values: tuple[int, ...], turn: str) -> str:
+    def _describe(self, values: tuple[int, ...], rotation: str) -> str:
+        """Write a description from attribute values (1 present, 0 absent, -1 unknown)."""
         present = [name if value == 1 else f"{name}?" for name, value in zip(self.names, values, strict=True) if value]
-        return ", ".join([*(present or ["none"]), *([turn] if turn != TURNS[0] else [])])
+        return ", ".join([*(present or ["none"]), *([rotation] if rotation != ROTATIONS[0] else [])])
 
-    def _row(self, description: str) -> Tensor:
-        known = {_key(name): place for place, name in enumerate(self.names)}
-        row = -torch.ones(len(self.names))
-        turn = 0
+    def _encode(self, description: str) -> Tensor:
+        indices = {_key(name): index for index, name in enumerate(self.names)}
+        values = -torch.ones(len(self.names))
+        rotation_k = 0
         parts = [part.strip() for part in description.split(",") if part.strip()]
         if not parts:
-            raise UserError("A description is empty: name what the face has, such as 'Male, Young', or 'none'.")
+            raise UserError(
+                "A description is empty: list the attributes of the face, such as 'Male, Young', or 'none'."
+            )
         for part in parts:
-            if _key(part) in known:
-                row[known[_key(part)]] = 1
-            elif _key(part.removesuffix("?")) in known:
-                row[known[_key(part.removesuffix("?"))]] = 0
-            elif self.rotations and part.casefold() in TURNS:
-                turn = TURNS.index(part.casefold())
+            if _key(part) in indices:
+                values[indices[_key(part)]] = 1
+            elif _key(part.removesuffix("?")) in indices:
+                values[indices[_key(part.removesuffix("?"))]] = 0
+            elif self.rotations and part.casefold() in ROTATIONS:
+                rotation_k = ROTATIONS.index(part.casefold())
             elif part.casefold() != "none":
-                choices = [*self.names, *(TURNS if self.rotations else ())]
+                choices = [*self.names, *(ROTATIONS if self.rotations else ())]
                 raise UserError(
-                    f"The model was trained on labels, and {part} is none of them: list some of {', '.join(choices)}, "
-                    "with commas between."
+                    f"The model was trained on attributes, and {part} is not one of them: list some of "
+                    f"{', '.join(choices)}, separated by commas."
                 )
-        return torch.cat([row, torch.eye(len(TURNS))[turn]]) if self.rotations else row
+        return torch.cat([values, torch.eye(len(ROTATIONS))[rotation_k]]) if self.rotations else values
 
 
 def _key(name: str) -> str:
-    """Black_Hair, black hair and BLACK HAIR are one."""
+    """Normalize a name: Black_Hair, black hair and BLACK HAIR are the same."""
     return name.strip().casefold().replace(" ", "_")

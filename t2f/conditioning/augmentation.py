@@ -12,9 +12,9 @@ Moments = tuple[Tensor, Tensor]
 
 
 class ConditioningAugmentation(nn.Module):
-    """Samples the condition c ~ N(mu(e), diag(sigma(e)^2)) of a text embedding e.
+    """Samples the condition c = mu(e) + sigma(e) * noise of a text embedding e, so c ~ N(mu(e), diag(sigma(e)^2)).
 
-    The layer outputs log sigma^2, which needs no lower bound. T2F used sigma = ReLU(x) and took its logarithm.
+    One linear layer outputs mu and log sigma^2. T2F used sigma = ReLU(x), whose logarithm is -inf at 0.
 
     Args:
         embedding_dim: Length of e.
@@ -27,6 +27,14 @@ class ConditioningAugmentation(nn.Module):
         self.project = EqualizedLinear(embedding_dim, 2 * dim, gain=1.0)
 
     def forward(self, embedding: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Map embeddings (B, embedding_dim) and standard normal noise (B, dim) to c, mu and log sigma^2, (B, dim)."""
+        """Sample conditions.
+
+        Args:
+            embedding: float (B, embedding_dim).
+            noise: float (B, dim), standard normal. Zeros give the mean.
+
+        Returns:
+            float32 c, mu and log sigma^2, (B, dim) each.
+        """
         mean, log_variance = self.project(embedding).float().chunk(2, dim=1)
         return mean + noise * torch.exp(0.5 * log_variance), mean, log_variance

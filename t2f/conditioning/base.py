@@ -1,4 +1,4 @@
-"""One interface for all ways of saying what a face is to be."""
+"""The common interface of all conditioners: text as token ids or embeddings, and attributes."""
 
 from __future__ import annotations
 
@@ -16,40 +16,53 @@ from torch import Tensor
 from t2f.data.faces import Faces, Images
 from t2f.utils.errors import UserError, require
 
-LONGEST_QUOTED = 60  # letters of a description that a message repeats
+MAX_QUOTED_LENGTH = 60  # characters of a description that a message repeats
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """The conditions of N faces, M in all: face i fits `counts[i]` rows that follow each other, none if unlabelled.
+    """All conditions of N faces, M in total.
 
-    `rows`: (M, ...), int64 token ids or float32. `rotation_k`: (M,), quarter turns, anticlockwise, that
-    rotate the image to fit the row.
+    Attributes:
+        values: (M, ...), int64 token ids or float32 vectors, ordered by face.
+        counts: int64 (N,), the number of conditions of each face; 0 for an unlabeled face.
+        rotation_k: int64 (M,), in [0, 3]. Rotate the image by this many quarter turns, counterclockwise, to match the
+            condition.
     """
 
-    rows: Tensor
+    values: Tensor
     counts: npt.NDArray[np.int64]
     rotation_k: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Example:
-    """A description, and the number of a face that it fits once turned by so many quarters, anticlockwise."""
+class ExamplePrompt:
+    """A description and the face that it describes.
+
+    Attributes:
+        description: The description.
+        face: Index of the face in its data set.
+        rotation_k: Quarter turns, counterclockwise, after which the face matches the description.
+    """
 
     description: str
     face: int
     rotation_k: int = 0
 
-    def shown(self, faces: Faces) -> Images:
-        """The face's image, uint8 (3, R, R)."""
+    def image(self, faces: Faces) -> Images:
+        """Return the rotated image of the face, uint8 (3, R, R)."""
         return np.rot90(faces.images[self.face], self.rotation_k, axes=(1, 2)).copy()
 
 
 @dataclass(frozen=True)
 class PromptSet:
-    """N descriptions, the number of the face that each describes, (N,), and what each asks for.
+    """N descriptions for an evaluation.
 
-    `expected`: int8 (N, A), 1 present, 0 absent, -1 not asked, or not known to be.
+    Attributes:
+        descriptions: N descriptions.
+        faces: int64 (N,), the index of the face that each description belongs to.
+        expected: int8 (N, A), the attributes that each description states: 1 present, 0 absent, -1 not stated or
+            unknown.
     """
 
     descriptions: list[str]
@@ -58,94 +71,128 @@ class PromptSet:
 
 
 class Conditioner(ABC):
-    """Descriptions and faces -> conditions. It is fitted to the training faces, and kept in the checkpoint."""
+    """Maps descriptions and faces to conditions. It is fitted to the training faces and saved in the checkpoint."""
 
     size: int
-    """The number of token ids, or of numbers in a row."""
+    """Number of token ids, or length of a condition vector."""
 
     summary: str
-    """What it knows, for the terminal: "124 words"."""
+    """Short summary for the terminal, such as "124 words"."""
 
     example: str
-    """A description to try."""
+    """A description that the model understands."""
 
-    def described(self, faces: Faces) -> int:
-        """How many of the faces are described at all."""
+    def count_described(self, faces: Faces) -> int:
+        """Return the number of faces that have at least one condition."""
         return len(faces)
 
     @abstractmethod
-    def of(self, faces: Faces) -> Conditions:
-        """All conditions that the faces fit."""
+    def conditions_of(self, faces: Faces) -> Conditions:
+        """Return all conditions of the faces."""
 
     @abstractmethod
     def __call__(self, descriptions: Sequence[str]) -> Tensor:
-        """N descriptions -> rows (N, ...). Raises `UserError` for one that says nothing."""
+        """Encode descriptions.
+
+        Args:
+            descriptions: N descriptions.
+
+        Returns:
+            Conditions (N, ...), of the dtype of `Conditions.values`.
+
+        Raises:
+            UserError: A description is empty or cannot be interpreted.
+        """
 
     @abstractmethod
     def notes(self, description: str) -> list[str]:
-        """What a person who wrote this should be told. Raises `UserError` if nothing of it is understood."""
+        """Return notes for the writer of a description, such as words that were ignored.
+
+        Raises:
+            UserError: The model understands no part of the description.
+        """
 
     @abstractmethod
-    def known(self) -> dict[str, list[str]]:
-        """The words that it knows, by what they are about; none where any words may be written."""
+    def known_words(self) -> dict[str, list[str]]:
+        """Return the known words by topic; empty if the conditioner accepts any words."""
 
     @abstractmethod
-    def examples(self, faces: Faces, count: int) -> list[Example]:
-        """At most `count` descriptions to show on a sheet, each with a face of `faces`."""
+    def examples(self, faces: Faces, count: int) -> list[ExamplePrompt]:
+        """Return at most `count` example prompts, each with one of the faces."""
 
     @abstractmethod
     def prompt_set(self, faces: Faces, count: int, seed: int) -> PromptSet:
-        """`count` descriptions of `faces`, new ones where they can be made. Raises `UserError` if there are none."""
+        """Create `count` evaluation prompts for the faces, with new sentences where the attributes allow it.
+
+        Raises:
+            UserError: The faces have neither attributes nor captions to write prompts from.
+        """
 
     @property
     @abstractmethod
-    def recipe(self) -> str:
-        """Python that makes `condition`, a NumPy array with the row of one description, from a model's config.json.
+    def example_code(self) -> str:
+        """Python code that encodes one description without t2f.
 
-        It needs nothing of t2f. `json` and NumPy as `np` are imported, and the file is read as `config`.
+        The code reads the content of a model's config.json from the variable `config`, may use `json` and `np`, and
+        assigns the condition (1, ...) to the variable `condition`.
         """
 
     @abstractmethod
     def state(self) -> dict[str, Any]:
-        """Plain values to keep in a checkpoint."""
+        """Return plain values for the checkpoint."""
 
     @classmethod
     @abstractmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
-        """What `state` gave, again."""
+        """Create a conditioner from the values that `state` returned."""
 
 
 def require_words(description: str, number: int, example: str) -> None:
-    """Raise `UserError` for a description that is empty."""
+    """Raise `UserError` if a description is empty. `number` counts from 1."""
     require(
         bool(description.strip()), f"Description {number} is empty: write at least one word, such as {quoted(example)}."
     )
 
 
 def quoted(description: str) -> str:
-    """A description within a message, cut if it is long."""
+    """Quote a description for a message, and shorten a long one."""
     short = " ".join(description.split())
-    return f"'{short if len(short) <= LONGEST_QUOTED else f'{short[:LONGEST_QUOTED]}...'}'"
+    return f"'{short if len(short) <= MAX_QUOTED_LENGTH else f'{short[:MAX_QUOTED_LENGTH]}...'}'"
 
 
 def fit_conditioner(fit: Callable[[Faces], Conditioner], faces: Faces) -> Conditioner:
-    """`fit(faces)`, where wrong settings of the text or conditioning group end in a `UserError`."""
+    """Fit a conditioner to the training faces.
+
+    Args:
+        fit: The `fit` of a conditioner class, with its settings bound.
+        faces: The training faces.
+
+    Raises:
+        UserError: A setting has an invalid value, or the faces have no labels of the kind that is needed.
+    """
     try:
         return fit(faces)
     except (TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"The conditions cannot be made: {error}; see conditioning.conditioner.") from error
+        raise UserError(
+            f"The conditioner cannot be fitted: {str(error).rstrip('.')}; see text.conditioner and "
+            "conditioning.conditioner."
+        ) from error
 
 
 def save_conditioner(conditioner: Conditioner) -> dict[str, Any]:
-    """A conditioner as plain values."""
+    """Return a conditioner as plain values."""
     kind = type(conditioner)
     return {"class": f"{kind.__module__}.{kind.__qualname__}", **conditioner.state()}
 
 
 def load_conditioner(saved: dict[str, Any]) -> Conditioner:
-    """The conditioner that `save_conditioner` wrote; of a stranger's file, only our own classes are called."""
+    """Create a conditioner from the values that `save_conditioner` returned.
+
+    Raises:
+        UserError: The saved class is not a conditioner of t2f. Checkpoints are untrusted, so no other class is called.
+    """
     name = str(saved["class"])
     found = get_class(name) if name.startswith("t2f.conditioning.") else None
     if found is None or not issubclass(found, Conditioner) or inspect.isabstract(found):
-        raise UserError(f"The checkpoint asks to call {name}, which is no conditioner of t2f: do not trust it.")
+        raise UserError(f"The checkpoint names the class {name}, which is not a conditioner of t2f: do not trust it.")
     return found.from_state({key: value for key, value in saved.items() if key != "class"})

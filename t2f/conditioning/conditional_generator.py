@@ -1,4 +1,4 @@
-"""The generating side of the GAN: condition -> embedding -> [c, z] -> image."""
+"""The conditional generator: condition -> text embedding -> [c, z] -> image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from t2f.networks.base import Generator
 
 
 class ConditionalGenerator(nn.Module):
-    """Encoder, conditioning augmentation and generator, in the order of the data flow.
+    """Combines the text encoder, the conditioning augmentation and the generator.
 
     Args:
         encoder: Maps conditions (B, ...), token ids or vectors, to embeddings (B, E).
@@ -25,10 +25,16 @@ class ConditionalGenerator(nn.Module):
         self.noise_dim = generator.noise_dim + (conditioning.dim if conditioning else 0)
 
     def forward(self, conditions: Tensor, noise: Tensor, resolution: int, alpha: float = 1.0) -> Tensor:
-        """Generate images from conditions (B, ...).
+        """Generate images.
+
+        Args:
+            conditions: (B, ...), int64 token ids or float32 vectors.
+            noise: float (B, noise_dim), standard normal.
+            resolution: Height and width of the images, in pixels.
+            alpha: Fade-in weight of the newest layers, in [0, 1].
 
         Returns:
-            float32 (B, 3, resolution, resolution), about [-1, 1].
+            float32 (B, 3, resolution, resolution), approximately in [-1, 1].
         """
         return self.generator.to_image(self.generate(self.encoder(conditions), noise, resolution, alpha)[0])
 
@@ -39,12 +45,12 @@ class ConditionalGenerator(nn.Module):
 
         Args:
             embedding: float (B, E).
-            noise: float (B, noise_dim), standard normal. Its first part samples the condition, the rest is z.
-            resolution: Side of the largest image, in pixels.
+            noise: float (B, noise_dim), standard normal: the noise of the conditioning augmentation, then z.
+            resolution: Height and width of the largest image, in pixels.
             alpha: Fade-in weight of the newest layers, in [0, 1].
 
         Returns:
-            float32 samples, and mean and log-variance (B, dim) of the condition, None without augmentation.
+            float32 samples, and the mean and log-variance (B, dim) of the condition; None without augmentation.
         """
         if self.conditioning is None:
             return self.generator(embedding, noise, resolution, alpha).float(), None

@@ -1,7 +1,8 @@
-"""Sentences as conditions: as the ids of their words, or as the embeddings of a frozen encoder."""
+"""Text as conditions: the base class of text conditioners, and the conditioner of token ids."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from abc import abstractmethod
@@ -12,54 +13,55 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from t2f.conditioning.base import Conditioner, Conditions, Example, PromptSet, quoted, require_words
-from t2f.data.captions.describe import describe
+from t2f.conditioning.base import Conditioner, Conditions, ExamplePrompt, PromptSet, quoted, require_words
+from t2f.data.captions.describe import generate_caption
 from t2f.data.faces import Faces
-from t2f.text.reader import Reader
+from t2f.text.reader import DescriptionReader
 from t2f.text.tokenizer import WordTokenizer
 from t2f.utils.errors import UserError, require
 
-LOOKED_AT = 1000  # faces among whose captions the example is sought
-TYPICAL = 8  # words of an example
+MAX_EXAMPLE_FACES = 1000  # faces whose captions are candidates for the example
+EXAMPLE_LENGTH = 8  # words
 
 
 class TextConditioner(Conditioner):
-    """What all conditioners on sentences share. A face fits each of its captions."""
+    """Base class of conditioners on captions. A face has one condition for each of its captions."""
 
     example = "a smiling woman with long red hair and glasses"
 
     @abstractmethod
-    def rows(self, captions: list[str]) -> Tensor:
-        """All captions of a data set -> rows; where that takes long, it is done once."""
+    def encode_captions(self, captions: list[str]) -> Tensor:
+        """Encode all captions of a data set as conditions (M, ...). The result may be cached."""
 
-    def described(self, faces: Faces) -> int:
+    def count_described(self, faces: Faces) -> int:
         return sum(map(bool, faces.captions))
 
-    def of(self, faces: Faces) -> Conditions:
+    def conditions_of(self, faces: Faces) -> Conditions:
         captions = [caption for captions in faces.captions for caption in captions]
         counts = np.array([len(each) for each in faces.captions])
-        return Conditions(self.rows(captions), counts, np.zeros(len(captions), np.int64))
+        return Conditions(self.encode_captions(captions), counts, np.zeros(len(captions), np.int64))
 
-    def examples(self, faces: Faces, count: int) -> list[Example]:
-        captioned = (Example(captions[0], face) for face, captions in enumerate(faces.captions) if captions)
-        return [example for example, _ in zip(captioned, range(count), strict=False)]
+    def examples(self, faces: Faces, count: int) -> list[ExamplePrompt]:
+        """Return the first captions of the first described faces."""
+        captioned = (ExamplePrompt(captions[0], face) for face, captions in enumerate(faces.captions) if captions)
+        return list(itertools.islice(captioned, count))
 
     def prompt_set(self, faces: Faces, count: int, seed: int) -> PromptSet:
-        """Sentences made anew from the attributes; the faces' own captions where no sentence speaks of an attribute."""
+        """Generate sentences from the attributes; choose captions of the faces if no sentence states an attribute."""
         names = list(faces.attribute_names)
         expected = torch.full((count, len(names)), -1, dtype=torch.int8)
         chosen = np.arange(count) % len(faces)
         descriptions = []
         for row, face in enumerate(chosen):
             attributes = dict(zip(names, map(int, faces.attributes[face]), strict=True))
-            caption = describe(attributes, random.Random(f"evaluation {seed} {row}"))
+            caption = generate_caption(attributes, random.Random(f"evaluation {seed} {row}"))
             descriptions.append(caption.text)
             for name, value in caption.expected.items():
                 expected[row, names.index(name)] = value
         if (expected >= 0).any():
             return PromptSet(descriptions, chosen, expected)
         captioned = np.array([face for face, captions in enumerate(faces.captions) if captions])
-        require(len(captioned) > 0, "None of the faces held out is described, so no words to evaluate with are left.")
+        require(len(captioned) > 0, "None of the held-out faces has a caption, so the text cannot be evaluated.")
         chosen = captioned[np.arange(count) % len(captioned)]
         return PromptSet(
             [random.Random(f"{seed} {row}").choice(faces.captions[int(face)]) for row, face in enumerate(chosen)],
@@ -69,88 +71,110 @@ class TextConditioner(Conditioner):
 
 
 def typical_caption(faces: Faces, is_known: Callable[[str], bool]) -> str | None:
-    """One of the faces' own captions, known and of about `TYPICAL` words, without its capital and full stop."""
-    captions = [captions[0] for captions in faces.captions[:LOOKED_AT] if captions]
-    typical = min(filter(is_known, captions), key=lambda caption: abs(len(caption.split()) - TYPICAL), default=None)
-    return typical if typical is None else plain(typical)
+    """Choose an example description among the captions.
+
+    Args:
+        faces: The training faces.
+        is_known: Whether the model understands a caption.
+
+    Returns:
+        The known caption whose length is nearest to `EXAMPLE_LENGTH` words, without its capital letter and full stop;
+        None if no caption is known.
+    """
+    captions = [captions[0] for captions in faces.captions[:MAX_EXAMPLE_FACES] if captions]
+    typical = min(
+        filter(is_known, captions), key=lambda caption: abs(len(caption.split()) - EXAMPLE_LENGTH), default=None
+    )
+    return typical if typical is None else _as_prompt(typical)
 
 
-def plain(caption: str) -> str:
-    """A caption as people would type it on one line."""
-    words = " ".join(caption.split()).removesuffix(".")
-    return words[:1].lower() + words[1:]
+def _as_prompt(caption: str) -> str:
+    """Write a caption on one line, without its capital letter and full stop."""
+    text = " ".join(caption.split()).removesuffix(".")
+    return text[:1].lower() + text[1:]
 
 
 def require_captions(faces: Faces) -> None:
-    """Raise `UserError` for faces that nobody described."""
-    instead = "choose conditioning=attributes" if len(faces.attribute_names) else "write some"
-    require(any(faces.captions), f"These data have no descriptions to learn from: {instead}.")
+    """Raise `UserError` if no face has a caption."""
+    instead = "choose conditioning=attributes" if len(faces.attribute_names) else "add some"
+    require(any(faces.captions), f"The data have no captions to train on: {instead}.")
 
 
 class TokenConditioner(TextConditioner):
-    """The words of a caption as token ids (max_tokens,), for an encoder that learns with the GAN.
+    """Encodes captions as token ids (max_tokens,), for a text encoder that is trained with the GAN.
 
-    Descriptions are read by `Reader`, to their end: the rows of long ones are longer.
+    `DescriptionReader` rewrites descriptions in known words. It reads them to their end, so the rows of long
+    descriptions are longer than `max_tokens`.
+
+    Args:
+        tokenizer: The trained tokenizer.
+        example: A description in known words; None: choose one.
     """
 
     def __init__(self, tokenizer: WordTokenizer, example: str | None = None) -> None:
-        """`example`: a description in words that the tokenizer knows."""
         self.tokenizer = tokenizer
-        self.reader = Reader(tokenizer)
+        self.reader = DescriptionReader(tokenizer)
         self.size = len(tokenizer)
         self.summary = f"{len(tokenizer):,} words"
-        self.example = example or self._own_example()
+        self.example = example or self._default_example()
 
     @classmethod
     def fit(cls, faces: Faces, vocabulary: int, max_tokens: int) -> TokenConditioner:
-        """Learn the words of the captions. Raises `UserError` where none that is kept says anything."""
+        """Train the tokenizer on the captions.
+
+        Args:
+            faces: The training faces.
+            vocabulary: Maximum number of token ids.
+            max_tokens: Number of tokens to which training captions are padded or truncated.
+
+        Raises:
+            UserError: No face has a caption.
+        """
         require_captions(faces)
         captions = (caption for captions in faces.captions for caption in captions)
         tokenizer = WordTokenizer.train(captions, vocabulary, max_tokens)
-        reader = Reader(tokenizer)
-        require(
-            any(reader(word).understood for word in tokenizer.vocabulary),
-            f"text.conditioner.vocabulary is {vocabulary:,}: that keeps words such as 'a' and 'with' alone, with which "
-            "no face can be described; raise it.",
-        )
+        reader = DescriptionReader(tokenizer)
         return cls(tokenizer, typical_caption(faces, lambda caption: reader(caption).as_written))
 
-    def rows(self, captions: list[str]) -> Tensor:
+    def encode_captions(self, captions: list[str]) -> Tensor:
         return self.tokenizer(captions)
 
     def __call__(self, descriptions: Sequence[str]) -> Tensor:
         for number, description in enumerate(descriptions, start=1):
             require_words(description, number, self.example)
-        return self.tokenizer.rows_of([self.reader(description).words for description in descriptions])
+        return self.tokenizer.encode_words([self.reader(description).words for description in descriptions])
 
     def notes(self, description: str) -> list[str]:
         reading = self.reader(description)
         if not reading.understood:
-            unlike = f"The model was trained on none of the words of {quoted(description)}"
-            unseen = f", since its training data say nothing of {' or '.join(reading.unseen)}" if reading.unseen else ""
-            wrong = f"{unlike}{unseen}" if any(map(str.isalnum, description)) else f"{quoted(description)} has no words"
+            if any(map(str.isalnum, description)):
+                problem = f"The model was trained on none of the words of {quoted(description)}"
+                if reading.unknown_topics:
+                    problem += f", since its training data say nothing of {' or '.join(reading.unknown_topics)}"
+            else:
+                problem = f"{quoted(description)} has no words"
             raise UserError(
-                f"{wrong}: describe the face in words that it knows, such as {quoted(self.example)}. It knows of "
-                f"{self._some_words()}; t2f words shows them all."
+                f"{problem}: describe the face in known words, such as {quoted(self.example)}. Known words are: "
+                f"{self._some_words()}; t2f words lists all of them."
             )
         return reading.notes
 
-    def known(self) -> dict[str, list[str]]:
-        return self.reader.groups()
+    def known_words(self) -> dict[str, list[str]]:
+        return self.reader.words_by_topic()
 
     def _some_words(self) -> str:
-        """The first words of each topic, the most frequent ones, in parentheses."""
-        return "; ".join(f"{topic} ({', '.join(words[:4])})" for topic, words in self.known().items())
+        """List the most frequent words of each topic, in parentheses."""
+        return "; ".join(f"{topic} ({', '.join(words[:4])})" for topic, words in self.known_words().items())
 
-    def _own_example(self) -> str:
-        """For models that keep none: the usual description, if they know its words, or else their most frequent one."""
+    def _default_example(self) -> str:
+        """Return the general example if its words are known, else the most frequent word; old models store none."""
         if self.reader(TextConditioner.example).as_written:
             return TextConditioner.example
-        by_number = sorted(self.tokenizer.vocabulary.items(), key=lambda each: each[1])
-        return next((word for word, _ in by_number if word.isalpha() and self.reader(word).understood), "face")
+        by_id = sorted(self.tokenizer.vocabulary.items(), key=lambda item: item[1])
+        return next((word for word, _ in by_id if word.isalpha() and self.reader(word).understood), "face")
 
     @property
-    def recipe(self) -> str:
+    def example_code(self) -> str:
         return f"""\
 from tokenizers import Tokenizer
 

@@ -30,7 +30,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from t2f.data.captions.lazy import Captions, identity
+from t2f.data.captions.lazy import Captions, fingerprint_data
 from t2f.utils.errors import UserError, disk_errors
 
 Images = npt.NDArray[np.uint8]
@@ -69,7 +69,7 @@ def fingerprint(settings: dict[str, Any]) -> str:
 def labels_checksum(faces: Faces) -> str:
     """Return 12 hexadecimal digits that identify the captions and attributes."""
     attributes = hashlib.sha256(faces.attributes.tobytes()).hexdigest()
-    return fingerprint({"captions": identity(faces.captions), "attributes": attributes})
+    return fingerprint({"captions": fingerprint_data(faces.captions), "attributes": attributes})
 
 
 def checksum(images: Images) -> str:

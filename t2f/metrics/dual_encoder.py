@@ -162,7 +162,7 @@ def cached_matcher(faces: Faces, conditioner: Conditioner, cache: Path, device: 
         cache: Folder of the cached encoders. The key covers images and captions.
         device: Device of the matcher.
     """
-    described = conditioner.described(faces) or len(faces)
+    described = conditioner.count_described(faces) or len(faces)
     pairs = conditioner.prompt_set(faces, min(CAPTIONS_PER_IMAGE * described, MAX_PAIRS), seed=0)
     tokenizer = WordTokenizer.train(pairs.descriptions, VOCABULARY_SIZE, MAX_TOKENS)
     captions = hashlib.sha256(json.dumps(pairs.descriptions).encode()).hexdigest()

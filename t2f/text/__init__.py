@@ -1,4 +1,4 @@
-"""Captions to text embeddings: tokenizer, description reader and the LSTM encoder."""
+"""Text to embeddings: the tokenizer, the description reader and the LSTM encoder."""
 
 import lazy_loader
 
@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "tokenizer": ["WordTokenizer"],
-        "reader": ["Reader"],
+        "reader": ["DescriptionReader"],
         "lstm": ["LSTMEncoder"],
     },
 )

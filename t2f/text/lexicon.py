@@ -1,4 +1,4 @@
-"""What any words mean in those of one model, by the tables of `words`."""
+"""Looks up words in the tables of `synonyms` and maps unknown words to the vocabulary of a model."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from difflib import SequenceMatcher
 from t2f.text.spelling import corrected, forms
 from t2f.text.synonyms import CONCEPTS, FILLERS, LINKS, TOPICS, Concept
 
-ANYONE, AGE, HAIR_COLOUR, SKIN = "man, woman or anyone", "age", "hair colour", "skin"
-LONGEST_HINTED = 30  # letters
+PERSON, AGE, HAIR_COLOR, SKIN = "man, woman or anyone", "age", "hair color", "skin"
+MAX_SUGGESTION_LENGTH = 30  # letters
 
 CONCEPTS_OF: dict[str, list[Concept]] = defaultdict(list)
+"""The concepts of each word or phrase."""
 for _concept in CONCEPTS:
     for _word in _concept.words:
         CONCEPTS_OF[_word.removeprefix("*")].append(_concept)
 IDIOMS = {word.removeprefix("*") for concept in CONCEPTS for word in concept.words if word.startswith("*")}
-"""Phrases that mean another thing than their words: a straight face is no straight hair."""
+"""Phrases whose meaning differs from that of their words, such as "a straight face"."""
 PHRASES = IDIOMS | {
     phrase
     for concept in CONCEPTS
@@ -25,55 +26,66 @@ PHRASES = IDIOMS | {
     if concept.topic and " " in phrase and not phrase.startswith("*")
     if phrase in concept.kinds or phrase.split()[0] not in CONCEPTS_OF.keys() | LINKS
 }
-"""What several words say together, and none of them alone."""
+"""Phrases with a meaning that none of their words has."""
 TOPIC_OF = {word: topic for topic, words in reversed(TOPICS.items()) for word in words}
 TOPIC_OF |= {phrase: CONCEPTS_OF[phrase][0].topic for phrase in PHRASES}
-FAMILIAR = dict.fromkeys([*TOPIC_OF, *(word for word in CONCEPTS_OF if " " not in word), *FILLERS, *LINKS])
-"""All words of the tables."""
+TABLE_WORDS = dict.fromkeys([*TOPIC_OF, *(word for word in CONCEPTS_OF if " " not in word), *FILLERS, *LINKS])
+"""All single words of the tables, and the phrases with a topic."""
 
 
 class Lexicon:
-    """The words of one model, and what others mean in them."""
+    """The vocabulary of one model, and the replacements of unknown words in it.
+
+    Args:
+        vocabulary: Token ids by word. The most frequent words have the lowest ids.
+    """
 
     def __init__(self, vocabulary: Mapping[str, int]) -> None:
         self.vocabulary = vocabulary
-        self.by_number = sorted(vocabulary, key=lambda word: vocabulary[word])  # the most frequent first
-        self.seen = {topic for topic, words in TOPICS.items() if any(each in vocabulary for each in words)}
+        self.by_frequency = sorted(vocabulary, key=lambda word: vocabulary[word])
+        self.known_topics = {topic for topic, words in TOPICS.items() if any(word in vocabulary for word in words)}
 
-    def meant(
-        self, word: str, *, of_hair: bool = False, ends: bool = True, itself: bool = False
+    def replacement(
+        self, word: str, *, before_hair: bool = False, ends_phrase: bool = True, allow_same: bool = False
     ) -> tuple[str, ...] | None:
-        """Known words for the same as a word or phrase, or for its kind.
+        """Return known words that mean the same as a word or phrase, or name its kind.
 
-        of_hair   whether hair follows: a white man's hair may be black
-        ends      whether a phrase ends there: "a redhead" is a person, and "a redhead girl" is not
-        itself    whether the word, where it is known, will do
+        Args:
+            word: The word or phrase.
+            before_hair: Whether the word describes hair that follows. "white" before "man" is a skin color.
+            ends_phrase: Whether a noun phrase ends with the word. "a redhead" is a person; in "a redhead girl" the
+                word describes hair.
+            allow_same: Whether the word itself may be returned, if it is known.
+
+        Returns:
+            The replacement as single words; None if the vocabulary has none.
         """
-        own = word in TOPIC_OF and word not in CONCEPTS_OF  # a German is no man for its ending
-        for form in (word,) if own else forms(word):
+        # A suffix of a word with an own topic has no meaning: "german" does not contain "man".
+        has_own_topic = word in TOPIC_OF and word not in CONCEPTS_OF
+        for form in (word,) if has_own_topic else forms(word):
             concepts = CONCEPTS_OF.get(form, [])
-            if {HAIR_COLOUR, SKIN} <= {concept.topic for concept in concepts}:
-                concepts = [each for each in concepts if each.topic == (HAIR_COLOUR if of_hair else SKIN)]
-            if not ends:  # a teen girl is young
-                concepts = [each for each in concepts if each.topic != ANYONE] or concepts
-            for meant in (form, *(each for concept in concepts for each in concept.stand_ins(form))):
-                words = tuple(meant.split())
+            if {HAIR_COLOR, SKIN} <= {concept.topic for concept in concepts}:
+                concepts = [each for each in concepts if each.topic == (HAIR_COLOR if before_hair else SKIN)]
+            if not ends_phrase:  # "teen" in "a teen girl" is an age
+                concepts = [each for each in concepts if each.topic != PERSON] or concepts
+            for candidate in (form, *(each for concept in concepts for each in concept.replacements(form))):
+                words = tuple(candidate.split())
                 is_known = all(each in self.vocabulary for each in words)
-                if is_known and (meant != word or itself) and (ends or "with" not in words):
+                if is_known and (candidate != word or allow_same) and (ends_phrase or "with" not in words):
                     return words
         return None
 
     def corrected(self, word: str) -> str | None:
-        """The word, of the model's or any other that is familiar, of which one that is not is a slip."""
-        if not word.isalpha() or any(form in self.vocabulary or form in FAMILIAR for form in forms(word)):
+        """Return the word of the vocabulary or the tables that an unknown word misspells; None if there is none."""
+        if not word.isalpha() or any(form in self.vocabulary or form in TABLE_WORDS for form in forms(word)):
             return None
-        return corrected(word, [*self.by_number, *FAMILIAR])
+        return corrected(word, [*self.by_frequency, *TABLE_WORDS])
 
-    def nearest(self, word: str) -> str | None:
-        """The known word that is spelt most like this one, if one nearly is: "woman" for "wommann"."""
-        if not 4 <= len(word) <= LONGEST_HINTED:
+    def suggestion(self, word: str) -> str | None:
+        """Return the known word with the most similar spelling, as "woman" for "wommann"; None if none is close."""
+        if not 4 <= len(word) <= MAX_SUGGESTION_LENGTH:
             return None
-        near = [each for each in self.vocabulary if each[0] == word[0] and abs(len(each) - len(word)) <= 2]
-        likeness = {each: SequenceMatcher(None, word, each).ratio() for each in near}
-        best = max(near, key=lambda each: likeness[each], default=None)
-        return best if best is not None and likeness[best] >= 0.8 else None
+        candidates = [each for each in self.vocabulary if each[0] == word[0] and abs(len(each) - len(word)) <= 2]
+        similarity = {each: SequenceMatcher(None, word, each).ratio() for each in candidates}
+        best = max(candidates, key=lambda each: similarity[each], default=None)
+        return best if best is not None and similarity[best] >= 0.8 else None

@@ -1,4 +1,4 @@
-"""The LSTM text encoder, learnt with the GAN."""
+"""The LSTM text encoder, trained with the GAN."""
 
 from __future__ import annotations
 
@@ -8,34 +8,39 @@ from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan_op
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from t2f.utils.errors import require
-
-MOST_LAYERS = 16
+MAX_LAYERS = 16
 
 
 class LSTMEncoder(nn.Module):
-    """Token ids (B, L), 0 for padding -> embeddings (B, hidden_dim): the top layer's state at the last word.
+    """Encodes token ids (B, L), with 0 for padding, as the final hidden states of an LSTM's top layer.
 
-    With `bidirectional` each direction has half of the embedding: first the state at the last word of the LSTM that
-    reads forwards, then the state at the first word of the one that reads backwards. An odd `hidden_dim` then raises
-    `UserError`.
+    Padding does not change an embedding. A unidirectional LSTM reads padded rows, and the state at each row's last
+    word is selected: oneDNN then processes the whole batch at once, three times as fast on a CPU as packed sequences
+    (`experiments/threads`). A bidirectional LSTM needs packed sequences, since its backward pass starts at the last
+    word. `torch.export` cannot trace packing, so an export computes the same states word by word.
 
-    Padding never changes an embedding. What reads forwards only reads all rows to the end of the longest, and its state
-    at each row's own last word is taken: oneDNN then reads a batch at once, which a CPU does three times as fast as it
-    reads packed sequences (`experiments/threads`). Those are for reading backwards, which must begin at the last word.
-    `torch.export` cannot follow packing: what it is given instead goes word by word, to the same end.
+    Args:
+        vocabulary: Number of token ids, including padding.
+        word_dim: Length of a word embedding.
+        hidden_dim: Length of the text embedding.
+        layers: Number of LSTM layers, in [1, 16].
+        bidirectional: Read in both directions. The embedding is the forward state at the last word and the backward
+            state at the first word, of hidden_dim / 2 values each.
+
+    Raises:
+        ValueError: `layers` is out of range, or `hidden_dim` is odd with `bidirectional`.
     """
 
     def __init__(
         self, vocabulary: int, word_dim: int, hidden_dim: int, layers: int, bidirectional: bool = False
     ) -> None:
         super().__init__()
-        require(
-            not bidirectional or hidden_dim % 2 == 0,
-            f"text.encoder.hidden_dim={hidden_dim} is odd, but text.encoder.bidirectional=true gives half of it to "
-            "each direction: choose an even number.",
-        )
-        require(1 <= layers <= MOST_LAYERS, f"text.encoder.layers={layers} must be from 1 to {MOST_LAYERS}.")
+        if bidirectional and hidden_dim % 2:
+            raise ValueError(
+                f"hidden_dim must be even, but is {hidden_dim}: with bidirectional=true each direction has half of it."
+            )
+        if not 1 <= layers <= MAX_LAYERS:
+            raise ValueError(f"layers must be from 1 to {MAX_LAYERS}, but is {layers}.")
         self.words = nn.Embedding(vocabulary, word_dim, padding_idx=0)
         self.lstm = nn.LSTM(
             word_dim,
@@ -46,6 +51,7 @@ class LSTMEncoder(nn.Module):
         )
 
     def forward(self, tokens: Tensor) -> Tensor:
+        """Map token ids int64 (B, L) to text embeddings float32 (B, hidden_dim)."""
         lengths = (tokens != 0).sum(dim=1).clamp(min=1)
         if torch.compiler.is_exporting():
             last = self._word_by_word(tokens, lengths)
@@ -59,35 +65,43 @@ class LSTMEncoder(nn.Module):
         return torch.cat(last[-directions:], dim=1).float()
 
     def _word_by_word(self, tokens: Tensor, lengths: Tensor) -> list[Tensor]:
-        """The states (B, width) after the last step of each layer and direction; padding leaves a state as it is.
+        """Return the final hidden states (B, width) of each layer and direction. Padding leaves a state unchanged.
 
-        `scan_op` is what `torch.scan` calls, once it has compiled the step: that is not needed here, and takes seconds.
+        `torch.scan` would compile the step first, which takes seconds and is not needed; `scan_op` does not.
         """
         states = self.words(tokens).transpose(0, 1)
         is_word = (torch.arange(tokens.shape[1], device=tokens.device)[:, None] < lengths)[:, :, None]
-        nothing = states.new_zeros(tokens.shape[0], self.lstm.hidden_size)
+        zeros = states.new_zeros(tokens.shape[0], self.lstm.hidden_size)
         last = []
         for layer in range(self.lstm.num_layers):
-            read = []
+            outputs = []
             for direction in ("", "_reverse") if self.lstm.bidirectional else ("",):
                 names = (f"{kind}_l{layer}{direction}" for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-                of_input, of_state, input_bias, state_bias = (getattr(self.lstm, name) for name in names)
-                rows = [F.linear(states, of_input, input_bias + state_bias), is_word]
+                weight_ih, weight_hh, bias_ih, bias_hh = (getattr(self.lstm, name) for name in names)
+                inputs = [F.linear(states, weight_ih, bias_ih + bias_hh), is_word]
                 if direction:
-                    rows = [row.flip(0) for row in rows]
-                end, _, each = scan_op(lstm_step, [nothing, nothing.clone()], rows, (of_state,))
-                last.append(end)
-                read.append(each.flip(0) if direction else each)
-            states = torch.cat(read, dim=2)
+                    inputs = [each.flip(0) for each in inputs]
+                final, _, output = scan_op(lstm_step, [zeros, zeros.clone()], inputs, (weight_hh,))
+                last.append(final)
+                outputs.append(output.flip(0) if direction else output)
+            states = torch.cat(outputs, dim=2)
         return last
 
 
-def lstm_step(state: Tensor, cell: Tensor, gates: Tensor, is_word: Tensor, of_state: Tensor) -> list[Tensor]:
-    """One word: state and cell (B, width), the input's part of the gates (B, 4 * width) -> state, cell, and state.
+def lstm_step(hidden: Tensor, cell: Tensor, gates: Tensor, is_word: Tensor, weight_hh: Tensor) -> list[Tensor]:
+    """Compute one step of `torch.nn.LSTM`, with its equations and its order of gates.
 
-    The equations are those of `torch.nn.LSTM`, in its order of gates.
+    Args:
+        hidden: float (B, width).
+        cell: float (B, width).
+        gates: float (B, 4 * width), the input's part of the gates, with both biases.
+        is_word: bool (B, 1). Padding keeps hidden and cell state.
+        weight_hh: float (4 * width, width).
+
+    Returns:
+        The new hidden state, the new cell state and, as the output, a copy of the hidden state.
     """
-    take, keep, new, show = (gates + F.linear(state, of_state)).chunk(4, dim=1)
-    after = keep.sigmoid() * cell + take.sigmoid() * new.tanh()
-    state = torch.where(is_word, show.sigmoid() * after.tanh(), state)
-    return [state, torch.where(is_word, after, cell), state.clone()]
+    input_gate, forget_gate, candidate, output_gate = (gates + F.linear(hidden, weight_hh)).chunk(4, dim=1)
+    new_cell = forget_gate.sigmoid() * cell + input_gate.sigmoid() * candidate.tanh()
+    hidden = torch.where(is_word, output_gate.sigmoid() * new_cell.tanh(), hidden)
+    return [hidden, torch.where(is_word, new_cell, cell), hidden.clone()]

@@ -1,4 +1,4 @@
-"""Passages of a description: where a phrase ends, and what remains without one."""
+"""Rewrites passages of a tokenized description: phrases, denials, ages and lists."""
 
 from __future__ import annotations
 
@@ -7,34 +7,50 @@ from collections.abc import Container, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from t2f.text.synonyms import AROUND_AGES, DECADES, DENIALS, DETERMINERS, FILLERS, HAIRS, LINKS, LOOKS, words_of
+from t2f.text.synonyms import (
+    AROUND_AGES,
+    DECADES,
+    DENIALS,
+    DETERMINERS,
+    FILLERS,
+    HAIRS,
+    LINKS,
+    LOOKS,
+    THINGS,
+    TOPICS,
+    words_of,
+)
 from t2f.text.tokenizer import Token
 
 CONJUNCTIONS = frozenset((",", "and", "or", ";", "/"))
 BEFORE_THINGS = words_of("with wearing wears wear in has have having and")
-YOUNG_UNTIL = 40  # years
+MIN_OLD_AGE = 40  # years
 VERBS = words_of("is are has have does do wears wear who he she they looks smiles")
+FINITE_VERBS = {f"{verb}s": verb for verb in ("wear", "smile", "grin", "laugh", "look")} | {"has": "have"}
+BEFORE_NOUNS = words_of("with wearing wears wear has have had having got in")
+NOUNS = HAIRS.union(*(TOPICS[topic] for topic in (*THINGS, "glasses", "hat", "beard and mustache")))
 
 
-def spelt(tokens: Sequence[Token]) -> str:
-    """Tokens as their writer spelt them."""
-    return " ".join(token.spelt for token in tokens)
+def spelling(tokens: Sequence[Token]) -> str:
+    """Return tokens in the spelling of the description."""
+    return " ".join(token.spelling for token in tokens)
 
 
 def is_word(text: str) -> bool:
-    """Whether there is a letter or a digit in it."""
-    return any(letter.isalnum() for letter in text)
+    """Whether a token contains a letter or a digit."""
+    return any(character.isalnum() for character in text)
 
 
-def ends_phrase(tokens: Sequence[Token], place: int) -> bool:
-    """Whether no word that belongs to the one before stands there."""
-    return place >= len(tokens) or not is_word(tokens[place].text) or tokens[place].text in LINKS | CONJUNCTIONS
+def ends_phrase(tokens: Sequence[Token], index: int) -> bool:
+    """Whether the token at an index does not belong to the phrase before it."""
+    return index >= len(tokens) or not is_word(tokens[index].text) or tokens[index].text in LINKS | CONJUNCTIONS
 
 
 def without(tokens: list[Token], start: int, end: int) -> list[Token]:
-    """Tokens without some, and without what only led to these: "a man [with his] eyes".
+    """Remove the tokens in [start, end) and the words that lead to them, as in "a man [with his] eyes".
 
-    What else is denied remains denied: "no [earrings or] glasses", and what is left out takes its own denial along.
+    A denial that also applies to other words is kept: "no [earrings or] glasses". A denial of the removed words only
+    is removed with them.
     """
     before, after = tokens[:start], tokens[end:]
     if not ends_phrase(after, 0):
@@ -47,7 +63,7 @@ def without(tokens: list[Token], start: int, end: int) -> list[Token]:
     if after and after[0].text in ("or", "nor"):
         denial = next((each for each in determiners if each.text == "no"), None)
         if before and before[-1].text == "neither":
-            denial = Token("no", before.pop().spelt)
+            denial = Token("no", before.pop().spelling)
         return before + [denial] * (denial is not None) + after[1:]
     joins = bool(after) and after[0].text in CONJUNCTIONS
     after = after[1:] if joins else after
@@ -59,50 +75,50 @@ def without(tokens: list[Token], start: int, end: int) -> list[Token]:
     return before + after
 
 
-def end_of_denied(tokens: Sequence[Token], place: int) -> int:
-    """Past what a denial denies, which stands before `place`: "wearing a hat or glasses"."""
-    while place < len(tokens):
-        leads = tokens[place].text in DETERMINERS | BEFORE_THINGS - {"and"} or tokens[place].text in ("or", "nor")
-        if ends_phrase(tokens, place) and not leads:
+def end_of_denied(tokens: Sequence[Token], index: int) -> int:
+    """Return the end of the words that a denial before `index` applies to, such as "wearing a hat or glasses"."""
+    while index < len(tokens):
+        continues = tokens[index].text in DETERMINERS | BEFORE_THINGS - {"and"} or tokens[index].text in ("or", "nor")
+        if ends_phrase(tokens, index) and not continues:
             break
-        place += 1
-    return place
+        index += 1
+    return index
 
 
 class Age(NamedTuple):
-    """Tokens that tell somebody's age."""
+    """Tokens [start, end) that state an age."""
 
     start: int
     end: int
     is_young: bool
 
 
-def age_at(tokens: Sequence[Token], place: int) -> Age | None:
-    """The age that is told by the number that stands there, as in "in her late 30s" or "25 years old"."""
+def age_at(tokens: Sequence[Token], index: int) -> Age | None:
+    """Return the age that the number at an index states, as in "in her late 30s" or "25 years old"; None if none."""
     before, after = AROUND_AGES
-    number = re.fullmatch(r"(\d{1,3})(s|yo|yrs?)?", tokens[place].text)
-    years = int(number[1]) if number else DECADES.get(tokens[place].text)
-    start, end = place, place + 1
+    number = re.fullmatch(r"(\d{1,3})(s|yo|yrs?)?", tokens[index].text)
+    years = int(number[1]) if number else DECADES.get(tokens[index].text)
+    start, end = index, index + 1
     while start and tokens[start - 1].text in before:
         start -= 1
     while end < len(tokens) and tokens[end].text in after:
         end += 1
-    if years is None or years >= 120 or (years < 10 and end == place + 1):
+    if years is None or years >= 120 or (years < 10 and end == index + 1):
         return None
-    if tokens[place].text == "teens" and start == place:
+    if tokens[index].text == "teens" and start == index:
         return None
-    return Age(start, end, years < YOUNG_UNTIL)
+    return Age(start, end, years < MIN_OLD_AGE)
 
 
-def looks_before(tokens: Sequence[Token], place: int, looks: frozenset[str]) -> int:
-    """Where the words of a thing's looks start, or its own place."""
-    while place and tokens[place - 1].text in looks:
-        place -= 1
-    return place
+def looks_before(tokens: Sequence[Token], index: int, looks: frozenset[str]) -> int:
+    """Return the start of the adjectives before an index; the index itself if there are none."""
+    while index and tokens[index - 1].text in looks:
+        index -= 1
+    return index
 
 
 def predicate_after(tokens: Sequence[Token], end: int, looks: frozenset[str]) -> int:
-    """Past "are blue" after "eyes"."""
+    """Return the end of a predicate such as "are blue" after "eyes"; `end` itself if there is none."""
     if end + 1 < len(tokens) and tokens[end].text in ("is", "are") and tokens[end + 1].text in looks:
         end += 2
         while end < len(tokens) and tokens[end].text in looks:
@@ -110,78 +126,132 @@ def predicate_after(tokens: Sequence[Token], end: int, looks: frozenset[str]) ->
     return end
 
 
-def is_of_hair(tokens: Sequence[Token], place: int) -> bool:
-    """Whether the word there is one of the looks of hair, which follows: "white" in "white hair"."""
-    after = place + 1
+def is_before_hair(tokens: Sequence[Token], index: int) -> bool:
+    """Whether the word at an index describes hair that follows, as "white" in "white curly hair"."""
+    after = index + 1
     while after < len(tokens) and tokens[after].text in LOOKS:
         after += 1
     return after < len(tokens) and tokens[after].text in HAIRS
 
 
-def written_out(tokens: Sequence[Token]) -> list[Token]:
-    """ "Glasses: no" and "glasses-free" as "no glasses", "hair: black" as "hair is black", "gender: male" as "male"."""
-    written: list[Token] = []
+def expand_fields(tokens: Sequence[Token]) -> list[Token]:
+    """Rewrite forms as text.
+
+    "glasses: no" and "glasses-free" become "no glasses", "hair: black" becomes "hair is black", "gender: male"
+    becomes "male".
+    """
+    expanded: list[Token] = []
     for token in tokens:
-        if token.text == "free" and written and is_word(written[-1].text) and written[-1].text not in LINKS:
-            written.insert(-1, Token("no", token.spelt))
-        elif len(written) > 1 and written[-1].text == ":" and is_word(written[-2].text):
-            colon, name = written.pop(), written.pop()
+        if token.text == "free" and expanded and is_word(expanded[-1].text) and expanded[-1].text not in LINKS:
+            expanded.insert(-1, Token("no", token.spelling))
+        elif len(expanded) > 1 and expanded[-1].text == ":" and is_word(expanded[-2].text):
+            colon, name = expanded.pop(), expanded.pop()
             if token.text in ("no", "none", "false"):
-                is_state = name.text in ("bald", "young", "old") or name.text.endswith("ing")
-                written += [Token("not" if is_state else "no", token.spelt), name]
+                is_adjective = name.text in ("bald", "young", "old") or name.text.endswith("ing")
+                expanded += [Token("not" if is_adjective else "no", token.spelling), name]
             elif token.text in ("yes", "true"):
-                written.append(name)
+                expanded.append(name)
             else:
-                written += [token] if name.text in FILLERS else [name, Token("is", colon.spelt), token]
+                expanded += [token] if name.text in FILLERS else [name, Token("is", colon.spelling), token]
         else:
-            written.append(token)
-    return written
+            expanded.append(token)
+    return expanded
 
 
-def said_after(before: Sequence[Token], words: Sequence[str], spelling: str) -> list[Token]:
-    """Tokens and the words that stand for what followed, with no denial of a denial: "not bald" is "hair"."""
-    said, words = list(before), list(words)
-    if words[0] in DENIALS and said and said[-1].text in ("not", "never", "non"):
-        said.pop()
+def expand_neither(tokens: Sequence[Token]) -> list[Token]:
+    """Rewrite "neither X nor Y" as "not X and not Y", and "neither a hat nor glasses" as "no hat and no glasses".
+
+    Training captions contain "neither" too rarely for a model to learn that it denies both.
+    """
+    texts = [token.text for token in tokens]
+    expanded: list[Token] = []
+    index, last = 0, -1  # the current token, and the last conjunction of the current "neither"
+    conjunction, before_noun = "nor", False
+    while index < len(texts):
+        opens = index > last and texts[index] == "neither"
+        if opens:
+            end = next((i for i in range(index + 1, len(texts)) if texts[i] in (".", "neither")), len(texts))
+            conjunction = "nor" if "nor" in texts[index:end] else "or"
+            conjunctions = [i for i in range(index, end) if texts[i] == conjunction]
+            opens = bool(conjunctions)
+            last = conjunctions[-1 if conjunction == "nor" else 0] if opens else -1
+            before_noun = index > 0 and texts[index - 1] in BEFORE_NOUNS
+        joins = index <= last and texts[index] in (conjunction, ",")
+        if joins and texts[index : index + 2] == [",", conjunction]:
+            pass  # "neither X, nor Y": the conjunction joins
+        elif opens or joins:
+            words, replaced = _deny(tokens[index + 1 :], before_noun)
+            expanded += [Token(word, tokens[index].spelling) for word in (["and", *words] if joins else words)]
+            index += replaced
+        else:
+            expanded.append(tokens[index])
+        index += 1
+    return expanded
+
+
+def _deny(tokens: Sequence[Token], before_noun: bool) -> tuple[list[str], int]:
+    """Return words that deny the phrase at the start of the tokens, and the number of its tokens that they replace."""
+    first = tokens[0].text if tokens else ""
+    end = next((index for index in range(1, len(tokens)) if ends_phrase(tokens, index)), len(tokens))
+    noun = tokens[end - 1].text if tokens else ""
+    is_noun = noun in NOUNS and not noun.endswith(("ed", "ing", "less", "shaven"))
+    if first in FINITE_VERBS:
+        return ["does", "not", FINITE_VERBS[first]], 1
+    if first in ("is", "are"):
+        return [first, "not"], 1
+    if first == "with":
+        return ["without"], 1
+    if first in DETERMINERS:
+        return ["no"], 1
+    if not before_noun and first in FINITE_VERBS.values():
+        return ["do", "not"], 0
+    return ["no" if before_noun or (is_noun and not first.endswith("ing")) else "not"], 0
+
+
+def append_replacement(before: Sequence[Token], words: Sequence[str], original: str) -> list[Token]:
+    """Append the words that replace an original spelling. A double denial cancels: "not bald" becomes "hair"."""
+    tokens, words = list(before), list(words)
+    if words[0] in DENIALS and tokens and tokens[-1].text in ("not", "never", "non"):
+        tokens.pop()
         words = words[1:]
-    elif words[0] == "without" and said and said[-1].text == "with":  # with neither
-        said.pop()
-    return said + [Token(word, spelling) for word in words]
+    elif words[0] == "without" and tokens and tokens[-1].text == "with":  # with neither
+        tokens.pop()
+    return tokens + [Token(word, original) for word in words]
 
 
 def denials_last(tokens: Sequence[Token], known: Container[str]) -> list[Token]:
-    """Lists as captions have them: with commas for full stops, and what is missing at the end.
+    """Reorder a list so that denials are at its end, as in captions, with commas in place of full stops.
 
-    "No hat, glasses" could be heard as neither.
+    "no hat, glasses" could be read as neither.
     """
-    ends = len(tokens) - 1 if tokens and tokens[-1].text == "." else len(tokens)
-    listed = list(tokens[:ends])
+    end = len(tokens) - 1 if tokens and tokens[-1].text == "." else len(tokens)
+    listed = list(tokens[:end])
     if "," in known and not any(token.text in VERBS for token in listed):
-        listed = [Token(",", token.spelt) if token.text == "." else token for token in listed]
+        listed = [Token(",", token.spelling) if token.text == "." else token for token in listed]
     parts: list[list[Token]] = [[]]
     for token in listed:
         if token.text == ",":
             parts.append([])
         else:
             parts[-1].append(token)
-    missing = [part for part in parts if is_missing(part)]
-    rest = [part for part in parts if not is_missing(part)]
-    if not missing or any(token.text in ("or", "nor") for part in rest for token in part):
-        return [*listed, *tokens[ends:]]
-    first, *others = [*rest, *missing]
-    return [*first, *(token for part in others for token in (Token(",", ","), *part)), *tokens[ends:]]
+    denials = [part for part in parts if is_denial(part)]
+    rest = [part for part in parts if not is_denial(part)]
+    if not denials or any(token.text in ("or", "nor") for part in rest for token in part):
+        return [*listed, *tokens[end:]]
+    first, *others = [*rest, *denials]
+    return [*first, *(token for part in others for token in (Token(",", ","), *part)), *tokens[end:]]
 
 
-def is_missing(part: Sequence[Token]) -> bool:
-    """Whether a part of a list says what is missing: "no beard"."""
+def is_denial(part: Sequence[Token]) -> bool:
+    """Whether a part of a list denies something, as in "no beard"."""
     return bool(part) and part[0].text in ("no", "not", "without") and not any(each.text in VERBS for each in part)
 
 
-def with_articles(tokens: Sequence[Token], known: Container[str]) -> list[Token]:
-    """The tokens with "a" or "an" as the next one sounds, which may stand for what was written or follow by a gap."""
-    written = list(tokens)
-    for place, (token, after) in enumerate(pairwise(tokens)):
+def correct_articles(tokens: Sequence[Token], known: Container[str]) -> list[Token]:
+    """Choose "a" or "an" by the word that follows, which may have been replaced or removed."""
+    corrected = list(tokens)
+    for index, (token, after) in enumerate(pairwise(tokens)):
         article = "an" if after.text[0] in "aeiou" else "a"
         if token.text in ("a", "an") and article in known:
-            written[place] = Token(article, token.spelt)
-    return written
+            corrected[index] = Token(article, token.spelling)
+    return corrected

@@ -1,26 +1,27 @@
-"""What people type -> words that a model knows, and what they should be told of the rest."""
+"""Rewrites descriptions of users in the words that a model was trained on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from t2f.text.lexicon import AGE, ANYONE, HAIR_COLOUR, IDIOMS, PHRASES, TOPIC_OF, Lexicon
+from t2f.text.lexicon import AGE, HAIR_COLOR, IDIOMS, PERSON, PHRASES, TOPIC_OF, Lexicon
 from t2f.text.passages import (
     BEFORE_THINGS,
     age_at,
+    append_replacement,
+    correct_articles,
     denials_last,
     end_of_denied,
     ends_phrase,
-    is_of_hair,
+    expand_fields,
+    expand_neither,
+    is_before_hair,
     is_word,
     looks_before,
     predicate_after,
-    said_after,
-    spelt,
-    with_articles,
+    spelling,
     without,
-    written_out,
 )
 from t2f.text.synonyms import (
     DENIALS,
@@ -28,279 +29,307 @@ from t2f.text.synonyms import (
     FILLERS,
     LINKS,
     LOOKS,
-    NOTHING_PLAIN,
-    PLAIN_THINGS,
     SHADES,
+    SIMPLE_THINGS,
     THINGS,
     TOPICS,
+    UNIVERSAL_THINGS,
 )
 from t2f.text.tokenizer import PAD_ID, UNKNOWN_ID, Token, WordTokenizer
 
-MOST_READ = 1_000  # tokens: an LSTM takes any number, one after the other
-MOST_LISTED, LONGEST_LISTED = 8, 30  # words, letters: what a note repeats of a description
-LONGEST_PHRASE = 5  # tokens
+MAX_TOKENS = 1_000  # an LSTM accepts any number, but processes them one after the other
+MAX_LISTED_WORDS, MAX_LISTED_LENGTH = 8, 30  # words, and characters of a word, that a note repeats
+MAX_PHRASE_LENGTH = 5  # tokens
 SEPARATORS = frozenset(";/|+")  # read as commas
 MEANINGLESS = DETERMINERS | LINKS | (FILLERS - TOPIC_OF.keys())
 
 
 @dataclass
 class Reading:
-    """A description as a model reads it: the words that it knows, and what became of the others."""
+    """A description in the words of a model.
+
+    Attributes:
+        words: Known words, in order.
+        understood: Whether a word with a meaning is among them.
+        replaced: The replacement of each unknown word or phrase.
+        unknown_topics: Removed words by topic, for topics of which the model knows no word.
+        unknown_words: Removed words by topic, for topics of which the model knows other words.
+        ignored: Removed words without a topic, each with the known word of the most similar spelling, or None.
+        truncated: Words past the limit.
+    """
 
     words: list[str]
-    understood: bool  # whether a word with a meaning is among them
-    replaced: dict[str, str] = field(default_factory=dict)  # spelt -> read as
-    unseen: dict[str, list[str]] = field(default_factory=dict)  # topic of which the model knows nothing -> words
-    unsaid: dict[str, list[str]] = field(default_factory=dict)  # topic of which it knows other words -> words
-    ignored: dict[str, str | None] = field(default_factory=dict)  # unknown word -> known one that is spelt nearly so
-    cut: list[str] = field(default_factory=list)  # words past the limit
+    understood: bool
+    replaced: dict[str, str] = field(default_factory=dict)
+    unknown_topics: dict[str, list[str]] = field(default_factory=dict)
+    unknown_words: dict[str, list[str]] = field(default_factory=dict)
+    ignored: dict[str, str | None] = field(default_factory=dict)
+    truncated: list[str] = field(default_factory=list)
 
     @property
     def as_written(self) -> bool:
-        """Whether it is understood, and nothing is to be told of it."""
+        """Whether the description is understood without any note."""
         return self.understood and not self.notes
 
     @property
     def notes(self) -> list[str]:
-        """What the writer should be told, a sentence each."""
+        """Notes for the writer of the description, one sentence each."""
         notes = []
         if self.replaced:
-            notes.append("read " + ", ".join(f"'{word}' as '{meant}'" for word, meant in self.replaced.items()))
-        for left_out, why in (
-            (self.unseen, "the model's training data say nothing of it"),
-            (self.unsaid, "the model learnt no word for it"),
+            notes.append("read " + ", ".join(f"'{word}' as '{words}'" for word, words in self.replaced.items()))
+        for removed, reason in (
+            (self.unknown_topics, "the model's training data say nothing of it"),
+            (self.unknown_words, "the model learned no word for it"),
         ):
-            if left_out:
-                topics = ", ".join(f"{topic} ({listed(words)})" for topic, words in left_out.items())
-                notes.append(f"left out, since {why}: {topics}")
+            if removed:
+                topics = ", ".join(f"{topic} ({listed(words)})" for topic, words in removed.items())
+                notes.append(f"left out, since {reason}: {topics}")
         if self.ignored:
             hints = "".join(f"; for {word}, try {near}" for word, near in self.ignored.items() if near)
             notes.append(f"not among the words of training, so ignored: {listed(list(self.ignored))}{hints}")
-        if self.cut:
-            notes.append(f"only the first {MOST_READ:,} words are read, so left out: {listed(self.cut)}")
+        if self.truncated:
+            notes.append(f"only the first {MAX_TOKENS:,} words are read, so left out: {listed(self.truncated)}")
         return notes
 
 
 def listed(words: Sequence[str]) -> str:
-    """The words with commas between, for people to read: long ones cut, and of many the first."""
-    first = (word if len(word) <= LONGEST_LISTED else f"{word[:LONGEST_LISTED]}..." for word in words[:MOST_LISTED])
-    more = f" and {len(words) - MOST_LISTED:,} more" if len(words) > MOST_LISTED else ""
-    return ", ".join(first) + more
+    """Join words with commas, shorten long words, and only count the words after the first ones."""
+    shown = words[:MAX_LISTED_WORDS]
+    short = (word if len(word) <= MAX_LISTED_LENGTH else f"{word[:MAX_LISTED_LENGTH]}..." for word in shown)
+    more = f" and {len(words) - len(shown):,} more" if len(words) > len(shown) else ""
+    return ", ".join(short) + more
 
 
-class Reader:
-    """Reads descriptions in the words of one model.
+class DescriptionReader:
+    """Rewrites descriptions in the words of one model, and records what it changed.
 
-    Known words stay as they are. An unknown one is passed over where it says nothing of a face; it is read as a known
-    word for the same, or for the kind of thing that it is; it is left out, with what goes with it, where the model
-    knows no word for it ("blue eyes": without "eyes", "blue" or "brown" would be read as of hair); else it is ignored.
-    All but the first are told. What is denied is never read as asked for.
+    Known words are kept. An unknown word is
+
+    - skipped without a note, if it says nothing about a face,
+    - replaced by a known word of the same meaning or by a more general one,
+    - removed together with its adjectives, if the model has no word for it: without "eyes", "blue" in "blue eyes"
+      would describe the hair,
+    - ignored otherwise.
+
+    A denial is never turned into its opposite, and "neither X nor Y" becomes "not X and not Y".
+
+    Args:
+        tokenizer: The tokenizer of the model.
     """
 
     def __init__(self, tokenizer: WordTokenizer) -> None:
         self.tokenizer = tokenizer
         self.vocabulary = tokenizer.vocabulary
         self.lexicon = Lexicon(self.vocabulary)
-        # A model that knows of blue has learnt the colours of more than hair and skin.
-        self.plain_things = () if "blue" in self.vocabulary else PLAIN_THINGS
+        # Neither hair nor skin is blue: a model with that word was trained on captions with colors of other things.
+        self.simple_things = () if "blue" in self.vocabulary else SIMPLE_THINGS
 
     def __call__(self, description: str) -> Reading:
+        """Read a description."""
         tokens = self.tokenizer.tokens(description)
-        tokens, beyond = tokens[:MOST_READ], tokens[MOST_READ:]
-        reading = Reading([], False, cut=[each.spelt for each in beyond if is_word(each.text)])
-        if self.plain_things or not all(each.text in self.vocabulary for each in tokens):
-            tokens = self._spelt_right(written_out(tokens), reading)
-            tokens = self._with_phrases(tokens, reading)
-            tokens = self._with_ages(tokens, reading)
-            tokens = self._without_unknown_things(tokens, reading)
-            tokens = self._without_unsaid_denials(tokens, reading)
-            tokens = with_articles(denials_last(self._known(tokens, reading), self.vocabulary), self.vocabulary)
+        tokens, rest = tokens[:MAX_TOKENS], tokens[MAX_TOKENS:]
+        reading = Reading([], False, truncated=[each.spelling for each in rest if is_word(each.text)])
+        tokens = expand_neither(tokens)
+        if self.simple_things or not all(each.text in self.vocabulary for each in tokens):
+            tokens = self._correct_spelling(expand_fields(tokens), reading)
+            tokens = self._replace_phrases(tokens, reading)
+            tokens = self._replace_ages(tokens, reading)
+            tokens = self._remove_unknown_things(tokens, reading)
+            tokens = self._remove_unknown_denials(tokens, reading)
+            tokens = self._replace_unknown_words(tokens, reading)
+            tokens = correct_articles(denials_last(tokens, self.vocabulary), self.vocabulary)
         reading.words = [each.text for each in tokens]
         reading.understood = any(is_word(word) and word not in MEANINGLESS for word in reading.words)
         return reading
 
-    def groups(self) -> dict[str, list[str]]:
-        """The known words by topic; those of none under "others". Some stand in several."""
+    def words_by_topic(self) -> dict[str, list[str]]:
+        """Return the known words by topic, and the words without a topic as "others"."""
         special = (PAD_ID, UNKNOWN_ID)
-        words = [word for word in self.lexicon.by_number if is_word(word) and self.vocabulary[word] not in special]
+        words = [word for word in self.lexicon.by_frequency if is_word(word) and self.vocabulary[word] not in special]
         groups = {topic: [word for word in words if word in some] for topic, some in TOPICS.items()}
         grouped = {word for some in groups.values() for word in some}
         groups["others"] = [word for word in words if word not in grouped]
         return {topic: some for topic, some in groups.items() if some}
 
-    # Each step rewrites the tokens, and notes in the reading what is to be told.
+    # Each step rewrites the tokens, and records the changes in the reading.
 
-    def _spelt_right(self, tokens: list[Token], reading: Reading) -> list[Token]:
-        """Words that nobody knows as those that they are slips of."""
-        right = [Token(self.lexicon.corrected(each.text) or each.text, each.spelt) for each in tokens]
-        for token, typed in zip(right, tokens, strict=True):
-            if token != typed and token.text in self.vocabulary and token.text not in LINKS:
-                reading.replaced[token.spelt] = token.text
-        return right
+    def _correct_spelling(self, tokens: list[Token], reading: Reading) -> list[Token]:
+        """Correct misspelled words that are neither known nor in the tables."""
+        corrected = [Token(self.lexicon.corrected(each.text) or each.text, each.spelling) for each in tokens]
+        for token, original in zip(corrected, tokens, strict=True):
+            if token != original and token.text in self.vocabulary and token.text not in LINKS:
+                reading.replaced[token.spelling] = token.text
+        return corrected
 
-    def _with_phrases(self, tokens: list[Token], reading: Reading) -> list[Token]:
-        """What several words say together, of which some are unknown, in known words."""
-        place = 0
-        while place < len(tokens):
-            for length in range(min(LONGEST_PHRASE, len(tokens) - place), 1, -1):
-                end = place + length
-                some = tokens[place:end]
-                words = [each.text for each in some if each.text != "-"]
+    def _replace_phrases(self, tokens: list[Token], reading: Reading) -> list[Token]:
+        """Replace idioms and phrases that contain unknown words, or remove them."""
+        index = 0
+        while index < len(tokens):
+            for length in range(min(MAX_PHRASE_LENGTH, len(tokens) - index), 1, -1):
+                end = index + length
+                span = tokens[index:end]
+                words = [each.text for each in span if each.text != "-"]
                 phrase, is_known = " ".join(words), all(word in self.vocabulary for word in words)
-                if phrase not in PHRASES or (is_known and not (phrase in IDIOMS and self.plain_things)):
+                if phrase not in PHRASES or (is_known and not (phrase in IDIOMS and self.simple_things)):
                     continue
-                if meant := self.lexicon.meant(phrase, of_hair=is_of_hair(tokens, end - 1)):
-                    reading.replaced[spelt(some)] = " ".join(meant)
+                if replacement := self.lexicon.replacement(phrase, before_hair=is_before_hair(tokens, end - 1)):
+                    reading.replaced[spelling(span)] = " ".join(replacement)
                     after = tokens[end:]
-                    tokens = [*said_after(tokens[:place], meant, spelt(some)), *after]
-                    place = len(tokens) - len(after) - 1
+                    tokens = [*append_replacement(tokens[:index], replacement, spelling(span)), *after]
+                    index = len(tokens) - len(after) - 1
                 else:
-                    self._leave_out(TOPIC_OF[phrase], spelt(some), reading)
-                    tokens = without(tokens, place, end)
-                    place -= 1
+                    self._note_removed(TOPIC_OF[phrase], spelling(span), reading)
+                    tokens = without(tokens, index, end)
+                    index -= 1
                 break
-            place = max(place, -1) + 1
+            index = max(index, -1) + 1
         return tokens
 
-    def _with_ages(self, tokens: list[Token], reading: Reading) -> list[Token]:
-        """Numbers of years as young or old."""
-        place = 0
-        while place < len(tokens):
-            age = age_at(tokens, place) if tokens[place].text not in self.vocabulary else None
+    def _replace_ages(self, tokens: list[Token], reading: Reading) -> list[Token]:
+        """Replace ages in years by "young" or "older", or remove them."""
+        index = 0
+        while index < len(tokens):
+            age = age_at(tokens, index) if tokens[index].text not in self.vocabulary else None
             if age is not None:
-                some = spelt(tokens[age.start : age.end])
-                meant = self.lexicon.meant("young" if age.is_young else "older", itself=True)
-                if meant:
-                    reading.replaced[some] = " ".join(meant)
-                    tells = age.start and is_word(tokens[age.start - 1].text) and ends_phrase(tokens, age.end)
-                    who_is = ("who", "is") if tells and {"who", "is"} <= self.vocabulary.keys() else ()
-                    said = [Token(word, some) for word in (*who_is, *meant)]
-                    tokens = [*tokens[: age.start], *said, *tokens[age.end :]]
-                    place = age.start + len(said) - 1
+                original = spelling(tokens[age.start : age.end])
+                replacement = self.lexicon.replacement("young" if age.is_young else "older", allow_same=True)
+                if replacement:
+                    reading.replaced[original] = " ".join(replacement)
+                    follows_noun = age.start and is_word(tokens[age.start - 1].text) and ends_phrase(tokens, age.end)
+                    who_is = ("who", "is") if follows_noun and {"who", "is"} <= self.vocabulary.keys() else ()
+                    words = [Token(word, original) for word in (*who_is, *replacement)]
+                    tokens = [*tokens[: age.start], *words, *tokens[age.end :]]
+                    index = age.start + len(words) - 1
                 else:
-                    self._leave_out(AGE, some, reading)
+                    self._note_removed(AGE, original, reading)
                     tokens = without(tokens, age.start, age.end)
-                    place = -1
-            place += 1
+                    index = -1
+            index += 1
         return tokens
 
-    def _without_unknown_things(self, tokens: list[Token], reading: Reading) -> list[Token]:
-        """The tokens without things that the model knows no word for, each with its looks: "big blue eyes"."""
-        is_known = [bool(each.text in self.vocabulary or self.lexicon.meant(each.text)) for each in tokens]
-        gone = [
+    def _remove_unknown_things(self, tokens: list[Token], reading: Reading) -> list[Token]:
+        """Remove things that the model has no word for together with their adjectives, as in "big blue eyes"."""
+        is_known = [bool(each.text in self.vocabulary or self.lexicon.replacement(each.text)) for each in tokens]
+        removed = [
             span
-            for place in range(len(tokens))
-            if is_known[place]
-            for span in self._unknown_looks(tokens, place, reading)
+            for index in range(len(tokens))
+            if is_known[index]
+            for span in self._unknown_adjectives(tokens, index, reading)
         ]
-        taken = {place for start, end in gone for place in range(start, end)}
-        for place, token in enumerate(tokens):
-            start, end = looks_before(tokens, place, LOOKS), place + 1
-            if is_known[place] or place in taken:
+        covered = {index for start, end in removed for index in range(start, end)}
+        for index, token in enumerate(tokens):
+            start, end = looks_before(tokens, index, LOOKS), index + 1
+            if is_known[index] or index in covered:
                 continue
             if (topic := TOPIC_OF.get(token.text)) in THINGS:
                 end = predicate_after(tokens, end, LOOKS)
-                self._leave_out(str(topic), spelt(tokens[start:end]), reading)
-                gone.append((start, end))
-            elif start < place and self._is_object(tokens, start, place):
-                reading.ignored[spelt(tokens[start:end])] = None
-                gone.append((start, end))
-        for start, end in sorted(gone, reverse=True):
+                self._note_removed(str(topic), spelling(tokens[start:end]), reading)
+                removed.append((start, end))
+            elif start < index and self._is_object(tokens, start, index):
+                reading.ignored[spelling(tokens[start:end])] = None
+                removed.append((start, end))
+        for start, end in sorted(removed, reverse=True):
             tokens = without(tokens, start, end)
         return tokens
 
-    def _unknown_looks(self, tokens: Sequence[Token], place: int, reading: Reading) -> list[tuple[int, int]]:
-        """Where a known thing has looks that the model never learnt of it: "black" of "black hat"."""
-        for things, looks, what in self.plain_things:
-            if tokens[place].text in things:
-                unlearnt = looks if "sunglasses" in self.vocabulary else looks | {"dark"}
-                start, end = looks_before(tokens, place, unlearnt), predicate_after(tokens, place + 1, unlearnt)
-                spans = [span for span in ((start, place), (place + 1, end)) if span[0] < span[1]]
+    def _unknown_adjectives(self, tokens: Sequence[Token], index: int, reading: Reading) -> list[tuple[int, int]]:
+        """Return the spans of adjectives of a known thing that its training captions never have.
+
+        For a model without colors of hats, that is "black" in "black hat".
+        """
+        for things, looks, topic in self.simple_things:
+            if tokens[index].text in things:
+                unknown = looks if "sunglasses" in self.vocabulary else looks | {"dark"}
+                start, end = looks_before(tokens, index, unknown), predicate_after(tokens, index + 1, unknown)
+                spans = [span for span in ((start, index), (index + 1, end)) if span[0] < span[1]]
                 if spans:
-                    reading.unseen.setdefault(what, []).append(spelt(tokens[start:end]))
-                is_nothing = tokens[place].text in NOTHING_PLAIN and start == looks_before(tokens, place, LOOKS)
-                return [(start, end)] if spans and is_nothing else spans
+                    reading.unknown_topics.setdefault(topic, []).append(spelling(tokens[start:end]))
+                says_nothing = tokens[index].text in UNIVERSAL_THINGS and start == looks_before(tokens, index, LOOKS)
+                return [(start, end)] if spans and says_nothing else spans
         return []
 
-    def _is_object(self, tokens: Sequence[Token], start: int, place: int) -> bool:
-        """Whether an unknown word is what somebody has: in "with a brown parrot", brown is no hair's."""
-        word = tokens[place].text
-        if word in TOPIC_OF or word in FILLERS or self.lexicon.meant(word) or not ends_phrase(tokens, place + 1):
+    def _is_object(self, tokens: Sequence[Token], start: int, index: int) -> bool:
+        """Whether an unknown word is an object of the person: "brown" in "with a brown parrot" is not a hair color."""
+        word = tokens[index].text
+        if word in TOPIC_OF or word in FILLERS or self.lexicon.replacement(word) or not ends_phrase(tokens, index + 1):
             return False
         while start and tokens[start - 1].text in DETERMINERS:
             start -= 1
         return bool(start) and tokens[start - 1].text in BEFORE_THINGS
 
-    def _without_unsaid_denials(self, tokens: list[Token], reading: Reading) -> list[Token]:
-        """The tokens without what the model has no words to deny."""
-        place = 0
-        while place < len(tokens):
-            text = tokens[place].text
-            if text in DENIALS and text not in self.vocabulary and not self.lexicon.meant(text):
-                end = end_of_denied(tokens, place + 1)
-                reading.unsaid.setdefault("what is missing", []).append(spelt(tokens[place:end]))
-                tokens = without(tokens, place, end)
+    def _remove_unknown_denials(self, tokens: list[Token], reading: Reading) -> list[Token]:
+        """Remove denials that the model has no words for, with the words that they apply to."""
+        index = 0
+        while index < len(tokens):
+            text = tokens[index].text
+            if text in DENIALS and text not in self.vocabulary and not self.lexicon.replacement(text):
+                end = end_of_denied(tokens, index + 1)
+                reading.unknown_words.setdefault("what is missing", []).append(spelling(tokens[index:end]))
+                tokens = without(tokens, index, end)
+                index = 0  # words before the denial may be removed too
             else:
-                place += 1
+                index += 1
         return tokens
 
-    def _known(self, tokens: list[Token], reading: Reading) -> list[Token]:
-        """The known words of tokens, and those that stand for unknown ones."""
-        kept: list[Token] = []
-        gone = []
-        for place, token in enumerate(tokens):
+    def _replace_unknown_words(self, tokens: list[Token], reading: Reading) -> list[Token]:
+        """Replace, skip or remove all remaining unknown words."""
+        result: list[Token] = []
+        removed = []
+        for index, token in enumerate(tokens):
             text = token.text
-            if text in self.vocabulary or (text == "face" and tokens[place + 1 : place + 2] == [Token("of", "of")]):
-                kept += [token] if text in self.vocabulary else []
+            if text in self.vocabulary or (text == "face" and tokens[index + 1 : index + 2] == [Token("of", "of")]):
+                result += [token] if text in self.vocabulary else []
             elif text in SEPARATORS and "," in self.vocabulary:
-                kept.append(Token(",", token.spelt))
-            elif self._is_shade(tokens, place):
-                reading.replaced[spelt(tokens[place : place + 2])] = tokens[place + 1].text
-            elif meant := self._read_as(tokens, place):
+                result.append(Token(",", token.spelling))
+            elif self._is_shade(tokens, index):
+                reading.replaced[spelling(tokens[index : index + 2])] = tokens[index + 1].text
+            elif replacement := self._replacement(tokens, index):
                 if text not in FILLERS | LINKS:
-                    reading.replaced[token.spelt] = " ".join(meant)
-                kept = said_after(kept, meant, token.spelt)
+                    reading.replaced[token.spelling] = " ".join(replacement)
+                result = append_replacement(result, replacement, token.spelling)
             elif is_word(text) and (text in TOPIC_OF or text not in FILLERS | LINKS):
-                gone.append(len(kept))
-                kept.append(token)
+                removed.append(len(result))
+                result.append(token)
                 if text in TOPIC_OF:
-                    self._leave_out(TOPIC_OF[text], token.spelt, reading)
+                    self._note_removed(TOPIC_OF[text], token.spelling, reading)
                 else:
-                    reading.ignored[token.spelt] = self.lexicon.nearest(text)
-        for place in reversed(gone):
-            if place + 1 not in gone:  # several in a row go at once
-                end = place + 1
-            if place - 1 not in gone:
-                kept = without(kept, place, end)
-        return kept
+                    reading.ignored[token.spelling] = self.lexicon.suggestion(text)
+        for index in reversed(removed):
+            if index + 1 not in removed:  # remove consecutive words at once
+                end = index + 1
+            if index - 1 not in removed:
+                result = without(result, index, end)
+        return result
 
-    def _read_as(self, tokens: Sequence[Token], place: int) -> tuple[str, ...] | None:
-        """Known words for an unknown one."""
-        ends = ends_phrase(tokens, place + 1)
-        meant = self.lexicon.meant(tokens[place].text, of_hair=is_of_hair(tokens, place), ends=ends)
-        return meant or (self.lexicon.meant("person", itself=True) if self._is_somebody(tokens, place) else None)
+    def _replacement(self, tokens: Sequence[Token], index: int) -> tuple[str, ...] | None:
+        """Return known words that replace an unknown one, or None."""
+        text, before_hair, ends = tokens[index].text, is_before_hair(tokens, index), ends_phrase(tokens, index + 1)
+        if replacement := self.lexicon.replacement(text, before_hair=before_hair, ends_phrase=ends):
+            return replacement
+        return self.lexicon.replacement("person", allow_same=True) if self._is_person(tokens, index) else None
 
-    def _is_somebody(self, tokens: Sequence[Token], place: int) -> bool:
-        """Whether a word of no table stands where the person does: "professor" of "a professor with glasses"."""
-        text, before = tokens[place].text, tokens[:place]
-        others = [each.text for each in (*before, *tokens[place + 1 :]) if is_word(each.text)]
+    def _is_person(self, tokens: Sequence[Token], index: int) -> bool:
+        """Whether a word that is in no table names the person, as in "a professor with glasses"."""
+        text, before = tokens[index].text, tokens[:index]
+        others = [each.text for each in (*before, *tokens[index + 1 :]) if is_word(each.text)]
         return (
             text.isalpha()
-            and (tokens[place].spelt.islower() or not before)
+            and (tokens[index].spelling.islower() or not before)
             and text not in TOPIC_OF.keys() | FILLERS | LINKS
-            and ends_phrase(tokens, place + 1)
+            and ends_phrase(tokens, index + 1)
             and not any(each.text in BEFORE_THINGS | DENIALS or each.text == "," for each in before)
-            and not any(TOPIC_OF.get(word) == ANYONE for word in others)
+            and not any(TOPIC_OF.get(word) == PERSON for word in others)
             and any(word in TOPIC_OF for word in others)
-            and self.lexicon.nearest(text) is None
+            and self.lexicon.suggestion(text) is None
         )
 
-    def _is_shade(self, tokens: Sequence[Token], place: int) -> bool:
-        """Whether the word only tells the kind of the known word after it: "strawberry blonde", "hipster guy"."""
-        text, after = tokens[place].text, tokens[place + 1].text if place + 1 < len(tokens) else ""
+    def _is_shade(self, tokens: Sequence[Token], index: int) -> bool:
+        """Whether a word only qualifies the known word after it, as in "strawberry blonde" or "hipster guy"."""
+        text, after = tokens[index].text, tokens[index + 1].text if index + 1 < len(tokens) else ""
         topic = TOPIC_OF.get(after)
-        is_kind = text in SHADES if topic == HAIR_COLOUR else topic == ANYONE and TOPIC_OF.get(text) == ANYONE
+        is_kind = text in SHADES if topic == HAIR_COLOR else topic == PERSON and TOPIC_OF.get(text) == PERSON
         return is_kind and after in self.vocabulary and text.isalpha()
 
-    def _leave_out(self, topic: str, words: str, reading: Reading) -> None:
-        (reading.unsaid if topic in self.lexicon.seen else reading.unseen).setdefault(topic, []).append(words)
+    def _note_removed(self, topic: str, words: str, reading: Reading) -> None:
+        removed = reading.unknown_words if topic in self.lexicon.known_topics else reading.unknown_topics
+        removed.setdefault(topic, []).append(words)

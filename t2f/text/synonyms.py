@@ -1,4 +1,4 @@
-"""What words mean to each other: the tables by which any model's words are grouped, and unknown ones are read."""
+"""Tables of synonyms and topics, which group the words of a model and replace unknown words."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 
 def words_of(text: str) -> frozenset[str]:
-    """The words of a table's line."""
+    """Split a line of a table into its words."""
     return frozenset(text.split())
 
 
-# What contracted words are read as, in training and later: patterns in order, without regard to what follows.
-# "isn't smiling" would else be cut into "isn", "'" and "t".
+# Patterns and replacements, in order, for training captions and for descriptions. Without them "isn't" would be split
+# into "isn", "'" and "t".
 CONTRACTIONS = (
     ("[\u2018\u2019\u02bc\u00b4`]", "'"),
     (r"\bcan'?t\b|\bcannot\b", "can not"),
@@ -35,7 +35,7 @@ CONTRACTIONS = (
     (r"(?<=\w)-(?=\w)", " "),  # grey-haired, grey haired
 )
 
-# Words that ask, or link, and say nothing of a face: unknown ones are passed over.
+# Words that say nothing about a face. They are skipped if a model does not know them.
 FILLERS = words_of("""
     a about all also always am an and any are as at be been being bit both but by can certain certainly could create
     design did do does draw drawing drawn either face for from gave generate get give go got had has have having he her
@@ -56,39 +56,47 @@ FILLERS = words_of("""
 
 @dataclass(frozen=True)
 class Concept:
-    """Words for one thing that can be asked of a face."""
+    """Words for one property of a face.
+
+    Attributes:
+        topic: The topic, or "" for words of grammar.
+        forms: Synonyms in groups of the same part of speech. Each may replace any other, first those of its own group.
+        kinds: Narrower words. A form may replace a kind, but not the reverse.
+        fallbacks: Replacements of forms and kinds if a model knows none of the forms.
+    """
 
     topic: str
-    forms: tuple[tuple[str, ...], ...]  # by their kind of word: each stands for any other, those of its own kind first
-    kinds: frozenset[str]  # what is read as one of the forms, and never the reverse
-    instead: tuple[str, ...]  # what the forms and kinds are read as where a model knows none of the forms
+    forms: tuple[tuple[str, ...], ...]
+    kinds: frozenset[str]
+    fallbacks: tuple[str, ...]
 
     @classmethod
     def of(cls, topic: str, line: str) -> Concept:
-        """From "form form | form < kind kind > instead"; a phrase has "_" for its blanks."""
-        forms, _, instead = line.partition(">")
+        """Parse a line "form form | form < kind kind > fallback". A phrase has "_" in place of blanks."""
+        forms, _, fallbacks = line.partition(">")
         forms, _, kinds = forms.partition("<")
-        groups = tuple(tuple(spaced(group)) for group in forms.split("|"))
-        return cls(topic, groups, frozenset(spaced(kinds)), tuple(spaced(instead)))
+        groups = tuple(tuple(phrases_of(group)) for group in forms.split("|"))
+        return cls(topic, groups, frozenset(phrases_of(kinds)), tuple(phrases_of(fallbacks)))
 
     @property
     def words(self) -> list[str]:
+        """All forms and kinds."""
         return [*(form for group in self.forms for form in group), *self.kinds]
 
-    def stand_ins(self, word: str) -> Iterator[str]:
-        """What may stand for one of the forms or kinds, the nearest first."""
+    def replacements(self, word: str) -> Iterator[str]:
+        """Yield the replacements of a form or kind, the closest first."""
         for group in sorted(self.forms, key=lambda group: word not in group):
             yield from group
-        yield from self.instead
+        yield from self.fallbacks
 
 
-def spaced(words: str) -> list[str]:
-    """The words and phrases of a line."""
+def phrases_of(words: str) -> list[str]:
+    """Split a line into words and phrases."""
     return [word.replace("_", " ") for word in words.split()]
 
 
 def table(topics: dict[str, str]) -> list[Concept]:
-    """The concepts of a table. A line that is indented goes on."""
+    """Parse the concepts of each topic, one a line. A line with extra indentation continues the line before it."""
     return [
         Concept.of(topic, line)
         for topic, lines in topics.items()
@@ -97,7 +105,7 @@ def table(topics: dict[str, str]) -> list[Concept]:
     ]
 
 
-# Topic -> its concepts, those that begin a line. Words of grammar have no topic.
+# The concepts of each topic, in the notation of `Concept.of`. Words of grammar have the topic "".
 CONCEPTS = table(
     {
         "": """
@@ -140,7 +148,7 @@ CONCEPTS = table(
         serious_look serious_expression serious_face < frown scowl pout poker_face *straight_face *blank_face
           neutral_face resting_face > serious unsmiling no_smile
         """,
-        "hair colour": """
+        "hair color": """
         black raven < ebony blackish dark
         blond blonde golden < blondish flaxen sandy platinum blondie fair light yellow
         blondes < blondies > blonde blond person_with_blond_hair
@@ -216,7 +224,7 @@ CONCEPTS = table(
         lipstick < lippy lipgloss lip_gloss
         makeup cosmetics < make_up
         """,
-        "jewellery": """
+        "jewelry": """
         earrings earring < earings studs hoops ear_rings
         necklace necklaces < pendant pearls
         """,
@@ -234,10 +242,10 @@ CONCEPTS = table(
     }
 )
 
-# Further words of topics, of which none stands for another.
+# Further words of each topic, without synonyms.
 FURTHER = {
     "expression": "smiley sad angry expression expressions look looks mood",
-    "hair colour": "blonde silver white yellow dark gold",
+    "hair color": "blonde silver white yellow dark gold",
     "length of hair": "length medium shoulder",
     "texture of hair": "wavy",
     "hair": "headed shaved shaven",
@@ -261,7 +269,7 @@ FURTHER = {
     "style of the picture": """realistic photorealistic detailed hd 4k 8k quality studio
         lighting professional blurry blurred sharp camera lens anime pixar style 3d render""",
     "makeup": "mascara eyeliner blush eyeshadow foundation",
-    "jewellery": "jewelry jewellery piercing piercings ring rings stud chain",
+    "jewelry": "jewelry jewellery piercing piercings ring rings stud chain",
     "size and shape": """big large small tiny huge narrow wide thick thin full pointed pointy bushy arched rosy high
         prominent double elongated defined pronounced broad protruding pursed almond rounded
         crooked flared cleft symmetrical raised soft low wire rimmed rimless framed tinted""",
@@ -279,7 +287,7 @@ FURTHER = {
         braided ponytail pigtails bun mohawk crew buzz spiky messy silky shiny
         slicked combed parted thinning undercut quiff fluffy layered tied loose plait plaits bob mullet fade bowl cut
         parting""",
-    "other colours": "blue green pink purple violet turquoise colourful colorful",
+    "other colors": "blue green pink purple violet turquoise colourful colorful",
     "groups of faces": "two three four five six several couple group crowd",
     "background": "background behind street outside outdoors beach park",
 }
@@ -292,9 +300,9 @@ TOPICS = {
     for topic in dict.fromkeys([*(concept.topic for concept in CONCEPTS if concept.topic), *FURTHER])
 }
 
-# Topics whose words name things, which take words of their look along: of "blue eyes", "blue" is no hair's.
+# Topics of things. An unknown thing is removed together with its adjectives: "blue" in "blue eyes" is not a hair color.
 THINGS = (
-    *("hairline", "bangs and sideburns", "makeup", "jewellery", "eyes", "eyebrows", "nose", "mouth", "ears"),
+    *("hairline", "bangs and sideburns", "makeup", "jewelry", "eyes", "eyebrows", "nose", "mouth", "ears"),
     *("cheeks and chin", "head coverings", "clothes", "background"),
 )
 LOOKS = words_of("""
@@ -303,7 +311,7 @@ LOOKS = words_of("""
     straight curly bushy pointed pointy sharp deep heavy nice new old striped checked plain arched rosy strong hazel
     receding double very really
     """)
-# Words before a colour that only shade it.
+# Words that qualify a color.
 SHADES = words_of("light dark bright deep jet pale medium ash dirty strawberry honey platinum natural dyed snow icy")
 COLORS = words_of("""
     black blond brown gray grey red ginger silver white golden gold yellow orange dark light blue green pink purple
@@ -311,16 +319,16 @@ COLORS = words_of("""
     """)
 SIZES = words_of("big small large little long short wide narrow thick thin full round square heavy bushy huge massive")
 KINDS_OF_HATS = words_of("baseball flat top cowboy straw bucket knit knitted bobble sun sports bowler woolen")
-# Things that a model may know without knowing what colour or size they have.
-PLAIN_THINGS = (
-    (words_of("hat hats cap caps beanie headgear"), COLORS | SIZES | KINDS_OF_HATS, "colour, size or kind of hats"),
+# Things, the adjectives that training captions may not have for them, and the topic of the note about these.
+SIMPLE_THINGS = (
+    (words_of("hat hats cap caps beanie headgear"), COLORS | SIZES | KINDS_OF_HATS, "color, size or kind of hats"),
     (words_of("glasses eyeglasses spectacles specs eyewear sunglasses shades sunnies"), (COLORS | SIZES) - {"dark"},
-     "colour or size of glasses"),
+     "color or size of glasses"),
     (words_of("beard beards mustache moustache mustaches moustaches tache"), SIZES, "size of beards"),
-    (words_of("lipstick makeup earrings necklace tie necktie"), COLORS, "colour of makeup, jewellery or clothes"),
-    (words_of("eyes eyebrows brows lips nose"), COLORS, "colour of eyes, eyebrows, lips or noses"),
+    (words_of("lipstick makeup earrings necklace tie necktie"), COLORS, "color of makeup, jewelry or clothes"),
+    (words_of("eyes eyebrows brows lips nose"), COLORS, "color of eyes, eyebrows, lips or noses"),
 )  # fmt: skip
-NOTHING_PLAIN = words_of("eyes eyebrows brows lips nose")  # what everybody has: without a colour, these say nothing
+UNIVERSAL_THINGS = words_of("eyes eyebrows brows lips nose")  # without an adjective these words say nothing
 DECADES = {
     word: 10 * tens
     for tens, word in enumerate(

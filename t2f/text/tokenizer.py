@@ -12,76 +12,91 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from t2f.text.synonyms import CONTRACTIONS
-from t2f.utils.errors import UserError, require
+from t2f.utils.errors import UserError
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 PAD_ID, UNKNOWN_ID = 0, 1
-# What is neither letter nor number at the end (blanks, punctuation, emoji with what varies their looks, control
-# characters), or the end itself. Marks are left, since they end words of many scripts.
+# At the end of a caption: blanks, punctuation, symbols, emoji with their variation selectors, and control characters.
+# Combining marks are not in it, since words of many scripts end in one.
 NO_WORD = r"[\s\p{P}\p{S}\p{C}\x{FE0E}\x{FE0F}]"
 ENDING = rf"(?<!{NO_WORD}){NO_WORD}*\z"
-LONGEST = 10_000  # tokens
+MAX_TOKENS = 10_000  # the largest row length
 
 
-GENERATION = 3
-"""How captions are normalized: the first left their ends as they are, the second their contractions and hyphens."""
+NORMALIZER_VERSION = 3
+"""Version 1 keeps the end of a caption, 2 replaces it by a full stop, 3 also expands contractions and hyphens."""
 
 
-def normalizing(generation: int, reading: bool = False) -> normalizers.Normalizer:
-    """What is done to a caption, in order.
+def create_normalizer(version: int, for_reading: bool = False) -> normalizers.Normalizer:
+    """Create the normalizer of captions.
 
-    To read what people type, contractions are written out for every generation; a hyphen is a blank for the third only,
-    since the others learnt it as a word.
+    Args:
+        version: See `NORMALIZER_VERSION`.
+        for_reading: Whether the normalizer is for the descriptions of users. It then expands contractions in all
+            versions, but not hyphens: in versions 1 and 2 a hyphen is a word of the vocabulary.
     """
-    written_out = CONTRACTIONS if generation == GENERATION else CONTRACTIONS[:-1] if reading else ()
-    patterns = [*written_out, *([(ENDING, " .")] if generation > 1 else [])]
-    replacing = [normalizers.Replace(Regex(pattern), words) for pattern, words in patterns]
-    return normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase(), *replacing])
+    expansions = CONTRACTIONS if version == NORMALIZER_VERSION else CONTRACTIONS[:-1] if for_reading else ()
+    patterns = [*expansions, *([(ENDING, " .")] if version > 1 else [])]
+    replacements = [normalizers.Replace(Regex(pattern), words) for pattern, words in patterns]
+    return normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase(), *replacements])
 
 
-def generation_of(saved: Any) -> int:
-    """By the number of its normalizers, which is all that is taken of them."""
-    return {2: 1, 3: 2}.get(len(saved["normalizer"]["normalizers"]), GENERATION)
+def saved_version(saved: Any) -> int:
+    """Return the normalizer version of a saved tokenizer, from the number of its normalizers."""
+    return {2: 1, 3: 2}.get(len(saved["normalizer"]["normalizers"]), NORMALIZER_VERSION)
 
 
 class Token(NamedTuple):
-    """A word or punctuation: as it is looked up, and as the caption spells it."""
+    """A word or punctuation mark: its normalized text, and its spelling in the caption."""
 
     text: str
-    spelt: str
+    spelling: str
 
 
 class WordTokenizer:
-    """Words of the training captions, lower-cased, the most frequent `vocabulary` of them.
+    """Splits captions into lower-case words and maps the most frequent ones to token ids.
 
-    Padding has id 0, unknown words id 1. Rows of training captions are `max_tokens` long; longer captions are cut.
-    However else a caption ends, it is read as ending in one full stop: those of training mostly do, and what people
-    type mostly not. Contractions are written out ("isn't" is "is not"), and hyphens between words are blanks.
+    Padding has id 0, unknown words have id 1. Rows of training captions have the length `max_tokens`; longer captions
+    are truncated. The end of a caption is always read as one full stop: most training captions have one, most
+    descriptions of users do not. Contractions are expanded ("isn't" to "is not"), and hyphens between words are
+    blanks.
+
+    Args:
+        tokenizer: A word-level tokenizer. Its normalizer, pre-tokenizer, truncation and padding are set here.
+        max_tokens: Length of a row, in [1, 10000].
+        version: See `NORMALIZER_VERSION`.
+
+    Raises:
+        ValueError: `max_tokens` is out of range.
     """
 
-    def __init__(self, tokenizer: Tokenizer, max_tokens: int, generation: int = GENERATION) -> None:
-        require(
-            1 <= max_tokens <= LONGEST,
-            f"text.conditioner.max_tokens is {max_tokens}: it must be from 1 to {LONGEST:,}.",
-        )
+    def __init__(self, tokenizer: Tokenizer, max_tokens: int, version: int = NORMALIZER_VERSION) -> None:
+        if not 1 <= max_tokens <= MAX_TOKENS:
+            raise ValueError(f"max_tokens must be from 1 to {MAX_TOKENS:,}, but is {max_tokens}")
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
         self.vocabulary: dict[str, int] = tokenizer.get_vocab()
-        tokenizer.normalizer = normalizing(generation)
+        tokenizer.normalizer = create_normalizer(version)
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-        self.whole = Tokenizer(tokenizer.model)  # the same, without a limit
-        self.whole.normalizer = normalizing(generation, reading=True)
-        self.whole.pre_tokenizer = tokenizer.pre_tokenizer
-        # A caption that spells a special token means its letters.
+        self.untruncated = Tokenizer(tokenizer.model)
+        self.untruncated.normalizer = create_normalizer(version, for_reading=True)
+        self.untruncated.pre_tokenizer = tokenizer.pre_tokenizer
+        # The text of a special token in a caption is ordinary text.
         tokenizer.encode_special_tokens = True
         tokenizer.enable_truncation(max_tokens)
         tokenizer.enable_padding(pad_id=PAD_ID, pad_token=PAD, length=max_tokens)
 
     @classmethod
     def train(cls, captions: Iterable[str], vocabulary: int, max_tokens: int) -> WordTokenizer:
-        """Learn the words of `captions`."""
+        """Create a tokenizer for the words of captions.
+
+        Args:
+            captions: The training captions.
+            vocabulary: Maximum number of token ids. The most frequent words are kept.
+            max_tokens: See the class.
+        """
         tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
-        tokenizer.normalizer = normalizing(GENERATION)
+        tokenizer.normalizer = create_normalizer(NORMALIZER_VERSION)
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
         trainer = trainers.WordLevelTrainer(vocab_size=vocabulary, special_tokens=[PAD, UNKNOWN], show_progress=False)
         tokenizer.train_from_iterator(captions, trainer)
@@ -89,24 +104,29 @@ class WordTokenizer:
 
     @classmethod
     def from_json(cls, text: str, max_tokens: int) -> WordTokenizer:
-        """The tokenizer that `to_json` wrote, or an older one, which reads captions as it did when it was trained.
+        """Load a tokenizer from the output of `to_json`, with the normalization that it was trained with.
 
-        Of the text, which anyone may have written, only the words are taken.
+        Checkpoints are untrusted, so only the vocabulary and the number of normalizers are read.
         """
         saved = json.loads(text)
         tokenizer = Tokenizer(models.WordLevel(saved["model"]["vocab"], unk_token=UNKNOWN))
         tokenizer.add_special_tokens([PAD, UNKNOWN])
-        return cls(tokenizer, max_tokens, generation_of(saved))
+        return cls(tokenizer, max_tokens, saved_version(saved))
 
     def to_json(self) -> str:
+        """Return the tokenizer in the JSON format of the `tokenizers` library."""
         return str(self.tokenizer.to_str())
 
     def __len__(self) -> int:
-        """Number of token ids, padding and unknown included."""
+        """Return the number of token ids, including padding and unknown."""
         return len(self.vocabulary)
 
     def __call__(self, captions: Sequence[str]) -> Tensor:
-        """N captions -> int64 token ids (N, max_tokens). Raises `UserError` for a caption without a word."""
+        """Encode N captions as int64 token ids (N, max_tokens).
+
+        Raises:
+            UserError: A caption is empty.
+        """
         for number, caption in enumerate(captions, start=1):
             if not caption.strip():
                 raise UserError(f"Description {number} is empty: write at least one word.")
@@ -115,14 +135,14 @@ class WordTokenizer:
         return rows.reshape(len(captions), self.max_tokens)
 
     def tokens(self, caption: str) -> list[Token]:
-        """All words and punctuation of a caption, however long it is and whether they are known."""
-        normalized = self.whole.normalizer.normalize_str(caption)
-        spans = self.whole.encode(caption).offsets
-        words = [word for word, _ in self.whole.pre_tokenizer.pre_tokenize_str(normalized)]
+        """Split a caption into all of its words and punctuation marks, known or not, without truncation."""
+        normalized = self.untruncated.normalizer.normalize_str(caption)
+        spans = self.untruncated.encode(caption).offsets
+        words = [word for word, _ in self.untruncated.pre_tokenizer.pre_tokenize_str(normalized)]
         return [Token(word, caption[start:end]) for word, (start, end) in zip(words, spans, strict=True)]
 
-    def rows_of(self, sentences: Sequence[Sequence[str]]) -> Tensor:
-        """N lists of known words -> int64 token ids (N, L), where L is the longest one's, at least `max_tokens`."""
+    def encode_words(self, sentences: Sequence[Sequence[str]]) -> Tensor:
+        """Encode N lists of known words as int64 token ids (N, L). L is the longest length, at least `max_tokens`."""
         ids = [torch.tensor([self.vocabulary[word] for word in words], dtype=torch.int64) for words in sentences]
-        room = torch.zeros(self.max_tokens, dtype=torch.int64)
-        return pad_sequence([room, *ids], batch_first=True, padding_value=PAD_ID)[1:]
+        min_row = torch.zeros(self.max_tokens, dtype=torch.int64)
+        return pad_sequence([min_row, *ids], batch_first=True, padding_value=PAD_ID)[1:]

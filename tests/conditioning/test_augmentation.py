@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from t2f.conditioning.augmentation import ConditioningAugmentation
 
 
-def told_to_give(mean: list[float], log_variance: list[float]) -> ConditioningAugmentation:
-    """One that gives this distribution whatever the words are."""
+def constant_augmentation(mean: list[float], log_variance: list[float]) -> ConditioningAugmentation:
+    """Create a layer that outputs the same distribution for every embedding."""
     conditioning = ConditioningAugmentation(3, len(mean))
     with torch.no_grad():
         conditioning.project.weight.zero_()
@@ -25,7 +25,7 @@ def test_mean_and_log_variance_are_the_halves_of_one_linear_layer() -> None:
 
 
 def test_condition_is_mean_plus_noise_times_standard_deviation() -> None:
-    conditioning = told_to_give([1.0, -2.0], [2 * math.log(3), 2 * math.log(0.5)])
+    conditioning = constant_augmentation([1.0, -2.0], [2 * math.log(3), 2 * math.log(0.5)])
     condition, _, _ = conditioning(torch.randn(2, 3), torch.tensor([[1.0, 1.0], [-2.0, 4.0]]))
     torch.testing.assert_close(condition, torch.tensor([[4.0, -1.5], [-5.0, 0.0]]))
 
@@ -36,7 +36,7 @@ def test_without_noise_the_condition_is_the_mean() -> None:
     assert torch.equal(condition, mean)
 
 
-def test_gradient_reaches_the_words_through_mean_and_variance() -> None:
+def test_gradient_reaches_the_embedding_through_mean_and_variance() -> None:
     torch.manual_seed(0)
     embedding = torch.randn(5, 6, requires_grad=True)
     conditioning = ConditioningAugmentation(6, 4)

@@ -110,7 +110,7 @@ def test_only_the_vocabulary_of_a_tokenizer_is_used(exported: Path) -> None:
     assert len(load(exported)("a bald man with a beard")) == 1
     wrong["conditioner"]["max_tokens"] = 5_000_000
     (exported / "config.json").write_text(json.dumps(wrong))
-    with pytest.raises(UserError, match="max_tokens is 5000000: it must be from 1 to 10,000"):
+    with pytest.raises(UserError, match="max_tokens must be from 1 to 10,000, but is 5000000"):
         load(exported)
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from t2f.text.reader import MOST_READ, Reader, Reading, listed
+from t2f.text.reader import MAX_TOKENS, DescriptionReader, Reading, listed
 from t2f.text.tokenizer import WordTokenizer
 
 FACES = [
@@ -13,28 +13,28 @@ FACES = [
 PHOTOGRAPHS = [*FACES, "A young man with blue eyes, a red hat, a beard and large ears in a black suit."]
 
 
-def reader_of(captions: list[str]) -> Reader:
-    return Reader(WordTokenizer.train(captions, vocabulary=1000, max_tokens=12))
+def reader_of(captions: list[str]) -> DescriptionReader:
+    return DescriptionReader(WordTokenizer.train(captions, vocabulary=1000, max_tokens=12))
 
 
 @pytest.fixture
-def reader() -> Reader:
+def reader() -> DescriptionReader:
     return reader_of(FACES)
 
 
-def read(reader: Reader, description: str) -> str:
+def read(reader: DescriptionReader, description: str) -> str:
     return " ".join(reader(description).words).removesuffix(" .")
 
 
 @pytest.mark.parametrize("caption", FACES)
-def test_known_words_stay_as_they_are(reader: Reader, caption: str) -> None:
+def test_known_words_are_kept(reader: DescriptionReader, caption: str) -> None:
     reading = reader(caption)
     assert reading.as_written
     assert reading.words == [token.text for token in reader.tokenizer.tokens(caption)]
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"),
+    ("typed", "expected"),
     [
         ("isn't smiling", "is not smiling"),
         ("isn\u2019t smiling", "is not smiling"),
@@ -50,20 +50,20 @@ def test_known_words_stay_as_they_are(reader: Reader, caption: str) -> None:
         ("the man's hair", "man hair"),
     ],
 )
-def test_contractions_are_written_out(reader: Reader, typed: str, meant: str) -> None:
+def test_contractions_are_expanded(reader: DescriptionReader, typed: str, expected: str) -> None:
     reading = reader(typed)
-    assert read(reader, typed) == meant
+    assert read(reader, typed) == expected
     assert not reading.notes
 
 
-def test_a_denial_is_never_read_as_its_opposite(reader: Reader) -> None:
-    """ "isn't" was cut into "isn" and "t", and the hint was: for isn, try is."""
+def test_a_contracted_denial_is_read_as_a_denial(reader: DescriptionReader) -> None:
+    """Regression: "isn't" was split into "isn" and "t", with the note "for isn, try is"."""
     assert not any("try is" in note for note in reader("isn't smiling, doesn't, hasn't, aren't, wasn't").notes)
     assert "not" in reader("he isn't smiling").words
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"),
+    ("typed", "expected"),
     [
         ("gentlemen with beards", "men with beard"),
         ("a gentleman", "a man"),
@@ -83,25 +83,25 @@ def test_a_denial_is_never_read_as_its_opposite(reader: Reader) -> None:
         ("cleanshaven", "clean shaven"),
     ],
 )
-def test_unknown_words_are_read_as_known_ones_for_the_same(typed: str, meant: str) -> None:
+def test_unknown_words_are_replaced_by_known_synonyms(typed: str, expected: str) -> None:
     reader = reader_of([*FACES, "men"])
-    assert read(reader, typed) == meant
+    assert read(reader, typed) == expected
 
 
 @pytest.mark.parametrize("typed", ["a woman who never smiles", "a non-smiling man", "a man lacking a hat"])
-def test_a_denial_is_not_ignored(reader: Reader, typed: str) -> None:
+def test_a_denial_is_not_ignored(reader: DescriptionReader, typed: str) -> None:
     assert {"not", "without"} & set(reader(typed).words)
     assert not reader(typed).ignored
 
 
-def test_what_was_read_instead_is_told(reader: Reader) -> None:
+def test_replacements_are_noted(reader: DescriptionReader) -> None:
     assert reader("a lady with a moustache").notes == ["read 'lady' as 'woman', 'moustache' as 'mustache'"]
     assert reader("a Redhead").notes == ["read 'Redhead' as 'person with red hair'"]
     assert reader("draw me a man please").notes == []
 
 
 @pytest.mark.parametrize(
-    ("typed", "kept"),
+    ("typed", "expected"),
     [
         ("a woman with brown eyes", "a woman"),
         ("blond, blue eyes, smiling", "blond , smiling"),
@@ -120,28 +120,28 @@ def test_what_was_read_instead_is_told(reader: Reader) -> None:
         ("a woman without earrings", "a woman"),
     ],
 )
-def test_things_that_the_model_knows_nothing_of_take_their_looks_along(reader: Reader, typed: str, kept: str) -> None:
-    """ "Brown eyes" without "eyes" would be brown hair."""
-    assert read(reader, typed) == kept
+def test_unknown_things_are_removed_with_their_adjectives(reader: DescriptionReader, typed: str, expected: str) -> None:
+    """Without "eyes", "brown" in "brown eyes" would describe the hair."""
+    assert read(reader, typed) == expected
 
 
-def test_what_the_data_say_nothing_of_is_told_by_its_topic(reader: Reader) -> None:
+def test_words_of_unknown_topics_are_noted_by_topic(reader: DescriptionReader) -> None:
     assert reader("an old man with blue eyes and earrings").notes == [
-        "left out, since the model's training data say nothing of it: eyes (blue eyes), jewellery (earrings), age (old)"
+        "left out, since the model's training data say nothing of it: eyes (blue eyes), jewelry (earrings), age (old)"
     ]
     assert reader("a man with a black hat").notes == [
-        "left out, since the model's training data say nothing of it: colour, size or kind of hats (black hat)"
+        "left out, since the model's training data say nothing of it: color, size or kind of hats (black hat)"
     ]
 
 
-def test_a_model_that_learnt_the_words_reads_them_all() -> None:
+def test_a_model_with_the_words_of_all_things_keeps_them() -> None:
     reader = reader_of(PHOTOGRAPHS)
     for typed in ("a man with blue eyes and a red hat", "a young man in a black suit", "large ears, black beard"):
         assert reader(typed).notes == []
         assert read(reader, typed).split() == typed.replace(",", " ,").split()
 
 
-def test_other_words_are_ignored_and_the_nearest_is_hinted_at(reader: Reader) -> None:
+def test_other_words_are_ignored_with_a_suggestion(reader: DescriptionReader) -> None:
     assert reader("a smiling wommaan and a Klingon").notes == [
         "not among the words of training, so ignored: wommaan, Klingon; for wommaan, try woman"
     ]
@@ -150,17 +150,17 @@ def test_other_words_are_ignored_and_the_nearest_is_hinted_at(reader: Reader) ->
 
 
 @pytest.mark.parametrize("typed", ["zwölf Boxkämpfer", "please", "the with a", "old", "🙂 !?", "..."])
-def test_without_a_known_word_nothing_is_understood(reader: Reader, typed: str) -> None:
+def test_a_description_without_known_words_is_not_understood(reader: DescriptionReader, typed: str) -> None:
     assert not reader(typed).understood
 
 
 @pytest.mark.parametrize("typed", ["she", "glasses", "not smiling", "has red hair", "bald"])
-def test_a_word_is_enough(reader: Reader, typed: str) -> None:
+def test_one_known_word_is_understood(reader: DescriptionReader, typed: str) -> None:
     assert reader(typed).understood
 
 
-def test_long_descriptions_are_read_to_their_end(reader: Reader) -> None:
-    """Twelve tokens are the limit of training captions: what came after was lost, and unknown words there unsaid."""
+def test_long_descriptions_are_read_to_their_end(reader: DescriptionReader) -> None:
+    """Training captions are truncated to twelve tokens, descriptions are not."""
     long = "a smiling man with short black hair, a beard and glasses but without a hat and with a Klingon"
     reading = reader(long)
     assert len(reading.words) > reader.tokenizer.max_tokens
@@ -168,23 +168,23 @@ def test_long_descriptions_are_read_to_their_end(reader: Reader) -> None:
     assert any("Klingon" in note for note in reading.notes)
 
 
-def test_what_is_cut_is_told(reader: Reader) -> None:
-    reading = reader("man " * MOST_READ + "with glasses")
-    assert len(reading.words) == MOST_READ
+def test_truncated_words_are_noted(reader: DescriptionReader) -> None:
+    reading = reader("man " * MAX_TOKENS + "with glasses")
+    assert len(reading.words) == MAX_TOKENS
     assert reading.notes == ["only the first 1,000 words are read, so left out: with, glasses"]
 
 
-def test_words_are_grouped_by_what_they_are_about(reader: Reader) -> None:
-    groups = reader.groups()
+def test_known_words_are_grouped_by_topic(reader: DescriptionReader) -> None:
+    groups = reader.words_by_topic()
     assert set(groups["glasses"]) == {"glasses", "sunglasses"}
-    assert "red" in groups["hair colour"]
+    assert "red" in groups["hair color"]
     assert set(groups["length of hair"]) == {"long", "short"}
     assert "eyes" not in groups
     words = {word for word in reader.vocabulary if word.isalnum()}
     assert {word for some in groups.values() for word in some} == words
 
 
-def test_a_note_stays_short() -> None:
+def test_notes_are_shortened() -> None:
     assert listed(["x"] * 1008) == "x, x, x, x, x, x, x, x and 1,000 more"
     assert Reading([], True, ignored={"x" * 1000: None}).notes == [
         f"not among the words of training, so ignored: {'x' * 30}..."
@@ -192,10 +192,10 @@ def test_a_note_stays_short() -> None:
 
 
 @pytest.mark.parametrize("hyphens", [True, False])
-def test_older_models_are_read_in_their_own_words(hyphens: bool) -> None:
-    """Their tokenizers split at hyphens and contractions; what people type is written out for them all the same."""
+def test_older_tokenizers_keep_their_hyphens_and_expand_contractions(hyphens: bool) -> None:
+    """Version 2 trained on captions with hyphens; contractions in descriptions are expanded in all versions."""
     tokenizer = WordTokenizer.train([*FACES, "black - red" if hyphens else "a"], vocabulary=1000, max_tokens=12)
-    older = WordTokenizer(tokenizer.tokenizer, 12, generation=2)
-    reader = Reader(WordTokenizer.from_json(older.to_json(), 12))
+    older = WordTokenizer(tokenizer.tokenizer, 12, version=2)
+    reader = DescriptionReader(WordTokenizer.from_json(older.to_json(), 12))
     assert reader.tokenizer.to_json() == older.to_json()
     assert read(reader, "he isn't a dark-skinned man") == f"man is not a dark {'- ' if hyphens else ''}skinned man"

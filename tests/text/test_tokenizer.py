@@ -14,7 +14,7 @@ def tokenizer() -> WordTokenizer:
 
 
 def words(tokenizer: WordTokenizer, caption: str) -> list[str]:
-    """The words that the ids of a caption stand for, without padding."""
+    """Decode the token ids of a caption, without padding."""
     names = {number: word for word, number in tokenizer.tokenizer.get_vocab().items()}
     return [names[int(number)] for number in tokenizer([caption])[0] if number != 0]
 
@@ -33,25 +33,25 @@ def test_padding_and_unknown_have_the_first_two_ids(tokenizer: WordTokenizer) ->
     assert sorted(vocabulary.values()) == list(range(len(tokenizer)))
 
 
-def test_every_word_of_the_captions_has_an_id_of_its_own(tokenizer: WordTokenizer) -> None:
+def test_every_word_of_the_captions_has_its_own_id(tokenizer: WordTokenizer) -> None:
     vocabulary = {"a", "smiling", "woman", "with", "red", "hair", ".", "man", "beard", ",", "the", "has"}
     assert set(tokenizer.tokenizer.get_vocab()) == vocabulary | {"[PAD]", "[UNK]"}
     assert len(tokenizer) == 14
 
 
-def test_words_come_in_order_with_punctuation_apart(tokenizer: WordTokenizer) -> None:
+def test_words_and_punctuation_are_separate_tokens_in_order(tokenizer: WordTokenizer) -> None:
     assert words(tokenizer, "The man, smiling. Red hair!") == ["the", "man", ",", "smiling", ".", "red", "hair", "."]
 
 
 @pytest.mark.parametrize(
     "ending", ["", ".", " .", "!", "...", "?!", ",", ")", " \n", "\u3002", "\u2026", "." * 9999, *ODD]
 )
-def test_however_a_description_ends_it_is_read_the_same(tokenizer: WordTokenizer, ending: str) -> None:
-    """Captions of training end in a full stop, at which the LSTM is read; what people type does mostly not."""
+def test_every_ending_is_read_as_a_full_stop(tokenizer: WordTokenizer, ending: str) -> None:
+    """Most training captions end in a full stop, most descriptions of users do not."""
     assert words(tokenizer, f"a man, smiling{ending}") == ["a", "man", ",", "smiling", "."]
 
 
-def test_case_and_width_do_not_matter(tokenizer: WordTokenizer) -> None:
+def test_case_and_character_width_are_normalized(tokenizer: WordTokenizer) -> None:
     expected = tokenizer(["red hair"])
     assert torch.equal(tokenizer(["RED Hair"]), expected)
     assert torch.equal(tokenizer(["\uff32\uff45\uff44 hair"]), expected)  # full-width letters: NFKC
@@ -62,7 +62,7 @@ def test_unknown_words_share_id_one(tokenizer: WordTokenizer) -> None:
     assert tokenizer(["klingon red wookiee"])[0, :5].tolist() == [1, red, 1, stop, 0]
 
 
-def test_long_captions_are_cut_at_the_end(tokenizer: WordTokenizer) -> None:
+def test_long_captions_are_truncated(tokenizer: WordTokenizer) -> None:
     long = tokenizer(["a man with red hair with red hair with a beard"])
     assert long.shape == (1, 8)
     assert torch.equal(long, tokenizer(["a man with red hair with red hair"]))
@@ -75,7 +75,7 @@ def test_vocabulary_keeps_the_most_frequent_words() -> None:
 
 
 def test_training_twice_gives_the_same_ids() -> None:
-    """Many words are equally frequent, so an order by frequency alone would not do."""
+    """The order of equally frequent words must be deterministic."""
     captions = [f"word{number}" for number in range(300)]
     one, other = (WordTokenizer.train(captions, 200, 4) for _ in range(2))
     assert one.to_json() == other.to_json()
@@ -89,18 +89,18 @@ def test_json_round_trip(tokenizer: WordTokenizer) -> None:
     assert again.to_json() == tokenizer.to_json()
 
 
-def test_row_length_can_be_changed_on_the_way_back(tokenizer: WordTokenizer) -> None:
+def test_the_row_length_can_be_changed_when_loading(tokenizer: WordTokenizer) -> None:
     shorter = WordTokenizer.from_json(tokenizer.to_json(), max_tokens=3)
     assert torch.equal(shorter(CAPTIONS), tokenizer(CAPTIONS)[:, :3])
 
 
 @pytest.mark.parametrize("empty", ["", "   ", "\n\t"])
-def test_an_empty_description_is_told_by_its_number(tokenizer: WordTokenizer, empty: str) -> None:
+def test_an_empty_description_is_an_error_with_its_number(tokenizer: WordTokenizer, empty: str) -> None:
     with pytest.raises(UserError, match="Description 2 is empty: write at least one word"):
         tokenizer(["a man", empty])
 
 
-def test_no_captions_are_no_rows(tokenizer: WordTokenizer) -> None:
+def test_no_captions_give_no_rows(tokenizer: WordTokenizer) -> None:
     assert tokenizer([]).shape == (0, 8)
 
 
@@ -114,29 +114,29 @@ def test_no_captions_are_no_rows(tokenizer: WordTokenizer) -> None:
         ("Une femme à lunettes", ["une", "femme", "à", "lunettes"]),
     ],
 )
-def test_other_scripts_are_words_too(caption: str, expected: list[str]) -> None:
+def test_words_of_other_scripts(caption: str, expected: list[str]) -> None:
     assert words(WordTokenizer.train([caption], 100, 8), caption) == [*expected, "."]
 
 
-def test_composed_and_decomposed_letters_are_one_word() -> None:
+def test_composed_and_decomposed_letters_are_equal() -> None:
     tokenizer = WordTokenizer.train(["se\u00f1or"], 100, 4)
     assert torch.equal(tokenizer(["sen\u0303or"]), tokenizer(["se\u00f1or"]))
     assert words(tokenizer, "sen\u0303or") == ["se\u00f1or", "."]
 
 
-def test_tokens_are_told_as_written(tokenizer: WordTokenizer) -> None:
+def test_tokens_keep_their_spelling(tokenizer: WordTokenizer) -> None:
     tokens = tokenizer.tokens("A Klingon; isn't RED-haired & Ñandú")
     assert [token.text for token in tokens] == ["a", "klingon", ";", "is", "not", "red", "haired", "and", "ñandú", "."]
-    assert [token.spelt for token in tokens][:2] == ["A", "Klingon"]
-    assert tokens[8].spelt == "Ñandú"
+    assert [token.spelling for token in tokens][:2] == ["A", "Klingon"]
+    assert tokens[8].spelling == "Ñandú"
 
 
-def test_tokens_have_no_limit(tokenizer: WordTokenizer) -> None:
+def test_tokens_are_not_truncated(tokenizer: WordTokenizer) -> None:
     assert len(tokenizer.tokens("red " * 100)) == 101
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"),
+    ("typed", "expected"),
     [
         ("He isn't smiling", "he is not smiling"),
         ("He isn\u2019t smiling", "he is not smiling"),
@@ -151,15 +151,15 @@ def test_tokens_have_no_limit(tokenizer: WordTokenizer) -> None:
         ("red - blond", "red - blond"),
     ],
 )
-def test_contractions_and_hyphens_are_written_out_in_training_too(typed: str, meant: str) -> None:
+def test_contractions_and_hyphens_are_expanded_in_training(typed: str, expected: str) -> None:
     tokenizer = WordTokenizer.train([typed], vocabulary=100, max_tokens=20)
-    assert words(tokenizer, typed) == words(tokenizer, meant)
-    assert "[UNK]" not in words(tokenizer, meant)
+    assert words(tokenizer, typed) == words(tokenizer, expected)
+    assert "[UNK]" not in words(tokenizer, expected)
 
 
-def test_rows_of_words_are_as_long_as_the_longest(tokenizer: WordTokenizer) -> None:
-    rows = tokenizer.rows_of([["red", "hair"], ["red"] * 20])
+def test_rows_of_word_lists_have_the_length_of_the_longest(tokenizer: WordTokenizer) -> None:
+    rows = tokenizer.encode_words([["red", "hair"], ["red"] * 20])
     assert rows.shape == (2, 20)
     assert (rows != 0).sum(1).tolist() == [2, 20]
-    assert tokenizer.rows_of([["red"]]).shape == (1, 8)
-    assert tokenizer.rows_of([]).shape == (0, 8)
+    assert tokenizer.encode_words([["red"]]).shape == (1, 8)
+    assert tokenizer.encode_words([]).shape == (0, 8)

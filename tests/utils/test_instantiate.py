@@ -128,8 +128,8 @@ def test_attribute_names_may_contain_special_characters(tiny: Tiny, tmp_path: Pa
 @pytest.mark.parametrize(
     ("attributes", "message"),
     [
-        ("[null]", r'^attributes holds None, which is read as no text: put such names in quotes, as in .*"null"'),
-        ("[1e3]", "^attributes holds 1000.0, which is read as no text"),
+        ("[null]", r'^attributes contains None, which is not read as text: put such names in quotes, as in .*"null"'),
+        ("[1e3]", "^attributes contains 1000.0, which is not read as text"),
         ("[Male,true]", "^The data have no attribute Male"),
     ],
 )

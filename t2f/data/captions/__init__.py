@@ -1,1 +1,1 @@
-"""Attributes to English sentences."""
+"""English captions generated from attributes."""

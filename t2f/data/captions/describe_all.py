@@ -1,4 +1,4 @@
-"""Captions for all faces of a data set that comes with attributes, made once, when they are asked for."""
+"""Captions of all faces of a data set, generated from attributes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from t2f.data.captions.describe import RULES, describe
-from t2f.data.captions.lazy import Written
+from t2f.data.captions.describe import CACHE_VERSION, generate_caption
+from t2f.data.captions.lazy import CachedCaptions
 from t2f.data.faces import Attributes, fingerprint
 from t2f.data.images.decode import in_chunks
 from t2f.utils.unicode import well_formed
 
 
-def describe_all(
+def generate_captions(
     cache: Path,
     source: str,
     files: Sequence[str],
@@ -24,31 +24,41 @@ def describe_all(
     count: int,
     seed: int,
     workers: int,
-) -> Written:
-    """`count` captions for each face, made from its attributes: a function of these, the seed and its file's name.
+) -> CachedCaptions:
+    """Generate captions for each face, when one is first read.
 
-    They are made when one is read, and kept in `cache` as a JSON file beside the images.
+    The captions of a face are a function of its attributes, its file name and the seed.
+
+    Args:
+        cache: Folder for the JSON file with the captions.
+        source: Name of the data set, for the file name.
+        files: N file names.
+        attributes: int8 (N, A): 1 present, 0 absent, -1 unknown.
+        names: The A attributes.
+        count: Captions per face.
+        seed: Random seed.
+        workers: Number of processes.
     """
     settings: dict[str, Any] = {"files": list(files), "attributes": attributes.tobytes().hex(), "names": list(names)}
-    settings |= {"count": count, "seed": seed, "rules": RULES}
+    settings |= {"count": count, "seed": seed, "rules": CACHE_VERSION}
     path = cache / f"{source}-captions-{fingerprint(settings)}.json"
-    return Written(path, len(files), partial(_write, files, attributes, names, count, seed, workers))
+    return CachedCaptions(path, len(files), partial(_generate_all, files, attributes, names, count, seed, workers))
 
 
-def _write(
+def _generate_all(
     files: Sequence[str], attributes: Attributes, names: Sequence[str], count: int, seed: int, workers: int
 ) -> list[list[str]]:
     def read(part: range) -> list[tuple[str, dict[str, int]]]:
         return [(files[i], dict(zip(names, attributes[i].tolist(), strict=True))) for i in part]
 
-    work = partial(_describe_some, count=count, seed=seed)
+    work = partial(_generate_chunk, count=count, seed=seed)
     chunks = in_chunks(work, read, len(files), workers, f"Writing captions for {len(files):,} faces", size=4096)
-    return [caption for _, some in chunks for caption in some]
+    return [captions for _, chunk in chunks for captions in chunk]
 
 
-def _describe_some(faces: Sequence[tuple[str, Mapping[str, int]]], count: int, seed: int) -> list[list[str]]:
+def _generate_chunk(faces: Sequence[tuple[str, Mapping[str, int]]], count: int, seed: int) -> list[list[str]]:
     captions = []
     for name, attributes in faces:
         rng = random.Random(well_formed(f"{seed} {name}"))
-        captions.append([describe(attributes, rng).text for _ in range(count)])
+        captions.append([generate_caption(attributes, rng).text for _ in range(count)])
     return captions

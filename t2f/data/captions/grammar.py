@@ -1,4 +1,4 @@
-"""Features of a face -> sentences: a caption's grammar."""
+"""The grammar of captions: combines features of a face to sentences."""
 
 from __future__ import annotations
 
@@ -12,27 +12,43 @@ from t2f.data.captions.phrases import RARELY, choose, synonym
 
 @dataclass(frozen=True)
 class Feature:
-    """A claim put into words."""
+    """A phrase with its chosen words.
+
+    Attributes:
+        slot: Grammatical slot of the words, see `Phrase`.
+        words: The words.
+        expected: The attributes that they state or entail.
+        rank: Position among the adjectives before a noun.
+    """
 
     slot: str
     words: str
     expected: Mapping[str, int]
-    rank: int = 0  # its place among the adjectives before a noun
+    rank: int = 0
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Whom the sentence is about: what they are called, usually and rarely, and `noun`, what they are called here."""
+    """The subject of a sentence.
+
+    Attributes:
+        pronoun: Personal pronoun.
+        possessive: Possessive pronoun.
+        nouns: Common nouns.
+        rare: Rare nouns.
+        youths: Rare nouns that entail Young.
+        noun: The chosen noun.
+    """
 
     pronoun: str
     possessive: str
     nouns: list[str]
     rare: list[str]
-    youths: tuple[str, ...] = ()  # rare ones that entail that somebody is young
+    youths: tuple[str, ...] = ()
     noun: str = ""
 
-    def named(self) -> Subject:
-        """The subject where "someone" cannot stand."""
+    def with_plain_noun(self) -> Subject:
+        """Return the subject with "person" in place of "someone", which takes neither article nor adjectives."""
         return replace(self, noun="person") if self.noun in SOMEONE else self
 
 
@@ -61,18 +77,18 @@ def _denials_last(words: Sequence[str]) -> list[str]:
 
 
 def joined(words: Sequence[str], conjunction: str = "and") -> str:
-    """a, b and c. What is denied comes last: "no glasses and black hair" could be heard as neither."""
+    """Join words as "a, b and c", with denials last: "no glasses and black hair" could be read as neither."""
     words = _denials_last(words)
     return f" {conjunction} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def words_of(features: Sequence[Feature], *slots: str) -> list[str]:
-    """The words of the features in these slots, slot by slot."""
+    """Return the words of the features in the given slots, ordered by slot."""
     return [feature.words for slot in slots for feature in features if feature.slot == slot]
 
 
 def _noun(subject: Subject, features: Sequence[Feature]) -> tuple[str, list[Feature]]:
-    """The noun, with up to two adjectives before it, and the features that are left to say."""
+    """Return the noun with up to two adjectives, and the remaining features."""
     adjectives = [feature for feature in features if feature.slot == "adjective"]
     before = [] if subject.noun in SOMEONE else sorted(adjectives[:2], key=lambda feature: feature.rank)
     rest = [feature for feature in features if feature not in before]
@@ -90,7 +106,7 @@ def _without_articles(words: str) -> str:
 
 
 def _noun_phrase(subject: Subject, features: Sequence[Feature], rng: random.Random) -> str:
-    """a smiling woman with long red hair, wearing glasses"""
+    """Example: a smiling woman with long red hair, wearing glasses."""
     noun, rest = _noun(subject, features)
     have, wear = words_of(rest, "have"), words_of(rest, "wear")
     if wear and rng.random() < 0.5:
@@ -112,7 +128,7 @@ def _noun_phrase(subject: Subject, features: Sequence[Feature], rng: random.Rand
 
 
 def _predicates(features: Sequence[Feature], rng: random.Random) -> list[str]:
-    """["has long red hair", "wears glasses"] in random order."""
+    """Example: ["has long red hair", "wears glasses"], in random order."""
     objects = {
         "is": joined(words_of(features, "adjective", "be")),
         "has": joined(words_of(features, "have")),
@@ -125,7 +141,7 @@ def _predicates(features: Sequence[Feature], rng: random.Random) -> list[str]:
 
 
 def _clause(who: str, predicates: Sequence[str]) -> str:
-    """she has long red hair and wears glasses"""
+    """Example: she has long red hair and wears glasses."""
     return f"{who} {joined([_plural_verb(each) if who == 'they' else each for each in predicates])}"
 
 
@@ -135,13 +151,13 @@ def _plural_verb(predicate: str) -> str:
 
 
 def _plural_noun(noun: str) -> str:
-    """The plural of a noun, or of its last word."""
+    """Return the plural of a noun phrase."""
     before, _, last = noun.rpartition(" ")
     return f"{before} {PLURALS.get(last, f'{last}s')}".lstrip()
 
 
 def _clauses(who: str, subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
-    """["who has long red hair and is young", "she wears glasses"]"""
+    """Example: ["who has long red hair and is young", "she wears glasses"]."""
     predicates = _predicates(features, rng)
     k = rng.randint(1, 2)
     first, rest = predicates[:k], predicates[k:]
@@ -149,12 +165,12 @@ def _clauses(who: str, subject: Subject, features: Sequence[Feature], rng: rando
 
 
 def _bare(features: Sequence[Feature]) -> list[str]:
-    """["long red hair", "glasses", "no hat"]: without articles, what is denied last."""
+    """Example: ["long red hair", "glasses", "no hat"], without articles and with denials last."""
     things = [(feature.slot, _without_articles(feature.words)) for feature in features]
     return _denials_last([f"no {words.removeprefix('any ')}" if slot == "lack" else words for slot, words in things])
 
 
-# A shape puts a subject and its features into one or two sentences, still without capital and full stop.
+# Each function below writes one or two sentences, without capital letters and full stops. Docstrings are examples.
 
 
 def _plain(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
@@ -167,45 +183,45 @@ def _framed(subject: Subject, features: Sequence[Feature], rng: random.Random) -
     return [f"{synonym(FRAMES, rng)} {_noun_phrase(subject, features, rng)}"]
 
 
-def _told(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
+def _statement(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
     """The man has black hair and a mustache. He wears a hat."""
-    before = features[: rng.randint(0, len(features) - 1)]  # at least one feature is left for the verb
-    noun, rest = _noun(subject.named(), before)
+    before = features[: rng.randint(0, len(features) - 1)]  # the verb needs at least one feature
+    noun, rest = _noun(subject.with_plain_noun(), before)
     return _clauses(f"{rng.choice(('the', 'this'))} {noun}", subject, [*rest, *features[len(before) :]], rng)
 
 
-def _by_pronoun(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
+def _pronoun(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
     """She is pale and has long red hair."""
     return _clauses(subject.pronoun, subject, features, rng)
 
 
 def _terse(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
     """Smiling woman, long red hair, glasses, no hat. Or without the commas."""
-    noun, rest = _noun(subject.named(), features)
+    noun, rest = _noun(subject.with_plain_noun(), features)
     return [rng.choice((", ", " ")).join([noun, *_bare(rest)])]
 
 
-def _in_two(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
+def _two_sentences(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
     """A smiling woman with glasses. She has long red hair."""
     k = rng.randint(0, len(features) - 1)
     rest = _predicates(features[k:], rng)
     return [_noun_phrase(subject, features[:k], rng), _clause(subject.pronoun, rest)]
 
 
-def _who(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
+def _relative_clause(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
     """A smiling woman who has long red hair and wears glasses."""
     noun, rest = _noun(subject, features[:-1])
     return [_clause(f"{_a(noun)} who", _predicates([*rest, features[-1]], rng))]
 
 
-def _clipped(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
+def _without_article(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
     """Smiling man with beard and hat."""
-    return [_without_articles(_noun_phrase(subject.named(), features, rng))]
+    return [_without_articles(_noun_phrase(subject.with_plain_noun(), features, rng))]
 
 
-def _several(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
+def _plural(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
     """Smiling men with beards."""
-    noun, rest = _noun(subject.named(), features)
+    noun, rest = _noun(subject.with_plain_noun(), features)
     things = [re.sub(r"^an? (?!.* of )(.+)$", r"\1s", words) for words in words_of(rest, "have", "wear")]
     phrases = [f"with {joined(things)}"] if things else []
     if lack := words_of(rest, "lack"):
@@ -215,7 +231,7 @@ def _several(subject: Subject, features: Sequence[Feature], rng: random.Random) 
     return [" ".join([_plural_noun(noun), *phrases])]
 
 
-def _listed(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
+def _features_only(subject: Subject, features: Sequence[Feature], rng: random.Random) -> list[str]:
     """Long red hair, smiling, glasses. Or: has long red hair and wears glasses."""
     if rng.random() < 0.5:
         return [joined(_predicates(features, rng))]
@@ -224,31 +240,38 @@ def _listed(subject: Subject, features: Sequence[Feature], rng: random.Random) -
 
 @dataclass(frozen=True)
 class Shape:
-    """A way to write a caption. Unless it `tells_whom` it is about, it says nothing of the subject."""
+    """The sentence structure of a caption.
+
+    Attributes:
+        write: Writes the sentences.
+        needs_features: Whether it needs at least one feature.
+        names_subject: Whether the caption mentions the subject.
+        is_plural: Whether the subject is plural.
+    """
 
     write: Callable[[Subject, Sequence[Feature], random.Random], list[str]]
     needs_features: bool = True
-    tells_whom: bool = True
-    of_many: bool = False
+    names_subject: bool = True
+    is_plural: bool = False
 
 
 USUAL = [
     Shape(_plain, needs_features=False),
     Shape(_framed, needs_features=False),
     Shape(_terse),
-    Shape(_told),
-    Shape(_by_pronoun),
-    Shape(_in_two),
-    Shape(_who),
+    Shape(_statement),
+    Shape(_pronoun),
+    Shape(_two_sentences),
+    Shape(_relative_clause),
 ]
 RARE = [
-    Shape(_clipped, needs_features=False),
-    Shape(_several, needs_features=False, of_many=True),
-    Shape(_listed, tells_whom=False),
+    Shape(_without_article, needs_features=False),
+    Shape(_plural, needs_features=False, is_plural=True),
+    Shape(_features_only, names_subject=False),
 ]
 
 
 def choose_shape(has_features: bool, rng: random.Random) -> Shape:
-    """A shape for a caption with or without features."""
+    """Choose a sentence structure for a caption with or without features."""
     usual, rare = ([each for each in shapes if has_features or not each.needs_features] for shapes in (USUAL, RARE))
     return choose(usual, rare, rng)

@@ -1,4 +1,4 @@
-"""Captions that are written when somebody asks for one: a model of attributes reads none."""
+"""Captions that are generated when they are first read. Models of attributes never read them."""
 
 from __future__ import annotations
 
@@ -13,76 +13,88 @@ from typing import Any, overload
 from t2f.utils.files import atomic_write
 
 Captions = Sequence[Sequence[str]]
+"""The captions of each face."""
 
 
 class LazyCaptions(Sequence[Sequence[str]]):
-    """Captions of N faces. Slices are lazy, too; reading the captions of a face may have those of all written."""
+    """Base class of sequences of the captions of N faces. Slices are lazy too."""
 
     @abstractmethod
-    def of_face(self, number: int) -> Sequence[str]:
-        """Those of one face."""
+    def captions_of(self, index: int) -> Sequence[str]:
+        """Return the captions of one face. May generate those of all faces."""
 
     @overload
-    def __getitem__(self, which: int) -> Sequence[str]: ...
+    def __getitem__(self, index: int) -> Sequence[str]: ...
 
     @overload
-    def __getitem__(self, which: slice) -> Captions: ...
+    def __getitem__(self, index: slice) -> Captions: ...
 
-    def __getitem__(self, which: int | slice) -> Sequence[str] | Captions:
-        return Chosen(self, range(len(self))[which]) if isinstance(which, slice) else self.of_face(which)
+    def __getitem__(self, index: int | slice) -> Sequence[str] | Captions:
+        if isinstance(index, slice):
+            return CaptionSubset(self, range(len(self))[index])
+        return self.captions_of(index)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(map(list, self)) == list(map(list, other))
 
-    __hash__ = None  # type: ignore[assignment]  # as of a list
+    __hash__ = None  # type: ignore[assignment]  # unhashable, like a list
 
 
-class Written(LazyCaptions):
-    """The captions of `length` faces, made by `write` when they are first read, and kept in the JSON file `path`.
+class CachedCaptions(LazyCaptions):
+    """Captions that are generated when first read and cached in a JSON file.
 
-    `path` is named after all that the captions depend on.
+    Args:
+        path: The JSON file. Its name must depend on everything that the captions depend on.
+        length: Number of faces.
+        generate: Returns the captions of all faces.
     """
 
-    def __init__(self, path: Path, length: int, write: Callable[[], list[list[str]]]) -> None:
+    def __init__(self, path: Path, length: int, generate: Callable[[], list[list[str]]]) -> None:
         self.path = path
         self.length = length
-        self.write = write
+        self.generate = generate
 
     @cached_property
     def texts(self) -> list[list[str]]:
-        with suppress(OSError, ValueError):  # not there, or damaged: they are made again
-            kept: list[list[str]] = json.loads(self.path.read_text(encoding="utf-8"))
-            return kept
-        texts = self.write()
-        with atomic_write(self.path, f"the captions {self.path}") as side:
-            side.write_text(json.dumps(texts, ensure_ascii=False), encoding="utf-8")
+        """The captions of all faces."""
+        with suppress(OSError, ValueError):  # a missing or damaged file is written again
+            cached: list[list[str]] = json.loads(self.path.read_text(encoding="utf-8"))
+            return cached
+        texts = self.generate()
+        with atomic_write(self.path, f"the captions {self.path}") as temporary:
+            temporary.write_text(json.dumps(texts, ensure_ascii=False), encoding="utf-8")
         return texts
 
     def __len__(self) -> int:
         return self.length
 
-    def of_face(self, number: int) -> Sequence[str]:
-        return self.texts[number]
+    def captions_of(self, index: int) -> Sequence[str]:
+        return self.texts[index]
 
 
-class Chosen(LazyCaptions):
-    """The captions of some faces, by their numbers among all."""
+class CaptionSubset(LazyCaptions):
+    """The captions of some faces.
 
-    def __init__(self, captions: Captions, numbers: Sequence[int]) -> None:
+    Args:
+        captions: The captions of all faces.
+        indices: Indices of the faces.
+    """
+
+    def __init__(self, captions: Captions, indices: Sequence[int]) -> None:
         self.captions = captions
-        self.numbers = numbers
+        self.indices = indices
 
     def __len__(self) -> int:
-        return len(self.numbers)
+        return len(self.indices)
 
-    def of_face(self, number: int) -> Sequence[str]:
-        return self.captions[self.numbers[number]]
+    def captions_of(self, index: int) -> Sequence[str]:
+        return self.captions[self.indices[index]]
 
 
-def identity(captions: Captions) -> Any:
-    """Plain values that change with any caption; of those that are `Written`, without writing them."""
-    if isinstance(captions, Written):
+def fingerprint_data(captions: Captions) -> Any:
+    """Return plain values that identify captions, without generating `CachedCaptions`."""
+    if isinstance(captions, CachedCaptions):
         return captions.path.name
-    if isinstance(captions, Chosen) and isinstance(captions.captions, LazyCaptions):
-        return [identity(captions.captions), list(captions.numbers)]
+    if isinstance(captions, CaptionSubset) and isinstance(captions.captions, LazyCaptions):
+        return [fingerprint_data(captions.captions), list(captions.indices)]
     return [list(each) for each in captions]

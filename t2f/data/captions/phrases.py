@@ -1,4 +1,4 @@
-"""What can be said of a face: the words of each attribute, and what they entail."""
+"""The phrases of captions: the words for each attribute, and the attributes that they entail."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-USUALLY, SELDOM = 0.75, 0.3  # how often a thing is mentioned, and how often that it is missing
-RARELY = 0.2  # how often a rare word is taken: plain words stay frequent, and a short training learns them first
+USUALLY, SELDOM = 0.75, 0.3  # probability of mentioning a present and an absent attribute
+RARELY = 0.2  # probability of a rare word; a short training learns the frequent words
 
-# Synonyms are separated by `|`; those after `||` are rare.
+# Synonyms are separated by `|`. Those after `||` are rare.
 COLORS = {
     "Black_Hair": "black|jet-black||raven|deep black",
     "Blond_Hair": "blond|blonde||fair|golden|light|light blond|dark blond|platinum blonde|yellow",
@@ -21,10 +21,10 @@ COLORS = {
     "Gray_Hair": "gray|grey|silver||white|snow-white|silvery",
     "Red_Hair": "red|ginger||auburn|copper|orange|reddish|bright red",
 }
-DARK = ("Black_Hair", "Brown_Hair")  # hair that is also called "dark"
-LIGHT = tuple(color for color in COLORS if color not in DARK)  # which dark hair is not
+DARK = ("Black_Hair", "Brown_Hair")  # hair that may be called "dark"
+LIGHT = tuple(color for color in COLORS if color not in DARK)  # absent if hair is called "dark"
 
-# How hair is called where its colour alone is told: before a noun, and in place of one.
+# Words for a hair color without other properties of the hair: adjectives, and nouns for a person.
 COLORED = {
     "Blond_Hair": "blond|blonde",
     "Brown_Hair": "brunette",
@@ -38,18 +38,25 @@ SLOTS = ("adjective", "be", "have", "wear", "lack", "verb", "noun", "sentence")
 
 
 @dataclass(frozen=True)
-class Claim:
-    """Something that can be said of a face. The first of `expected` is what it is about, the rest it entails.
+class Phrase:
+    """Words for one statement about a face.
 
-    The words of each grammatical slot are synonyms, separated by `|`, rare ones after `||`:
+    The words of each grammatical slot are synonyms, separated by `|`, with rare ones after `||`.
 
-    adjective   before the noun, or after "is"
-    be          after "is" only
-    have, wear  after that verb, or after "with"
-    lack        after "without", or after "does not have"
-    verb        after the subject, with a verb of their own
-    noun        in place of the noun
-    sentence    on its own; {her} is "her", "his" or "their"
+    Attributes:
+        expected: The attributes of the statement: first the one that it states, then those that it entails.
+        adjective: Words before the noun or after "is".
+        be: Words after "is" only.
+        have: Words after "has" or "with".
+        wear: Words after "wears", "wearing", "in" or "with".
+        lack: Words after "without" or "does not have".
+        verb: Predicates with their own verb.
+        noun: Words in place of the noun.
+        sentence: Full sentences; {her} is "her", "his" or "their".
+        chance: Probability of using the phrase.
+        part: Part of the face. A caption has at most one phrase for each part, as "a big nose" and "a pointy nose" are
+            two noses.
+        men_only: Whether the phrase is for men only, such as "no beard".
     """
 
     expected: Mapping[str, int]
@@ -62,47 +69,47 @@ class Claim:
     noun: str = ""
     sentence: str = ""
     chance: float = USUALLY
-    part: str = ""  # of the face: only one claim is made about each, since "a big nose and a pointy nose" are two
-    men_only: bool = False  # nobody says of a woman that she has no beard
+    part: str = ""
+    men_only: bool = False
 
     def options(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-        """All (slot, words): the usual ones, and the rare ones."""
+        """Return all (slot, words), usual and rare ones."""
         parts = [(slot, *split(words)) for slot in SLOTS if (words := getattr(self, slot))]
         usual = [(slot, words) for slot, some, _ in parts for words in some]
         return usual, [(slot, words) for slot, _, others in parts for words in others]
 
     def choose(self, rng: random.Random) -> tuple[str, str]:
-        """A slot and its words."""
+        """Choose a slot and its words."""
         return choose(*self.options(), rng)
 
 
 @cache
 def split(words: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The usual and the rare ones of some synonyms."""
+    """Split synonyms into usual and rare ones."""
     usual, _, rare = words.partition("||")
     return tuple(word for word in usual.split("|") if word), tuple(word for word in rare.split("|") if word)
 
 
 def choose(usual: Sequence[T], rare: Sequence[T], rng: random.Random) -> T:
-    """One of the usual ones, or now and then of the rare ones."""
+    """Choose a usual element or, with probability `RARELY`, a rare one."""
     return rng.choice(rare if rare and (not usual or rng.random() < RARELY) else usual)
 
 
 def synonym(words: str, rng: random.Random) -> str:
-    """One of some synonyms."""
+    """Choose a synonym."""
     return choose(*split(words), rng)
 
 
-# In the order in which adjectives stand before a noun: "a smiling attractive young bald man".
-CLAIMS = (
-    Claim(
+# In the order of adjectives before a noun: "a smiling attractive young bald man".
+PHRASES = (
+    Phrase(
         {"Smiling": 1},
         adjective="smiling|happy|cheerful||grinning|laughing|beaming|joyful|smiley",
         be="||smiling broadly",
         have="a smile|a happy smile||a big smile|a broad smile|a wide smile|a grin|a smiling face|a happy expression",
         verb="||smiles|grins|laughs|looks happy|looks cheerful",
     ),
-    Claim(
+    Phrase(
         {"Smiling": 0},
         adjective="serious|unsmiling||stern|solemn|serious-looking",
         be="not smiling||not grinning|not laughing",
@@ -111,24 +118,24 @@ CLAIMS = (
         verb="||does not smile|looks serious",
         chance=SELDOM,
     ),
-    Claim({"Attractive": 1}, adjective="attractive|good-looking||beautiful|lovely"),
-    Claim({"Chubby": 1}, adjective="chubby|plump||overweight|fat"),
-    Claim({"Young": 1}, adjective="young|youthful||youngish", verb="||looks young"),
-    Claim(
+    Phrase({"Attractive": 1}, adjective="attractive|good-looking||beautiful|lovely"),
+    Phrase({"Chubby": 1}, adjective="chubby|plump||overweight|fat"),
+    Phrase({"Young": 1}, adjective="young|youthful||youngish", verb="||looks young"),
+    Phrase(
         {"Young": 0},
         adjective="older|mature||old|elderly|aged|senior|middle-aged",
         verb="||looks old",
         chance=SELDOM,
     ),
-    Claim(
+    Phrase(
         {"Bald": 1, "Bangs": 0, "Long_Hair": 0, "Receding_Hairline": 0, "Straight_Hair": 0, "Wavy_Hair": 0},
         adjective="bald|bald|bald-headed||hairless",
         have="a bald head|no hair||a shaved head|a shaven head",
         lack="hair||any hair",
         part="hair",
     ),
-    Claim({"Bald": 0}, be="||not bald", have="||hair|a full head of hair", chance=0.05, part="hair", men_only=True),
-    Claim(
+    Phrase({"Bald": 0}, be="||not bald", have="||hair|a full head of hair", chance=0.05, part="hair", men_only=True),
+    Phrase(
         {"No_Beard": 1, "Mustache": 0, "Goatee": 0, "5_o_Clock_Shadow": 0},
         adjective="clean-shaven||cleanshaven",
         have="||no facial hair",
@@ -137,39 +144,39 @@ CLAIMS = (
         part="chin",
         men_only=True,
     ),
-    Claim(
+    Phrase(
         {"Pale_Skin": 1, "Dark_Skin": 0},
         adjective="pale|pale-skinned|fair-skinned||light-skinned|white|white-skinned",
         have="pale skin|fair skin||light skin|white skin|a pale complexion|a fair complexion|a light complexion"
         "|a pale face",
     ),
-    Claim(
+    Phrase(
         {"Dark_Skin": 1, "Pale_Skin": 0},
         adjective="dark-skinned||black|black-skinned|brown-skinned",
         have="dark skin|a dark complexion||black skin|brown skin",
     ),
-    Claim(
+    Phrase(
         {"Dark_Skin": 0, "Pale_Skin": 0},
         adjective="||tanned|tan|olive-skinned|suntanned",
         have="||tanned skin|a tan|olive skin|a tanned face",
         chance=0.1,
     ),
-    Claim({"Arched_Eyebrows": 1}, have="arched eyebrows|curved eyebrows||arched brows", part="eyebrows"),
-    Claim({"Bushy_Eyebrows": 1}, have="bushy eyebrows|thick eyebrows||bushy brows", part="eyebrows"),
-    Claim({"Bags_Under_Eyes": 1}, have="bags under the eyes|baggy eyes", part="eyes"),
-    Claim({"Narrow_Eyes": 1}, have="narrow eyes||small eyes", part="eyes"),
-    Claim({"Big_Nose": 1}, have="a big nose|a large nose||a wide nose", part="nose"),
-    Claim({"Pointy_Nose": 1}, have="a pointy nose|a pointed nose", part="nose"),
-    Claim({"Big_Lips": 1}, have="big lips|full lips||thick lips"),
-    Claim({"Mouth_Slightly_Open": 1}, have="a slightly open mouth||an open mouth"),
-    Claim({"High_Cheekbones": 1}, have="high cheekbones|prominent cheekbones"),
-    Claim({"Rosy_Cheeks": 1}, have="rosy cheeks|red cheeks||pink cheeks"),
-    Claim({"Double_Chin": 1}, have="a double chin"),
-    Claim({"Oval_Face": 1}, have="an oval face|an oval-shaped face"),
-    Claim({"Bangs": 1, "Bald": 0}, have="bangs|a fringe"),
-    Claim({"Receding_Hairline": 1, "Bald": 0}, have="a receding hairline", adjective="||balding"),
-    Claim({"Sideburns": 1}, have="sideburns"),
-    Claim(
+    Phrase({"Arched_Eyebrows": 1}, have="arched eyebrows|curved eyebrows||arched brows", part="eyebrows"),
+    Phrase({"Bushy_Eyebrows": 1}, have="bushy eyebrows|thick eyebrows||bushy brows", part="eyebrows"),
+    Phrase({"Bags_Under_Eyes": 1}, have="bags under the eyes|baggy eyes", part="eyes"),
+    Phrase({"Narrow_Eyes": 1}, have="narrow eyes||small eyes", part="eyes"),
+    Phrase({"Big_Nose": 1}, have="a big nose|a large nose||a wide nose", part="nose"),
+    Phrase({"Pointy_Nose": 1}, have="a pointy nose|a pointed nose", part="nose"),
+    Phrase({"Big_Lips": 1}, have="big lips|full lips||thick lips"),
+    Phrase({"Mouth_Slightly_Open": 1}, have="a slightly open mouth||an open mouth"),
+    Phrase({"High_Cheekbones": 1}, have="high cheekbones|prominent cheekbones"),
+    Phrase({"Rosy_Cheeks": 1}, have="rosy cheeks|red cheeks||pink cheeks"),
+    Phrase({"Double_Chin": 1}, have="a double chin"),
+    Phrase({"Oval_Face": 1}, have="an oval face|an oval-shaped face"),
+    Phrase({"Bangs": 1, "Bald": 0}, have="bangs|a fringe"),
+    Phrase({"Receding_Hairline": 1, "Bald": 0}, have="a receding hairline", adjective="||balding"),
+    Phrase({"Sideburns": 1}, have="sideburns"),
+    Phrase(
         {"No_Beard": 1, "Goatee": 0},
         adjective="||beardless",
         have="no beard",
@@ -179,17 +186,17 @@ CLAIMS = (
         part="chin",
         men_only=True,
     ),
-    Claim({"Mustache": 0}, have="no mustache|no moustache", lack="a mustache", chance=SELDOM, men_only=True),
-    Claim(
+    Phrase({"Mustache": 0}, have="no mustache|no moustache", lack="a mustache", chance=SELDOM, men_only=True),
+    Phrase(
         {"Eyeglasses": 1, "Sunglasses": 0},
         adjective="||bespectacled",
         wear="glasses|eyeglasses|spectacles||specs|a pair of glasses|reading glasses|eyewear",
     ),
-    Claim(
+    Phrase(
         {"Sunglasses": 1, "Eyeglasses": 1},
         wear="sunglasses|dark sunglasses|shades||dark glasses|a pair of sunglasses|sunnies",
     ),
-    Claim(
+    Phrase(
         {"Eyeglasses": 0, "Sunglasses": 0},
         be="not wearing glasses||not wearing any glasses",
         wear="no glasses",
@@ -197,8 +204,8 @@ CLAIMS = (
         verb="||does not wear glasses",
         chance=SELDOM,
     ),
-    Claim({"Wearing_Hat": 1}, wear="a hat|some kind of hat||a cap|a beanie|a winter hat|a woolly hat|headgear"),
-    Claim(
+    Phrase({"Wearing_Hat": 1}, wear="a hat|some kind of hat||a cap|a beanie|a winter hat|a woolly hat|headgear"),
+    Phrase(
         {"Wearing_Hat": 0},
         adjective="||hatless|bareheaded",
         be="not wearing a hat||not wearing a cap",
@@ -207,18 +214,18 @@ CLAIMS = (
         verb="||does not wear a hat",
         chance=SELDOM,
     ),
-    Claim({"Heavy_Makeup": 1}, wear="heavy makeup|a lot of makeup||heavy make-up"),
-    Claim({"Wearing_Lipstick": 1}, wear="lipstick"),
-    Claim({"Wearing_Earrings": 1}, wear="earrings"),
-    Claim({"Wearing_Necklace": 1}, wear="a necklace"),
-    Claim({"Wearing_Necktie": 1}, wear="a tie|a necktie"),
-    Claim({"Blurry": 1}, sentence="the picture is blurry|the photo is out of focus"),
+    Phrase({"Heavy_Makeup": 1}, wear="heavy makeup|a lot of makeup||heavy make-up"),
+    Phrase({"Wearing_Lipstick": 1}, wear="lipstick"),
+    Phrase({"Wearing_Earrings": 1}, wear="earrings"),
+    Phrase({"Wearing_Necklace": 1}, wear="a necklace"),
+    Phrase({"Wearing_Necktie": 1}, wear="a tie|a necktie"),
+    Phrase({"Blurry": 1}, sentence="the picture is blurry|the photo is out of focus"),
 )
 
-# The colour of the hair is said here when the head itself shows none.
-FACIAL_HAIR = (
-    Claim({"Goatee": 1, "No_Beard": 0}, have="a {color}goatee", part="chin"),
-    Claim({"No_Beard": 0}, adjective="||bearded", have="a {color}beard||facial hair", part="chin"),
-    Claim({"5_o_Clock_Shadow": 1}, have="{color}stubble|a five o'clock shadow", part="chin"),
-    Claim({"Mustache": 1}, adjective="||moustached|mustached", have="a {color}mustache|a {color}moustache"),
+# Their {color} is the hair color, used if the hair itself is not visible.
+FACIAL_HAIR_PHRASES = (
+    Phrase({"Goatee": 1, "No_Beard": 0}, have="a {color}goatee", part="chin"),
+    Phrase({"No_Beard": 0}, adjective="||bearded", have="a {color}beard||facial hair", part="chin"),
+    Phrase({"5_o_Clock_Shadow": 1}, have="{color}stubble|a five o'clock shadow", part="chin"),
+    Phrase({"Mustache": 1}, adjective="||moustached|mustached", have="a {color}mustache|a {color}moustache"),
 )

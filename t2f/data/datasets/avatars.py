@@ -22,7 +22,7 @@ import resvg_py
 from dicebear import Avatar, Style
 from PIL import Image
 
-from t2f.data.captions.describe import RULES, describe
+from t2f.data.captions.describe import CACHE_VERSION, generate_caption
 from t2f.data.datasets.origin import Origin
 from t2f.data.datasets.photographs import check_resolution, default_workers
 from t2f.data.faces import Attributes, Faces, Images, create_cache, fingerprint, open_cache, write_labels
@@ -194,10 +194,10 @@ def caption(face: dict[str, int], rng: random.Random) -> str:
 
     Otherwise "a woman" would stand for faces with and without a hat, although only the latter show a woman.
     """
-    description = describe(face, rng)
+    description = generate_caption(face, rng)
     if "Wearing_Hat" in description.expected:
         return description.text
-    return describe(visible_attributes(face), rng).text
+    return generate_caption(visible_attributes(face), rng).text
 
 
 def _render_chunk(
@@ -276,7 +276,7 @@ class Avatars:
         self.settings: dict[str, Any] = {
             **self._rendering,
             "faces": self.total,
-            "rules": RULES,  # of the images and the captions
+            "rules": CACHE_VERSION,  # of the images and the captions
             "libraries": {library: version(library) for library in libraries},
         }
         self.folder = Path(cache) / f"avatars-{fingerprint(self.settings)}"

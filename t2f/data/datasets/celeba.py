@@ -15,20 +15,20 @@ from pathlib import Path
 
 import numpy as np
 
-from t2f.data.captions.describe_all import describe_all
+from t2f.data.captions.describe_all import generate_captions
 from t2f.data.datasets.origin import Origin
 from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, first_few
 from t2f.data.faces import Attributes
 from t2f.data.images.formats import IMAGE_EXTENSIONS
-from t2f.data.tables.columns import ABSENT, MINUS, PRESENT, attribute_value, names_files
-from t2f.data.tables.file_names import Names
+from t2f.data.tables.columns import ABSENT, MINUS_ONE, PRESENT, attribute_value, is_file_column
+from t2f.data.tables.file_names import FileIndex
 from t2f.data.tables.read import read_csv, read_text
 from t2f.utils.errors import UserError, require
 
 LAYOUT = "expected img_align_celeba/000001.jpg, ... beside list_attr_celeba.txt or list_attr_celeba.csv"
 IMAGES = ("img_align_celeba", "img_align_celeba_png")
 PARTITION = "list_eval_partition"
-SIGNS = {PRESENT: "1", ABSENT: "0", MINUS: "-1"}
+SIGNS = {PRESENT: "1", ABSENT: "0", MINUS_ONE: "-1"}
 REMEDY = "download that file again or repair it"
 
 
@@ -108,7 +108,7 @@ class CelebA(ImageDataset):
         present = {entry.name for entry in os.scandir(folder)}
         used = list(lines)[: self.limit]
         found = {name: name for name in lines}
-        files_present = Names(folder, sorted(present), skip=True)
+        files_present = FileIndex(folder, sorted(present), skip=True)
         if not present.issuperset(used):
             resolved = files_present.resolve([(f"{table}, line {line},", name) for name, line in lines.items()])
             found = {name: file for name, file in zip(lines, resolved, strict=True) if file}
@@ -120,8 +120,8 @@ class CelebA(ImageDataset):
         if missing:
             first = missing[0]
             self._require_skip(
-                f"{table}, line {lines[first]}, names {first}, which is not in {folder}{files_present.near(first)}: "
-                "add the missing images, set data.limit"
+                f"{table}, line {lines[first]}, names {first}, which is not in {folder}"
+                f"{files_present.suggestion(first)}: add the missing images, set data.limit"
             )
             notes.append(f"{len(missing):,} rows of {table} have no image and are skipped: {first_few(missing)}.")
         if unlisted:
@@ -132,7 +132,7 @@ class CelebA(ImageDataset):
         attributes = values[np.ix_([row[name] for name in used], columns)]
         files = [found[name] for name in used]
         attribute_names = [names[i] for i in columns]
-        captions = describe_all(
+        captions = generate_captions(
             self.cache, self.name, files, attributes, attribute_names, self.captions_per_face, self.seed, self.workers
         )
         notes += partition_notes
@@ -194,7 +194,7 @@ def _rows(path: Path, header_lines: int) -> tuple[list[list[str]], Iterator[tupl
         columns, table = read_csv(path)
         if columns[0].lower().endswith(IMAGE_EXTENSIONS):  # no header line
             return [], chain([(1, columns)], table)
-        first = next((i for i, name in enumerate(columns) if names_files(name)), 0)
+        first = next((i for i, name in enumerate(columns) if is_file_column(name)), 0)
         return [columns[first + 1 :]], ((line, row[first:]) for line, row in table)
     lines = ((number, line.split()) for number, line in enumerate(text.split("\n"), 1) if line.strip())
     return [fields for _, fields in islice(lines, header_lines)], lines

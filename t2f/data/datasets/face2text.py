@@ -19,7 +19,7 @@ import numpy as np
 
 from t2f.data.datasets.origin import Origin
 from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, first_few, split_position
-from t2f.data.tables.file_names import Names
+from t2f.data.tables.file_names import FileIndex
 from t2f.data.tables.read import read_text
 from t2f.utils.errors import UserError, require
 from t2f.utils.unicode import well_formed
@@ -93,7 +93,7 @@ class Face2Text(ImageDataset):
         require(self.images.is_dir(), f"No such folder: {self.images} (data.images); {LAYOUT}.")
         require(self.descriptions.is_file(), f"No such file: {self.descriptions} (data.descriptions); {FORMATS}.")
         descriptions = list(_descriptions(self.descriptions))
-        names = Names(self.images, skip=self.skip)
+        names = FileIndex(self.images, skip=self.skip)
         files = names.resolve([(str(self.descriptions), image) for image, _ in descriptions])
         captions: dict[str, list[str]] = {}
         missing = []
@@ -106,7 +106,8 @@ class Face2Text(ImageDataset):
         if missing:
             require(
                 self.skip,
-                f"{self.descriptions} describes {missing[0]}, which is not in {self.images}{names.near(missing[0])}; "
+                f"{self.descriptions} describes {missing[0]}, which is not in {self.images}"
+                f"{names.suggestion(missing[0])}; "
                 f"{LAYOUT}: add the missing images, or skip such faces with data.on_error=skip.",
             )
             missing = list(dict.fromkeys(missing))

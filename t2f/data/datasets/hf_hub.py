@@ -11,7 +11,7 @@ import numpy as np
 
 from t2f.data.datasets.photographs import ImageDataset, ImageListing, hold_out, size_and_time, split_position
 from t2f.data.images.decode import ImageSource
-from t2f.data.tables.columns import SAMPLE, is_missing, names_files, only, text_columns
+from t2f.data.tables.columns import SAMPLE_SIZE, is_file_column, is_missing, only_column, text_columns
 from t2f.utils.errors import UserError, require
 from t2f.utils.extras import install_command
 from t2f.utils.unicode import well_formed
@@ -181,12 +181,12 @@ class HFHub(ImageDataset):
         if self.requested_columns["image"] is None and "image" not in data.column_names:
             datasets = importlib.import_module("datasets")
             columns = [name for name, feature in data.features.items() if isinstance(feature, datasets.Image)]
-            if candidates := columns or list(filter(names_files, data.column_names)):
-                self.image_column, note = only(candidates, "image", "The images are", where)
+            if candidates := columns or list(filter(is_file_column, data.column_names)):
+                self.image_column, note = only_column(candidates, "image", "The images are", where)
                 notes.append(note)
         if self.requested_columns["text"] is None:
             others = [name for name in data.column_names if name != self.image_column and _is_text(data.features[name])]
-            sample = data.select_columns(others).select(range(min(len(data), SAMPLE)))[:] if others else {}
+            sample = data.select_columns(others).select(range(min(len(data), SAMPLE_SIZE)))[:] if others else {}
             texts, text_note = text_columns({name: sample[name] for name in others}, None, where)
             self.text_columns = texts or self.text_columns
             notes += [text_note] if text_note else []

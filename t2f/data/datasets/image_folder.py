@@ -18,20 +18,20 @@ from typing import Any
 
 import numpy as np
 
-from t2f.data.captions.describe_all import describe_all
+from t2f.data.captions.describe_all import generate_captions
 from t2f.data.captions.lazy import Captions
-from t2f.data.captions.phrases import CLAIMS, COLORS, FACIAL_HAIR
+from t2f.data.captions.phrases import COLORS, FACIAL_HAIR_PHRASES, PHRASES
 from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, first_few, hold_out, split_position
 from t2f.data.faces import Attributes
-from t2f.data.tables.columns import ABSENT, MINUS, PRESENT, UNKNOWN, attribute_value
-from t2f.data.tables.file_names import Names, inside
+from t2f.data.tables.columns import ABSENT, PRESENT, UNKNOWN, attribute_value
+from t2f.data.tables.file_names import FileIndex, is_inside
 from t2f.data.tables.metadata import Row, find_table, has_rows, read_rows
 from t2f.utils.errors import UserError, require
 
 HELD_OUT = ("test", "validation")
 
 # CelebA's names of the attributes that captions can be generated from
-DESCRIBED = {name for claim in (*CLAIMS, *FACIAL_HAIR) for name in claim.expected}
+DESCRIBED = {name for claim in (*PHRASES, *FACIAL_HAIR_PHRASES) for name in claim.expected}
 DESCRIBED |= {"Male", "Long_Hair", "Straight_Hair", "Wavy_Hair", *COLORS}
 
 
@@ -124,7 +124,7 @@ class ImageFolder(ImageDataset):
         described = [i for i, name in enumerate(names) if name in DESCRIBED]
         if not any(captions) and described:
             described_names = [names[i] for i in described]
-            captions = describe_all(
+            captions = generate_captions(
                 self.cache,
                 self.name,
                 files,
@@ -150,7 +150,7 @@ class ImageFolder(ImageDataset):
             found = [part for part in ("train", *HELD_OUT) if has_rows(self.source / part)]
         parts = found if "train" in found else [""]
         notes: list[str] = []
-        names = Names(self.source, skip=self.skip)
+        names = FileIndex(self.source, skip=self.skip)
         faces = [self._faces(part, names, notes) for part in parts]
         if len(faces) > 1:
             return list(chain.from_iterable(faces)), len(faces[0]), notes
@@ -159,25 +159,25 @@ class ImageFolder(ImageDataset):
         held_out = hold_out([face.file for face in ordered], self.held_out_fraction)
         return ordered, len(ordered) - len(held_out), notes
 
-    def _faces(self, part: str, names: Names, notes: list[str]) -> list[Face]:
+    def _faces(self, part: str, names: FileIndex, notes: list[str]) -> list[Face]:
         """Return the faces of the folder or of its subfolder `part`, with files relative to the folder."""
         rows, apart, read_notes = read_rows(self.source / part, self.file_name, self.text, self.source)
         notes += read_notes
-        files = names.resolve([(row.where, row.name) for row in rows], part, apart)
+        files = names.resolve([(row.location, row.name) for row in rows], part, apart)
         faces: dict[str, Face] = {}
         elsewhere = 0
         for row, found in zip(rows, files, strict=True):
             if found is None:
                 require(
                     self.skip,
-                    f"{row.where} names {row.name}, which is not in {self.source / part}{names.near(row.name)}: add "
-                    "the image or remove the row, or skip such images with data.on_error=skip.",
+                    f"{row.location} names {row.name}, which is not in {self.source / part}"
+                    f"{names.suggestion(row.name)}: add the image or remove the row, or skip such images with data.on_error=skip.",
                 )
-                if not inside(row.name):
+                if not is_inside(row.name):
                     elsewhere += 1
                     continue
             file = found or (Path(part) / row.name).as_posix()  # decoding reports a missing file
-            faces.setdefault(file, Face(row.where, file)).add(row)
+            faces.setdefault(file, Face(row.location, file)).add(row)
         if elsewhere:
             notes.append(f"{elsewhere:,} images of other folders are not in {self.source / part} and are skipped.")
         if repeated := len(rows) - elsewhere - len(faces):
@@ -204,7 +204,7 @@ def _attributes(faces: Sequence[Face]) -> tuple[list[str], Attributes, list[str]
             )
         if contradictory:  # a column that numbers the texts of each image 0, 1
             continue
-        meaning = {PRESENT: 1, ABSENT: 0, MINUS: -1 if ABSENT in found else 0, None: -1}
+        meaning = {PRESENT: 1, ABSENT: 0, MINUS_ONE: -1 if ABSENT in found else 0, None: -1}
         attributes[name] = [meaning[next(iter(face_values), None)] for face_values in known]
     table = np.array(list(attributes.values()), np.int8).reshape(-1, len(faces)).T
     return list(attributes), np.ascontiguousarray(table), [name for name in names if name not in attributes]

@@ -1,1 +1,1 @@
-"""Metadata tables and the image files that they name."""
+"""Metadata tables and the image files that they refer to."""

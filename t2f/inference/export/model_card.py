@@ -165,7 +165,7 @@ images = generator(torch.from_numpy(condition), torch.from_numpy(noise)).numpy()
     }
     errors = ", ".join(f"{worst:.1e} (`{file}`)" for file, worst in differences.items())
     inference = "\n\nor\n\n".join(f"```python\n{examples[file]}\n```" for file in differences)
-    imported = re.findall(r"^(?:from|import) (\w+)", pipeline.conditioner.recipe, re.MULTILINE)
+    imported = re.findall(r"^(?:from|import) (\w+)", pipeline.conditioner.example_code, re.MULTILINE)
     runtimes = {ONNX: "onnxruntime", PROGRAM: "torch"}
     packages = ["numpy", "pillow", *(each.replace("_", "-") for each in imported), *(runtimes[f] for f in differences)]
     return f"""\
@@ -180,7 +180,7 @@ import numpy as np
 from PIL import Image
 
 config = json.load(open("config.json", encoding="utf-8"))
-{pipeline.conditioner.recipe}
+{pipeline.conditioner.example_code}
 noise = np.random.default_rng(0).standard_normal((len(condition), {pipeline.noise_dim})).astype(np.float32)
 ```
 

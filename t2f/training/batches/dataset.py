@@ -32,14 +32,14 @@ class ConditionedFaces(Dataset[Batch]):
     """
 
     def __init__(self, faces: Faces, conditioner: Conditioner, mirror: bool) -> None:
-        conditions = conditioner.of(faces)
+        conditions = conditioner.conditions_of(faces)
         self.counts, self.rotation_k = conditions.counts, conditions.rotation_k
         self.first = np.cumsum(self.counts) - self.counts
         self.mirror = mirror
         self.device = CPU
         self.images = faces.images
         self.images_on_device: Tensor | None = None
-        self.rows = conditions.rows
+        self.rows = conditions.values
         self.attributes = torch.from_numpy(np.array(faces.attributes))
 
     def load_to(self, device: torch.device) -> None:

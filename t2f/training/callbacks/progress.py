@@ -115,7 +115,7 @@ class TerminalReport(pl.Callback):
         train, held_out = datamodule.source.train, datamodule.source.held_out
         captions = ""
         if isinstance(datamodule.conditioner, TextConditioner):  # else captions need not be made
-            described = datamodule.conditioner.described(train)
+            described = datamodule.conditioner.count_described(train)
             captions = f" with {sum(map(len, train.captions)):,} captions"
             captions += f" for {described:,} of them" if described < len(train) else ""
         device = f"{trainer.strategy.root_device}, {trainer.precision}"

@@ -61,7 +61,7 @@ class SampleGrids(ImagesSeenCallback):
             source = datamodule.source.train
             examples = datamodule.conditioner.examples(source, self.rows)
         self.captions = [example.description for example in examples]
-        self.real = torch.from_numpy(np.stack([example.shown(source) for example in examples]))
+        self.real = torch.from_numpy(np.stack([example.image(source) for example in examples]))
         self.conditions = datamodule.conditioner(self.captions).repeat_interleave(self.faces, dim=0)
         generator = torch.Generator().manual_seed(self.seed)
         self.noise = torch.randn(self.faces, model.noise_dim, generator=generator).repeat(len(examples), 1)

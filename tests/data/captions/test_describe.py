@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from t2f.data.captions.describe import Caption, describe
+from t2f.data.captions.describe import GeneratedCaption, generate_caption
 from t2f.data.captions.phrases import COLORS
 
 CELEBA = [
@@ -97,13 +97,13 @@ MANY = (
 
 def noisy_faces(
     count: int, names: list[str], values: tuple[int, ...] = (0, 1)
-) -> Iterator[tuple[dict[str, int], Caption]]:
+) -> Iterator[tuple[dict[str, int], GeneratedCaption]]:
     """Vectors without any sense, and what is said of them."""
     rng = random.Random(1)
     for _ in range(count):
         share = rng.random()  # of attributes that are present: from bare faces to faces that have everything
         attributes = {name: 1 if 1 in values and rng.random() < share else rng.choice(values) for name in names}
-        yield attributes, describe(attributes, rng)
+        yield attributes, generate_caption(attributes, rng)
 
 
 @pytest.mark.parametrize("names", [CELEBA, CELEBA + DRAWN], ids=["celeba", "with the drawn ones"])
@@ -145,7 +145,7 @@ def test_every_attribute_is_said(name: str) -> None:
     attributes = dict.fromkeys([*CELEBA, *DRAWN], 0) | {"Male": 1, name: 1}
     if name == "Sunglasses":
         attributes["Eyeglasses"] = 1
-    assert any(describe(attributes, random.Random(seed)).expected.get(name) == 1 for seed in range(60))
+    assert any(generate_caption(attributes, random.Random(seed)).expected.get(name) == 1 for seed in range(60))
 
 
 def test_denials_come_last() -> None:
@@ -158,8 +158,8 @@ def test_denials_come_last() -> None:
         assert not re.search(rf"\bno (glasses|hat|beard)(,| and) (?!({verbs})\b)", text), text
 
 
-def said(attributes: dict[str, int], count: int = 300) -> list[Caption]:
-    return [describe(attributes, random.Random(seed)) for seed in range(count)]
+def said(attributes: dict[str, int], count: int = 300) -> list[GeneratedCaption]:
+    return [generate_caption(attributes, random.Random(seed)) for seed in range(count)]
 
 
 def test_only_the_gender_is_known() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from t2f.data.captions.describe import RULES, describe
+from t2f.data.captions.describe import CACHE_VERSION, generate_caption
 from t2f.data.datasets.avatars import ATTRIBUTES, HAIR, HATS, Avatars, caption, render, sample_face, visible_attributes
 from t2f.data.faces import fingerprint
 
@@ -70,7 +70,7 @@ def test_other_settings_use_another_cache(tmp_path: Path, change: dict[str, int]
 def test_the_cache_key_is_stable() -> None:
     avatars = Avatars("cache", 10_000, 1_000, 32)
     known = {"dicebear-core": "10.7.0", "dicebear-styles": "10.6.0", "resvg-py": "0.5.0"}
-    assert avatars.settings["rules"] == RULES
+    assert avatars.settings["rules"] == CACHE_VERSION
     assert avatars.settings.pop("libraries").keys() == known.keys()
     assert fingerprint(avatars.settings | {"libraries": known}) == "dc9928b82c46"
 
@@ -161,7 +161,7 @@ def test_a_face_with_a_hat_is_called_a_man_or_a_woman_only_if_the_caption_mentio
 
 def test_captions_mention_only_known_and_true_attributes() -> None:
     for i, (face, _) in enumerate(FACES):
-        expected = describe(face, random.Random(i)).expected
+        expected = generate_caption(face, random.Random(i)).expected
         assert expected
         assert expected.items() <= face.items()
         assert -1 not in expected.values()

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from t2f.data.captions import describe_all
-from t2f.data.captions.describe import RULES, describe
+from t2f.data.captions.describe import CACHE_VERSION, generate_caption
 from t2f.data.datasets.celeba import CelebA
 from t2f.utils.errors import UserError
 
@@ -126,7 +126,7 @@ def test_captions_are_generated_from_the_chosen_attributes_only(folder: Path) ->
     for name, row, captions in zip(FILES[:18], VALUES, celeba.train.captions, strict=False):
         rng = random.Random(f"7 {name}")
         face = {"Male": int(row[3] > 0), "Smiling": int(row[5] > 0)}
-        assert captions == [describe(face, rng).text for _ in range(2)]
+        assert captions == [generate_caption(face, rng).text for _ in range(2)]
 
 
 def test_other_attributes_use_the_same_image_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,8 +152,8 @@ def test_captions_are_cached_and_regenerated_if_damaged(folder: Path, monkeypatc
 
 
 def test_captions_of_another_version_are_regenerated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert describe_all.RULES is RULES
-    for version in (RULES, RULES + 1):
+    assert describe_all.RULES is CACHE_VERSION
+    for version in (CACHE_VERSION, CACHE_VERSION + 1):
         monkeypatch.setattr(describe_all, "RULES", version)
         assert any(source(folder).listing.captions)
     assert len(list((folder.parent / "cache").iterdir())) == 2

@@ -201,8 +201,8 @@ def test_a_missing_described_image(folder: Path, capsys: pytest.CaptureFixture[s
         ([{"image": f"{DESCRIBED[0]}.png", "description": 3}], "^Entry 1 of "),
         ([{"image": f"{DESCRIBED[0]}.png", "descriptions": [{"words": "a"}]}], "^Entry 1 of "),
         ([{"image": f"{DESCRIBED[0]}.png", "description": "a"}, "b"], "^Entry 2 of "),
-        ([{"image": "../secret.png", "description": "a"}], r"names \.\./secret\.png, which leaves the folder"),
-        ([{"image": "/etc/secret.png", "description": "a"}], r"names /etc/secret\.png, which leaves the folder"),
+        ([{"image": "../secret.png", "description": "a"}], r"names \.\./secret\.png, which is outside of the folder"),
+        ([{"image": "/etc/secret.png", "description": "a"}], r"names /etc/secret\.png, which is outside of the folder"),
     ],
 )
 def test_malformed_descriptions_raise(folder: Path, content: Any, message: str) -> None:

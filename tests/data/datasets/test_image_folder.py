@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from t2f.data.captions.describe import describe
+from t2f.data.captions.describe import generate_caption
 from t2f.data.datasets.image_folder import DESCRIBED, ImageFolder
 from t2f.utils.errors import UserError
 
@@ -190,7 +190,7 @@ def test_captions_are_generated_from_celebas_attributes_if_there_is_no_text(
         rng = random.Random(f"5 {FILES[i]}")
         smiling = {1: 1, 0: 0, "": -1}[table[i]["Smiling"]]
         face = {"Male": int(table[i]["Male"] == 1), "Smiling": smiling}
-        assert captions == [describe(face, rng).text for _ in range(2)]
+        assert captions == [generate_caption(face, rng).text for _ in range(2)]
     assert "has a text: captions are generated from Male, Smiling.\n" in capsys.readouterr().out
 
 
@@ -209,13 +209,9 @@ def test_captions_can_be_generated_from_all_of_celebas_attributes() -> None:
 
 
 def test_a_missing_folder_or_table_raises_with_the_expected_layout(tmp_path: Path) -> None:
-    with pytest.raises(
-        UserError, match=r"^No such folder: .*none \(data\.folder\); expected are pictures beside a meta"
-    ):
+    with pytest.raises(UserError, match=r"^No such folder: .*none \(data\.folder\); expected are images beside a meta"):
         _ = source(tmp_path / "none").listing
-    with pytest.raises(
-        UserError, match=r"^No table of faces in the folder: .* \(data\.folder\); expected are pictures"
-    ):
+    with pytest.raises(UserError, match=r"^No table of faces in the folder: .* \(data\.folder\); expected are images"):
         _ = source(tmp_path).listing
 
 
@@ -257,21 +253,27 @@ def test_contradictory_rows_of_one_image_raise(tmp_path: Path) -> None:
 def test_names_outside_of_the_folder_raise(folder: Path, name: str) -> None:
     with (folder / "metadata.jsonl").open("a") as file:
         file.write(json.dumps({"file_name": name}))
-    with pytest.raises(UserError, match=rf"jsonl, line 21, names {name}, which leaves the folder .*: move the picture"):
+    with pytest.raises(UserError, match=rf"jsonl, line 21, names {name}, which is outside of .*: move the image"):
         _ = source(folder, on_error="skip").listing
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"file_name": ', r"jsonl, line 21, is not JSON \(.*\): mend that line"),
-        ('["a.png"]', r"jsonl, line 21, is no JSON object: mend"),
+        ('{"file_name": ', r"jsonl, line 21, is not JSON \(.*\): correct that line"),
+        ('["a.png"]', r"jsonl, line 21, is not a JSON object: correct"),
         ('{"text": "a"}', r"jsonl, line 21, has no file_name: name the picture"),
         ('{"file_name": ""}', r"jsonl, line 21, has no file_name"),
         ('{"file_name": [3]}', r"jsonl, line 21, has no file_name"),
         ('{"file_name": 3}', r"jsonl, line 21, names 3, which is not in"),
-        ('{"file_name": "a.png", "text": 3}', r"jsonl, line 21, has a text that is no text: write"),
-        ('{"file_name": "a.png", "text": ["a", {}]}', r"jsonl, line 21, has a text that is no text"),
+        (
+            '{"file_name": "a.png", "text": 3}',
+            r"jsonl, line 21, has a text that is neither a string nor a list of",
+        ),
+        (
+            '{"file_name": "a.png", "text": ["a", {}]}',
+            r"jsonl, line 21, has a text that is neither a string nor a list of",
+        ),
     ],
 )
 def test_malformed_json_lines_raise(folder: Path, line: str, message: str) -> None:
@@ -286,13 +288,13 @@ def test_malformed_json_lines_raise(folder: Path, line: str, message: str) -> No
     [
         ("", r"csv, line 1, names no column file_name; expected"),
         ("who,text\nAnn,b\n", r"csv, line 1, names no column file_name but who, text; expected"),
-        ("file_name,text\n", r"csv lists no pictures; expected"),
+        ("file_name,text\n", r"csv lists no images; expected"),
         (
             "file_name,text\na.png,a man, smiling\n",
             r"csv, line 2, has 3 values for 2 columns: put a text with commas in",
         ),
         ("file_name,text\na.png\n", r"csv, line 2, has 1 values for 2 columns"),
-        ('file_name,text\na.png,"a man\n', r"csv, line 2, is not CSV \(.*\): mend that line"),
+        ('file_name,text\na.png,"a man\n', r"csv, line 2, is not CSV \(.*\): correct that line"),
     ],
 )
 def test_malformed_csv_raises(tmp_path: Path, text: str, message: str) -> None:

@@ -3,17 +3,17 @@ from pathlib import Path
 
 import pytest
 
-from t2f.data.tables.file_names import Names, files_below
+from t2f.data.tables.file_names import FileIndex, files_below
 from t2f.utils.errors import UserError
 
 NFC, NFD = (unicodedata.normalize(form, "Zoë.png") for form in ("NFC", "NFD"))
 
 
-def names(folder: Path, *files: str) -> Names:
+def names(folder: Path, *files: str) -> FileIndex:
     for file in files:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).touch()
-    return Names(folder)
+    return FileIndex(folder)
 
 
 def found(folder: Path, files: list[str], *wanted: str, part: str = "", apart: bool = False) -> list[str | None]:
@@ -63,7 +63,9 @@ def test_an_absolute_path_of_this_machine(tmp_path: Path) -> None:
     folder = tmp_path / "faces"
     assert found(folder, ["0.png", "sub/0.png"], str(folder / "sub/0.png")) == ["sub/0.png"]
     (tmp_path / "0.png").touch()  # another picture of the same name
-    with pytest.raises(UserError, match=r"names .*/0\.png, which leaves the folder .*faces: move the picture into it"):
+    with pytest.raises(
+        UserError, match=r"names .*/0\.png, which is outside of the folder .*faces: move the image into it"
+    ):
         found(folder, [], str(tmp_path / "0.png"))
 
 
@@ -83,7 +85,9 @@ def test_codes_do_not_leave_the_folder(tmp_path: Path, name: str) -> None:
 )
 def test_names_that_leave_the_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "0.png").touch()
-    with pytest.raises(UserError, match=r"^table, line 1, names .*, which leaves the folder .*faces: move the picture"):
+    with pytest.raises(
+        UserError, match=r"^table, line 1, names .*, which is outside of the folder .*faces: move the image"
+    ):
         found(tmp_path / "faces", ["0.png", "1.png"], name)
 
 
@@ -117,13 +121,15 @@ def test_the_nearest_of_several_is_taken(tmp_path: Path, files: list[str], name:
 )
 def test_a_name_that_may_be_several_is_an_error(tmp_path: Path, files: list[str], name: str) -> None:
     either = f"({files[0]} or {files[1]}|{files[1]} or {files[0]})"
-    with pytest.raises(UserError, match=rf"^table, line 1, names .*, which may be {either} of .*: write which\.$"):
+    with pytest.raises(
+        UserError, match=rf"^table, line 1, names .*, which may be {either} of .*: write the full name\.$"
+    ):
         found(tmp_path, files, name)
 
 
 def test_other_folders_are_not_taken_for_those_that_a_name_has(tmp_path: Path) -> None:
     assert found(tmp_path, ["b/0.png"], "a/0.png") == [None]
-    assert names(tmp_path).near("a/0.png") == " (did you mean b/0.png?)"
+    assert names(tmp_path).suggestion("a/0.png") == " (did you mean b/0.png?)"
 
 
 def test_a_picture_with_a_name_of_its_own_is_no_others(tmp_path: Path) -> None:
@@ -150,7 +156,7 @@ def test_names_apart_from_their_pictures(tmp_path: Path) -> None:
     [("1", " (did you mean 000001.png?)"), ("anna1.png", " (did you mean anna_1.png?)"), ("quite another.png", "")],
 )
 def test_the_nearest_name_is_told(tmp_path: Path, name: str, hint: str) -> None:
-    assert names(tmp_path, "000001.png", "anna_1.png").near(name) == hint
+    assert names(tmp_path, "000001.png", "anna_1.png").suggestion(name) == hint
 
 
 def test_hidden_files_and_loops_are_passed_over(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_columns_of_other_names_are_taken_with_a_note(
     assert prepared(folder).train.attribute_names == []
     said = capsys.readouterr().out
     assert f"The texts are taken from the column {column} of {folder}/metadata.csv.\n" in said
-    assert (f"The pictures' names are taken from the column {name} of {folder}" in said) == (name != "file_name")
+    assert (f"The file names are taken from the column {name} of {folder}" in said) == (name != "file_name")
 
 
 def test_a_column_of_sentences_is_taken_whatever_its_name(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_numbered_columns_of_texts_are_all_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [{"en": "a man"}, [{"text": "a man"}]], ids=["object", "list of objects"])
 def test_texts_within_objects_are_told(tmp_path: Path, column: str, value: Any) -> None:
     write(tmp_path, [{"file_name": file, column: value} for file in FILES])
-    with pytest.raises(UserError, match=r"jsonl, line 1, has a text that is no text: write a sentence or a list of"):
+    with pytest.raises(UserError, match=r"jsonl, line 1, has a text that is neither a string nor a list of strings"):
         captions(tmp_path)
 
 
@@ -110,7 +110,7 @@ def test_a_table_of_another_name_beside_or_above_the_pictures(tmp_path: Path, na
 
 def test_a_table_above_the_folder_is_told(tmp_path: Path) -> None:
     folder = with_table(tmp_path / "faces", "captions.csv", "image,caption", "{file},a face", below="images")
-    with pytest.raises(UserError, match=rf"captions\.csv is above it, which data\.folder={folder} takes; expected"):
+    with pytest.raises(UserError, match=rf"captions\.csv is in its parent folder: set data\.folder={folder}; expected"):
         captions(folder / "images")
     (folder / "b.csv").write_text("x,y\n")
     with pytest.raises(UserError, match=r"^No table of faces in the folder: .*images \(data\.folder\); expected are"):
@@ -127,7 +127,9 @@ def test_a_spreadsheet_is_to_be_saved_as_csv(tmp_path: Path) -> None:
 def test_of_two_tables_one_is_to_be_named(tmp_path: Path) -> None:
     folder = with_table(tmp_path / "faces", "a.csv", "image,caption", "{file},a face")
     (folder / "b.csv").write_text("x,y\n")
-    with pytest.raises(UserError, match=r"holds a\.csv and b\.csv: name the one that describes the pictures metadata"):
+    with pytest.raises(
+        UserError, match=r"holds a\.csv and b\.csv: rename the one that describes the images to metadata"
+    ):
         captions(folder)
 
 
@@ -162,8 +164,8 @@ def test_pictures_without_a_text_file_are_counted(tmp_path: Path, capsys: pytest
     for file in FILES[:12]:
         (folder / file).with_suffix(".txt").write_text("a face")
     prepared(folder)
-    assert "8 pictures in " in (said := capsys.readouterr().out)
-    assert "the texts are those of 12 files" in said
+    assert "8 images in " in (said := capsys.readouterr().out)
+    assert "the texts are read from 12 files" in said
     (folder / FILES[2]).unlink()
     with pytest.raises(UserError, match=r"02 é文\.txt names face 02 é文, which is not in .*data\.on_error=skip\.$"):
         captions(folder)
