@@ -266,7 +266,7 @@ FURTHER = {
         intelligent wise confident shy kind-hearted mean evil scary creepy
         funny goofy silly cool tough rich poor famous proud tired sleepy sick professional relaxed calm nervous
         surprised shocked scared afraid excited cheeky manly feminine masculine""",
-    "style of the picture": """realistic photorealistic detailed hd 4k 8k quality studio
+    "style of the image": """realistic photorealistic detailed hd 4k 8k quality studio
         lighting professional blurry blurred sharp camera lens anime pixar style 3d render""",
     "makeup": "mascara eyeliner blush eyeshadow foundation",
     "jewelry": "jewelry jewellery piercing piercings ring rings stud chain",

@@ -23,7 +23,7 @@ from t2f.data.captions.lazy import Captions
 from t2f.data.captions.phrases import COLORS, FACIAL_HAIR_PHRASES, PHRASES
 from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, first_few, hold_out, split_position
 from t2f.data.faces import Attributes
-from t2f.data.tables.columns import ABSENT, PRESENT, UNKNOWN, attribute_value
+from t2f.data.tables.columns import ABSENT, MINUS_ONE, PRESENT, UNKNOWN, attribute_value
 from t2f.data.tables.file_names import FileIndex, is_inside
 from t2f.data.tables.metadata import Row, find_table, has_rows, read_rows
 from t2f.utils.errors import UserError, require
@@ -171,7 +171,8 @@ class ImageFolder(ImageDataset):
                 require(
                     self.skip,
                     f"{row.location} names {row.name}, which is not in {self.source / part}"
-                    f"{names.suggestion(row.name)}: add the image or remove the row, or skip such images with data.on_error=skip.",
+                    f"{names.suggestion(row.name)}: add the image or remove the row, or skip such images "
+                    "with data.on_error=skip.",
                 )
                 if not is_inside(row.name):
                     elsewhere += 1

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from t2f.data.images.formats import IMAGE_EXTENSIONS
 from t2f.utils.errors import UserError
 
 Columns = Mapping[str, Sequence[Any]]

@@ -104,7 +104,7 @@ class FileIndex:
                     self._raise_outside(location, name, part)
         return [found[name] for _, name in names]
 
-    def suggestion(self, name: str) -> str:
+    def hint(self, name: str) -> str:
         """Return a clause that suggests the file with the most similar name, or an empty string."""
         wanted = _parts(name)[-1] if _parts(name) else ""
         others = self._by_stem.get(_stem(wanted), [])

@@ -9,7 +9,7 @@ from t2f.utils.errors import UserError
 NFC, NFD = (unicodedata.normalize(form, "Zoë.png") for form in ("NFC", "NFD"))
 
 
-def names(folder: Path, *files: str) -> FileIndex:
+def file_index(folder: Path, *files: str) -> FileIndex:
     for file in files:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).touch()
@@ -17,7 +17,7 @@ def names(folder: Path, *files: str) -> FileIndex:
 
 
 def found(folder: Path, files: list[str], *wanted: str, part: str = "", apart: bool = False) -> list[str | None]:
-    return names(folder, *files).resolve([("table, line 1,", name) for name in wanted], part, apart)
+    return file_index(folder, *files).resolve([("table, line 1,", name) for name in wanted], part, apart)
 
 
 @pytest.mark.parametrize(
@@ -55,27 +55,27 @@ def found(folder: Path, files: list[str], *wanted: str, part: str = "", apart: b
         ("100% .png", "100% .PNG"),
     ],
 )
-def test_a_name_in_another_spelling(tmp_path: Path, file: str, name: str) -> None:
+def test_names_in_another_spelling(tmp_path: Path, file: str, name: str) -> None:
     assert found(tmp_path, [file, "other.png"], name) == [file]
 
 
 def test_an_absolute_path_of_this_machine(tmp_path: Path) -> None:
     folder = tmp_path / "faces"
     assert found(folder, ["0.png", "sub/0.png"], str(folder / "sub/0.png")) == ["sub/0.png"]
-    (tmp_path / "0.png").touch()  # another picture of the same name
+    (tmp_path / "0.png").touch()  # another file with the same name
     with pytest.raises(
         UserError, match=r"names .*/0\.png, which is outside of the folder .*faces: move the image into it"
     ):
         found(folder, [], str(tmp_path / "0.png"))
 
 
-def test_a_code_is_a_name_of_its_own_where_a_file_has_it(tmp_path: Path) -> None:
+def test_an_existing_name_is_not_decoded(tmp_path: Path) -> None:
     both = ["a b.png", "a%20b.png"]
     assert found(tmp_path, both, *both) == both
 
 
 @pytest.mark.parametrize("name", ["%2e%2e/0.png", "..%2f0.png"])
-def test_codes_do_not_leave_the_folder(tmp_path: Path, name: str) -> None:
+def test_percent_encoded_names_do_not_leave_the_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "0.png").touch()
     assert found(tmp_path / "faces", ["1.png"], name) == [None]
 
@@ -83,7 +83,7 @@ def test_codes_do_not_leave_the_folder(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["../0.png", r"..\0.png", "a/../../0.png", "/etc/none.png", r"C:\none.png", "/0/../0.png"]
 )
-def test_names_that_leave_the_folder(tmp_path: Path, name: str) -> None:
+def test_names_outside_of_the_folder_are_an_error(tmp_path: Path, name: str) -> None:
     (tmp_path / "0.png").touch()
     with pytest.raises(
         UserError, match=r"^table, line 1, names .*, which is outside of the folder .*faces: move the image"
@@ -91,7 +91,7 @@ def test_names_that_leave_the_folder(tmp_path: Path, name: str) -> None:
         found(tmp_path / "faces", ["0.png", "1.png"], name)
 
 
-def test_absolute_paths_of_another_machine_may_miss_a_picture(tmp_path: Path) -> None:
+def test_a_missing_file_among_absolute_paths_of_another_machine(tmp_path: Path) -> None:
     assert found(tmp_path, ["0.png"], "/home/ann/0.png", "/home/ann/1.png") == ["0.png", None]
 
 
@@ -105,7 +105,7 @@ def test_absolute_paths_of_another_machine_may_miss_a_picture(tmp_path: Path) ->
         (["images/0.jpg", "masks/0.png"], "0.jpg", "images/0.jpg"),
     ],
 )
-def test_the_nearest_of_several_is_taken(tmp_path: Path, files: list[str], name: str, expected: str) -> None:
+def test_the_best_match_is_found(tmp_path: Path, files: list[str], name: str, expected: str) -> None:
     assert found(tmp_path, files, name) == [expected]
 
 
@@ -119,7 +119,7 @@ def test_the_nearest_of_several_is_taken(tmp_path: Path, files: list[str], name:
         (["A.png", "a.png"], "a.PNG"),
     ],
 )
-def test_a_name_that_may_be_several_is_an_error(tmp_path: Path, files: list[str], name: str) -> None:
+def test_an_ambiguous_name_is_an_error(tmp_path: Path, files: list[str], name: str) -> None:
     either = f"({files[0]} or {files[1]}|{files[1]} or {files[0]})"
     with pytest.raises(
         UserError, match=rf"^table, line 1, names .*, which may be {either} of .*: write the full name\.$"
@@ -127,26 +127,26 @@ def test_a_name_that_may_be_several_is_an_error(tmp_path: Path, files: list[str]
         found(tmp_path, files, name)
 
 
-def test_other_folders_are_not_taken_for_those_that_a_name_has(tmp_path: Path) -> None:
+def test_a_file_in_another_folder_is_only_a_hint(tmp_path: Path) -> None:
     assert found(tmp_path, ["b/0.png"], "a/0.png") == [None]
-    assert names(tmp_path).suggestion("a/0.png") == " (did you mean b/0.png?)"
+    assert file_index(tmp_path).hint("a/0.png") == " (did you mean b/0.png?)"
 
 
-def test_a_picture_with_a_name_of_its_own_is_no_others(tmp_path: Path) -> None:
+def test_a_file_belongs_to_its_exact_name(tmp_path: Path) -> None:
     assert found(tmp_path, ["0.png"], "a/0.png", "0.png") == [None, "0.png"]
     assert found(tmp_path, ["0.png"], "0.jpg", "0.png") == [None, "0.png"]
     assert found(tmp_path, ["0.png"], "0.PNG", "0.png", r".\0.png") == ["0.png"] * 3
     assert found(tmp_path, ["0.png"], "a/0.png", "b/0.png") == ["0.png", None]
 
 
-def test_the_names_of_a_part(tmp_path: Path) -> None:
+def test_names_in_a_subfolder(tmp_path: Path) -> None:
     files = ["train/0.png", "train/images/1.png", "test/0.png", "test/2.png"]
     for name, file in (("0.png", files[0]), ("train/0.PNG", files[0]), ("1.png", files[1]), ("images/1.png", files[1])):
         assert found(tmp_path, files, name, part="train") == [file]
     assert found(tmp_path, files, "test/0.png", "2.png", part="train") == ["test/0.png", None]
 
 
-def test_names_apart_from_their_pictures(tmp_path: Path) -> None:
+def test_text_files_in_another_folder_than_the_images(tmp_path: Path) -> None:
     assert found(tmp_path, ["images/0.jpg"], "text/0", "text/1") == [None, None]
     assert found(tmp_path, ["images/0.jpg"], "text/0", "text/1", apart=True) == ["images/0.jpg", None]
 
@@ -155,15 +155,15 @@ def test_names_apart_from_their_pictures(tmp_path: Path) -> None:
     ("name", "hint"),
     [("1", " (did you mean 000001.png?)"), ("anna1.png", " (did you mean anna_1.png?)"), ("quite another.png", "")],
 )
-def test_the_nearest_name_is_told(tmp_path: Path, name: str, hint: str) -> None:
-    assert names(tmp_path, "000001.png", "anna_1.png").suggestion(name) == hint
+def test_the_hint_names_the_most_similar_file(tmp_path: Path, name: str, hint: str) -> None:
+    assert file_index(tmp_path, "000001.png", "anna_1.png").hint(name) == hint
 
 
-def test_hidden_files_and_loops_are_passed_over(tmp_path: Path) -> None:
-    names(tmp_path, "a/0.png", ".b/0.png", "__MACOSX/0.png", "a/._0.png")
+def test_hidden_files_and_loops_are_skipped(tmp_path: Path) -> None:
+    file_index(tmp_path, "a/0.png", ".b/0.png", "__MACOSX/0.png", "a/._0.png")
     (tmp_path / "a/loop").symlink_to(tmp_path)
     assert files_below(tmp_path) == ["a/0.png"]
     (tmp_path / "a/loop").unlink()
-    names(tmp_path.parent / "elsewhere", "1.png")
+    file_index(tmp_path.parent / "elsewhere", "1.png")
     (tmp_path / "link").symlink_to(tmp_path.parent / "elsewhere")
     assert files_below(tmp_path) == ["a/0.png", "link/1.png"]

@@ -42,12 +42,12 @@ PLAIN = 'file_name,text\n0.png,"a man, with a beard"\n1.png,a smiling woman\n'
         ',file_name,text\n0,0.png,"a man, with a beard"\n1,1.png,a smiling woman\n',
         'Unnamed: 0,file_name,text\n0,0.png,"a man, with a beard"\n1,1.png,a smiling woman\n',
         'Unnamed: 0.1,Unnamed: 0,file_name,text\n0,0,0.png,"a man, with a beard"\n1,1,1.png,a smiling woman\n',
-        '"file_name","text"\n"1","0.png","a man, with a beard"\n"2","1.png","a smiling woman"\n',  # of R
+        '"file_name","text"\n"1","0.png","a man, with a beard"\n"2","1.png","a smiling woman"\n',  # from R
         'file_name,text,\n0.png,"a man, with a beard",\n1.png,a smiling woman,\n',
         'file_name,text\n0.png,"a man, with a beard",,\n1.png,a smiling woman,,\n',
     ],
 )
-def test_csv_of_any_kind(tmp_path: Path, text: str) -> None:
+def test_variants_of_csv(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, "metadata.csv", text) == ROWS
 
 
@@ -57,17 +57,17 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
     assert read(tmp_path, "metadata.csv", text.encode(encoding)) == [{"file_name": "0.png", "text": "señora, 微笑"}]
 
 
-def test_quotes_in_a_table_with_tabs_may_be_signs(tmp_path: Path) -> None:
+def test_quotes_in_a_table_with_tabs_may_be_ordinary_characters(tmp_path: Path) -> None:
     text = '"big" nose, 5" tall'
     assert read(tmp_path, "metadata.tsv", f"file_name\ttext\n0.png\t{text}\n")[0]["text"] == text
 
 
-def test_texts_may_have_lines_and_quotes(tmp_path: Path) -> None:
+def test_texts_may_contain_line_ends_and_quotes(tmp_path: Path) -> None:
     text = 'file_name,text\n0.png,"one ""man"" ,\ntwo"\n1.png,5" tall\n'
     assert [row["text"] for row in read(tmp_path, "metadata.csv", text)] == ['one "man" ,\ntwo', '5" tall']
 
 
-def test_the_sign_between_columns_is_the_one_that_the_column_of_pictures_stands_by(tmp_path: Path) -> None:
+def test_the_delimiter_is_inferred_from_the_column_of_file_names(tmp_path: Path) -> None:
     header = "my file;text, short or long\n0.png;a man, bald\n"
     assert read(tmp_path, "metadata.csv", header, "my file") == [
         {"my file": "0.png", "text, short or long": "a man, bald"}
@@ -75,7 +75,7 @@ def test_the_sign_between_columns_is_the_one_that_the_column_of_pictures_stands_
     assert list(read(tmp_path, "metadata.csv", "Bild;Text\n0.png;eins\n")[0]) == ["Bild", "Text"]
 
 
-def test_names_of_columns_may_have_commas_and_quotes(tmp_path: Path) -> None:
+def test_column_names_may_contain_commas_and_quotes(tmp_path: Path) -> None:
     table = 'file_name,text,"black, or brown",it\'s,"a ""b"""\n0.png,a man,1,0,1\n'
     assert list(read(tmp_path, "metadata.csv", table)[0]) == ["file_name", "text", "black, or brown", "it's", 'a "b"']
     table = "'Bild','Text, kurz'\n'0.png','ein Mann, kahl'\n"
@@ -88,7 +88,7 @@ def test_a_text_may_be_long(tmp_path: Path, quote: str) -> None:
     assert read(tmp_path, "metadata.csv", f"file_name,text\n0.png,{quote}{text}{quote}\n")[0]["text"] == text
 
 
-def test_lines_are_those_of_the_file(tmp_path: Path) -> None:
+def test_line_numbers_are_those_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text('\nsep=,\nfile_name,text\n0.png,"a\nb"\n\n1.png,c\n')
     table = read_table(tmp_path / "metadata.csv", None, "")
     assert [where.rpartition("csv, ")[2] for where, _ in table] == ["line 5,", "line 7,"]
@@ -115,7 +115,7 @@ LINES = "".join(json.dumps(row) + "\n\n" for row in ROWS)
         ("metadata.json", json.dumps({"file_name": dict(enumerate(FILES)), "text": dict(enumerate(TEXTS))})),
     ],
 )
-def test_json_of_any_kind(tmp_path: Path, name: str, text: str) -> None:
+def test_variants_of_json(tmp_path: Path, name: str, text: str) -> None:
     assert read(tmp_path, name, text) == ROWS
     assert read(tmp_path, name, text.encode("utf-16")) == ROWS
 
@@ -124,7 +124,7 @@ def test_one_object_is_one_row(tmp_path: Path) -> None:
     assert read(tmp_path, "metadata.jsonl", json.dumps(ROWS[0])) == ROWS[:1]
 
 
-# --- what is wrong ---------------------------------------------------------------------------------------------------
+# --- errors ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -160,12 +160,12 @@ def test_one_object_is_one_row(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_table_that_cannot_be_read(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
+def test_invalid_tables_are_errors(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
     with pytest.raises(UserError, match=message):
         read(tmp_path, name, content)
 
 
-def test_a_text_that_is_not_utf_8_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_bytes("señor".encode("latin-1"))
     with pytest.raises(UserError, match=r"table\.csv is not UTF-8 text .*: save it as UTF-8\.$"):
         read_text(tmp_path / "table.csv")
