@@ -155,7 +155,7 @@ def test_a_stopped_run_prints_commands_that_work(tmp_path: Path) -> None:
     """A shell runs the printed commands."""
     runs = tmp_path / 'it\'s a "folder" (2), $HOME = {x}'
     overrides = [*TINY, format_override("paths.runs", runs), format_override("name", SPECIAL_NAME)]
-    stopping = "+callbacks.signal={_target_: test_survival.SignalAt, images: 24, number: 15}"
+    stopping = "+callbacks.signal={_target_: training.test_survival.SignalAt, images: 24, number: 15}"
     ended = typed(tmp_path, *overrides, stopping)
     assert ended.status == 143, ended
     lines = [line.strip() for line in ended.out.split("Next:\n")[1].splitlines()]

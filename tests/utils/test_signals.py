@@ -1,6 +1,5 @@
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,8 +10,6 @@ from omegaconf import DictConfig
 
 from t2f.utils.signals import SIGNALS, StopRequest, exit_on_signals, ignore_signals_in_worker, reraise_signal
 from train import train
-
-sys.modules["test_stopping"] = sys.modules[__name__]  # for a config to name the callback below
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -115,7 +112,7 @@ def test_a_second_signal_does_not_call_the_handler_of_lightning(
         lambda *arguments: calls.append(arguments),
     )
     with pytest.raises(SystemExit) as exit_info, exit_on_signals():
-        train(tiny("+callbacks.signals={_target_: test_stopping.TwoSignals}"))
+        train(tiny("+callbacks.signals={_target_: utils.test_signals.TwoSignals}"))
     assert exit_info.value.code == 128 + signal.SIGTERM
     assert not calls
 
