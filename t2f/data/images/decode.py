@@ -96,7 +96,7 @@ def _decode(path: str | io.BytesIO, resolution: int, crop: Crop) -> Images:
         image = to_rgb(ImageOps.exif_transpose(file), file)
     width, height = image.size
     side = min(fraction * width, height)
-    # The box is not rounded to whole pixels, so that it does not depend on the size of the image. Pixels that are
+    # The box is not rounded to whole pixels, so that it covers the same part of the face at any size. Pixels that are
     # completely outside of it are cropped first; otherwise they would contribute to the resized image.
     left, top = round((width - side) / 2, 6), round((height - side) / 2, 6)
     x, y = math.floor(left), math.floor(top)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from t2f.data.images.formats import HEAD, IMAGE_EXTENSIONS, foreign
+from t2f.data.images.formats import HEADER_BYTES, IMAGE_EXTENSIONS, identify_unsupported
 from t2f.data.tables.columns import is_file_column
 from t2f.utils.errors import UserError, require
 
@@ -41,8 +41,12 @@ def read_text(path: Path) -> str:
         raise UserError(
             f"{path} cannot be read ({error.strerror}): check data.* and the permissions of that file."
         ) from error
-    kind = None if content.lstrip().startswith(b"{") else foreign(content[:HEAD])
-    require(kind is None, f"{path} is not a table but {kind}.")
+    what = (
+        None
+        if content.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{")
+        else identify_unsupported(content[:HEADER_BYTES])
+    )
+    require(what is None, f"{path} is no table but {what}.")
     try:
         text = content.decode(_encoding(content))
     except UnicodeDecodeError as error:
