@@ -206,7 +206,7 @@ class Pipeline:
         return self.generate(self.embed(descriptions), noise)
 
     @torch.inference_mode()
-    def generate_from_conditions(self, conditions: Tensor, noise: Tensor) -> Tensor:
+    def sample(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """Generate one image for each row of conditions, in one forward pass.
 
         Args:

@@ -113,7 +113,7 @@ def test_exports_of_every_kind_of_model_match_it(
     program = torch.export.load(out / "model.pt2").module()
     conditions = pipeline.conditioner(captions)
     for rows in (slice(None), slice(1), slice(2, 5)):
-        expected = pipeline.generate_from_conditions(conditions[rows], noise[rows])
+        expected = pipeline.sample(conditions[rows], noise[rows])
         inputs = {"condition": conditions[rows].numpy(), "noise": noise[rows].numpy()}
         torch.testing.assert_close(torch.from_numpy(session.run(None, inputs)[0]), expected, atol=1e-4, rtol=0)
         torch.testing.assert_close(program(conditions[rows], noise[rows]), expected, atol=1e-4, rtol=0)
@@ -140,7 +140,7 @@ def test_exports_of_every_kind_of_model_match_it(
         example = ", ".join(json.loads(str(names["present"]).replace("'", '"'))) if "present" in names else None
         condition = pipeline.conditioner([example or pipeline.conditioner.example])
         torch.testing.assert_close(torch.from_numpy(names["condition"]), condition, atol=1e-4, rtol=0)
-        images = to_uint8(pipeline.generate_from_conditions(condition, torch.from_numpy(names["noise"])))
+        images = to_uint8(pipeline.sample(condition, torch.from_numpy(names["noise"])))
         expected = images[0].permute(1, 2, 0).int()
         assert (expected - torch.from_numpy(np.asarray(Image.open("face.png")).astype(np.int32))).abs().max() <= 1
 
@@ -232,9 +232,9 @@ def test_a_half_precision_program_matches_the_exported_weights(growing: str, tmp
     noise = full.noise(4, seed=1)
     conditions = half.conditioner(["Male"] * 4)
     program = torch.export.load(tmp_path / "half/model.pt2").module()
-    expected = half.generate_from_conditions(conditions, noise)
+    expected = half.sample(conditions, noise)
     torch.testing.assert_close(program(conditions, noise), expected, atol=1e-4, rtol=0)
-    assert not torch.equal(full.generate_from_conditions(conditions, noise), expected)
+    assert not torch.equal(full.sample(conditions, noise), expected)
 
 
 def test_an_export_that_differs_from_the_model_is_not_written(

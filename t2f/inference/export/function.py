@@ -105,7 +105,7 @@ def check_export(exported: Generate, pipeline: Pipeline, name: str) -> float:
 @torch.no_grad()
 def max_difference(exported: Generate, pipeline: Pipeline, condition: Tensor, noise: Tensor) -> float:
     """Return the largest absolute difference of a pixel; infinity if a pixel is NaN."""
-    expected = pipeline.generate_from_conditions(condition, noise)
+    expected = pipeline.sample(condition, noise)
     return float((exported(condition, noise) - expected).abs().nan_to_num(nan=torch.inf).max())
 
 
