@@ -232,6 +232,6 @@ def test_auto_uses_no_workers_if_each_would_copy_all_faces(
         ),
     ],
 )
-def test_errors_name_the_argument(settings: dict[str, Any], message: str, words: TokenConditioner) -> None:
+def test_errors_name_the_argument(settings: dict[str, Any], message: str, conditioner: TokenConditioner) -> None:
     with pytest.raises(ValueError, match=message):
         set_up(conditioner, **settings)
