@@ -18,7 +18,7 @@ from t2f.inference.export.model_card import REPORT, write_card
 from t2f.inference.export.onnx import ONNX, require_onnx, write_onnx
 from t2f.inference.export.program import PROGRAM, write_program
 from t2f.inference.load import CONFIG, MODEL_CARD, WEIGHTS, find, load, load_folder, save_folder
-from t2f.training.resume import GROUPS
+from t2f.training.resume import TRAINING_SETTINGS
 from t2f.utils.errors import disk_errors, require
 from t2f.utils.instantiate import from_yaml, to_yaml
 from t2f.utils.progress import Task
@@ -124,7 +124,9 @@ def find_report(folder: Path, images_seen: int) -> dict[str, Any]:
 def publishable_config(config: str) -> str:
     """Keep the parts of a model's config that define its training, and shorten local paths to their last part."""
     plain = from_yaml(config)
-    return to_yaml({group: shorten_paths(plain[group]) for group in ("name", "resolution", *GROUPS) if group in plain})
+    return to_yaml(
+        {group: shorten_paths(plain[group]) for group in ("name", "resolution", *TRAINING_SETTINGS) if group in plain}
+    )
 
 
 def shorten_paths(value: Any) -> Any:

@@ -64,7 +64,7 @@ def without(tokens: list[Token], start: int, end: int) -> list[Token]:
         denial = next((each for each in determiners if each.text == "no"), None)
         if before and before[-1].text == "neither":
             denial = Token("no", before.pop().spelling)
-        return before + [denial] * (denial is not None) + after[1:]
+        return [*before, *([] if denial is None else [denial]), *after[1:]]
     joins = bool(after) and after[0].text in CONJUNCTIONS
     after = after[1:] if joins else after
     if not joins or ends_phrase(after, 0):

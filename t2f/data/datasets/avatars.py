@@ -271,7 +271,8 @@ class Avatars:
         self.resolution = resolution
         self.mirror = mirror
         self.workers = workers or default_workers()
-        self._rendering = {"resolution": resolution, "captions_per_face": captions_per_face, "seed": seed}
+        per_face = {"captions_per_face": captions_per_face, "seed": seed}
+        self._rendering: dict[str, Any] = {"resolution": resolution, **per_face}
         libraries = ("dicebear-core", "dicebear-styles", "resvg-py")
         self.settings: dict[str, Any] = {
             **self._rendering,

@@ -121,7 +121,7 @@ class CelebA(ImageDataset):
             first = missing[0]
             self._require_skip(
                 f"{table}, line {lines[first]}, names {first}, which is not in {folder}"
-                f"{files_present.suggestion(first)}: add the missing images, set data.limit"
+                f"{files_present.hint(first)}: add the missing images, set data.limit"
             )
             notes.append(f"{len(missing):,} rows of {table} have no image and are skipped: {first_few(missing)}.")
         if unlisted:

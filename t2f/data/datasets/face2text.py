@@ -107,7 +107,7 @@ class Face2Text(ImageDataset):
             require(
                 self.skip,
                 f"{self.descriptions} describes {missing[0]}, which is not in {self.images}"
-                f"{names.suggestion(missing[0])}; "
+                f"{names.hint(missing[0])}; "
                 f"{LAYOUT}: add the missing images, or skip such faces with data.on_error=skip.",
             )
             missing = list(dict.fromkeys(missing))

@@ -171,7 +171,7 @@ class ImageFolder(ImageDataset):
                 require(
                     self.skip,
                     f"{row.location} names {row.name}, which is not in {self.source / part}"
-                    f"{names.suggestion(row.name)}: add the image or remove the row, or skip such images "
+                    f"{names.hint(row.name)}: add the image or remove the row, or skip such images "
                     "with data.on_error=skip.",
                 )
                 if not is_inside(row.name):
