@@ -54,7 +54,7 @@ def test_a_run_writes_all_its_files(tiny: Tiny, tmp_path: Path, capsys: pytest.C
     evaluation = json.loads((run / "evaluation.json").read_text())
     assert evaluation["figures"].items() <= figures.items()
     assert (figures["images_seen"], figures["images_planned"]) == (96, 96)
-    assert {"attribute_accuracy", "frechet_distance_efficientnet_lite0", "variety_efficientnet_lite0"} < set(figures)
+    assert {"attribute_accuracy", "frechet_distance_efficientnet_lite0", "diversity_efficientnet_lite0"} < set(figures)
     assert "Smiling" in {row["name"] for row in evaluation["attributes"]}
     assert "| Smiling |" in (run / "evaluation.md").read_text()
     shown = capsys.readouterr().out
