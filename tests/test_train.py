@@ -182,8 +182,8 @@ def test_every_model_trains_on_text_and_on_attributes(
     assert faces.shape == (2, 3, 8, 8)
     assert faces.isfinite().all()
     assert not torch.equal(faces[0], faces[1])
-    assert torch.equal(pipeline.draw([description] * 2, noise), faces)  # batch norm is in evaluation mode
-    torch.testing.assert_close(pipeline.draw([description], noise[:1]), faces[:1])
+    assert torch.equal(pipeline.generate_from_text([description] * 2, noise), faces)  # batch norm is in evaluation mode
+    torch.testing.assert_close(pipeline.generate_from_text([description], noise[:1]), faces[:1])
 
 
 def test_conditioning_attributes_are_evaluated(tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hydra.errors import HydraException
-    from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+    from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 PATH_ERRORS = (
@@ -145,7 +145,7 @@ def short_message(error: BaseException) -> str:
 def _hydra_message(error: HydraException) -> str:
     """Describe an error in the config, without Hydra's line breaks and links."""
     from hydra.errors import MissingConfigException, OverrideParseException
-    from omegaconf.errors import ConfigKeyError
+    from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
     if isinstance(error, OverrideParseException):
         return (
@@ -154,14 +154,14 @@ def _hydra_message(error: HydraException) -> str:
         )
     if isinstance(error, MissingConfigException) and error.options:
         return f"There is no {error.missing_cfg_file} among the configs: choose one of {', '.join(error.options)}."
-    if isinstance(error.__cause__, ConfigKeyError) and error.__cause__.key is not None:
+    if isinstance(error.__cause__, ConfigAttributeError | ConfigKeyError) and error.__cause__.key is not None:
         return _missing_key_message(error.__cause__)
     message = " ".join(str(error).split())
     cause = first_line(error.__cause__) if error.__cause__ is not None else ""
     return message if not cause or cause in message else f"{message.rstrip('.')} ({cause})."
 
 
-def _missing_key_message(error: ConfigKeyError) -> str:
+def _missing_key_message(error: ConfigAttributeError | ConfigKeyError) -> str:
     """Suggest the most similar key of the config, or list all keys beside the missing one."""
     parent, _, _ = str(error.full_key).rpartition(".")
     siblings = list(map(str, error.parent_node or ()))

@@ -159,8 +159,8 @@ def test_damaged_files_are_skipped_with_a_note(runs: Path, tmp_path: Path, compa
     (runs / "labels/0/report.json").write_text('{"attribute_accuracy": 0.5}')
     shutil.rmtree(runs / "logistic/0/checkpoints")
     output = compare(runs, "--captions", "a man", "--count", 1)
-    assert "hinge/0/report.json is damaged or of an older t2f, so it is skipped" in output
-    assert "labels/0/report.json is damaged or of an older t2f, so it is skipped" in output
+    assert "hinge/0/report.json is damaged or from an older t2f, so it is skipped" in output
+    assert "labels/0/report.json is damaged or from an older t2f, so it is skipped" in output
     assert "logistic has no readable checkpoint" in output
     written = read_csv(tmp_path / "compare.csv")
     assert written["hinge"]["attribute_accuracy"] and written["logistic"]["attribute_accuracy"]

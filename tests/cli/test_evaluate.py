@@ -103,7 +103,7 @@ def test_data_overrides_change_the_data_set(runs: Path, tmp_path: Path) -> None:
         (["evaluation.cuont=3"], "are invalid for conf/evaluate.yaml: .*cuont"),
         (["features=vgg"], "are invalid for conf/evaluate.yaml: .*vgg"),
         (["device=tpu"], "There is no device tpu here"),
-        (["evaluation.reference=all"], "choose train or held_out"),
+        (["evaluation.reference=all"], "evaluation.reference must be train or held_out"),
     ],
 )
 def test_invalid_settings_are_reported_in_one_sentence(

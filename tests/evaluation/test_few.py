@@ -86,7 +86,7 @@ def test_held_out_images_without_descriptions_raise_an_error_before_the_training
     only_at_end = [*without("callbacks.validation"), "~callbacks.validation"]
     only_validation = [*without("evaluation"), "evaluation=none"]
     for base in (WITH_EVALUATION, only_at_end, only_validation):
-        with pytest.raises(UserError, match=r"None of the faces held out is described.*evaluation=none '~callbacks"):
+        with pytest.raises(UserError, match=r"None of the held-out faces has a caption.*evaluation=none '~callbacks"):
             train(tiny(f"data.folder={folder}", base=base))
         assert not list((tmp_path / "run").rglob("*.ckpt"))
     neither = without("callbacks.validation", "evaluation")

@@ -19,8 +19,8 @@ def test_classes_of_t2f_are_allowed_at_any_depth() -> None:
 
 def test_the_encoder_of_what_is_embedded_already_is_trusted_as_a_module_only() -> None:
     identity = {"_target_": "torch.nn.Identity"}
-    assert isinstance(build_ours(identity, ("t2f.text",), nn.Module), nn.Identity)
-    with pytest.raises(UserError, match="which is not what belongs there"):
+    assert isinstance(build_ours(identity, ("t2f.text", "torch.nn.Identity"), nn.Module), nn.Identity)
+    with pytest.raises(UserError, match="which is not part of t2f"):
         require_ours(identity, ("t2f.data",), ImageFolder)
 
 

@@ -121,7 +121,7 @@ def test_attribute_names_may_contain_special_characters(tiny: Tiny, tmp_path: Pa
     )
     train(cfg)
     config = (tmp_path / "run/config.yaml").read_text(encoding="utf-8")
-    assert from_yaml(config)["attributes"] == names
+    assert from_yaml(config)["conditioning"]["attributes"] == names
     assert read_checkpoint(tmp_path / "run/checkpoints/last.ckpt")[CHECKPOINT_KEY]["conditioner"]["names"] == names
 
 
@@ -265,5 +265,5 @@ def test_a_run_folder_with_an_interpolation_in_its_path_is_refused(
     folder.mkdir()
     monkeypatch.chdir(folder)
     for runs, resume in (("runs", False), (str(folder), "auto"), ("runs", "runs/t2f/now")):
-        with pytest.raises(UserError, match=r"Hydra takes \$\{ in a path for a reference: set paths\.runs="):
+        with pytest.raises(UserError, match=r"Hydra reads \$\{ in a path as an interpolation: set paths\.runs="):
             run_folder(runs, "t2f", resume)

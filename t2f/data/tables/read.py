@@ -46,7 +46,7 @@ def read_text(path: Path) -> str:
         if content.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{")
         else identify_unsupported(content[:HEADER_BYTES])
     )
-    require(what is None, f"{path} is no table but {what}.")
+    require(what is None, f"{path} is not a table but {what}.")
     try:
         text = content.decode(_encoding(content))
     except UnicodeDecodeError as error:

@@ -116,14 +116,14 @@ def test_a_model_of_attributes_generates_no_captions(
     train(tiny(*settings, "conditioning=attributes", "evaluation=default", "resume=true", base=base))
     evaluate(str(tmp_path / "run"), [*features, f"paths.cache={tmp_path}/cache"], None)
     compare([tmp_path / "run"], [], count=1, seed=0, out=tmp_path / "compared")
-    assert " captions to learn from" not in capsys.readouterr().out
+    assert " training faces with " not in capsys.readouterr().out
     assert generated == []
     assert not list(tmp_path.glob("cache/*captions*"))
 
     (tmp_path / "words").mkdir()
     train(tiny(*settings, "evaluation=default", f"paths.run={tmp_path}/words", base=base))
     assert len(generated) == 4 * 20
-    assert " captions to learn from" in " ".join(capsys.readouterr().out.split())
+    assert " training faces with " in " ".join(capsys.readouterr().out.split())
 
 
 def test_captions_do_not_depend_on_skipped_faces(tmp_path: Path, generated: list[str]) -> None:

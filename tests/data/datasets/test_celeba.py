@@ -143,7 +143,7 @@ def test_captions_are_cached_and_regenerated_if_damaged(folder: Path, monkeypatc
     (path,) = (folder.parent / "cache").iterdir()
     content = path.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(describe_all, "describe", lambda *_: pytest.fail("described again"))
+        patch.setattr(describe_all, "generate_caption", lambda *_: pytest.fail("described again"))
         assert source(folder).listing.captions == captions
     path.write_bytes(content[:50])
     assert source(folder).listing.captions == captions
@@ -152,9 +152,9 @@ def test_captions_are_cached_and_regenerated_if_damaged(folder: Path, monkeypatc
 
 
 def test_captions_of_another_version_are_regenerated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert describe_all.RULES is CACHE_VERSION
+    assert describe_all.CACHE_VERSION is CACHE_VERSION
     for version in (CACHE_VERSION, CACHE_VERSION + 1):
-        monkeypatch.setattr(describe_all, "RULES", version)
+        monkeypatch.setattr(describe_all, "CACHE_VERSION", version)
         assert any(source(folder).listing.captions)
     assert len(list((folder.parent / "cache").iterdir())) == 2
 

@@ -262,7 +262,7 @@ def test_names_outside_of_the_folder_raise(folder: Path, name: str) -> None:
     [
         ('{"file_name": ', r"jsonl, line 21, is not JSON \(.*\): correct that line"),
         ('["a.png"]', r"jsonl, line 21, is not a JSON object: correct"),
-        ('{"text": "a"}', r"jsonl, line 21, has no file_name: name the picture"),
+        ('{"text": "a"}', r"jsonl, line 21, has no file_name: write the file name of the image"),
         ('{"file_name": ""}', r"jsonl, line 21, has no file_name"),
         ('{"file_name": [3]}', r"jsonl, line 21, has no file_name"),
         ('{"file_name": 3}', r"jsonl, line 21, names 3, which is not in"),

@@ -69,7 +69,7 @@ def test_numbered_text_columns_are_combined(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [{"en": "a man"}, [{"text": "a man"}]], ids=["object", "list of objects"])
 def test_nested_texts_are_an_error(tmp_path: Path, column: str, value: Any) -> None:
     write(tmp_path, [{"file_name": file, column: value} for file in FILES])
-    with pytest.raises(UserError, match=r"jsonl, line 1, has a text that is not a string or a list of strings"):
+    with pytest.raises(UserError, match=r"jsonl, line 1, has a text that is neither a string nor a list of strings"):
         captions(tmp_path)
 
 

@@ -12,7 +12,7 @@ from t2f.inference.export.model_card import find_origin
     [
         (Avatars, "mit", "conventions of haircut and beard"),
         (CelebA, "other", "judgments of the annotators"),
-        (Face2Text, "other", "guessed at feelings"),
+        (Face2Text, "other", "guesses about feelings"),
     ],
 )
 def test_a_data_set_declares_its_license_and_biases(dataset: type, license: str, bias: str) -> None:
