@@ -133,7 +133,7 @@ def test_all_runs_share_captions_and_noise(runs: Path, tmp_path: Path, compare: 
 
 def test_captions_are_used_for_models_that_accept_them(runs: Path, tmp_path: Path, compare: Callable[..., str]) -> None:
     output = compare(runs, "--captions", "a man", "--captions", "a woman", "--count", 1)
-    assert "labels is not in the image: The model was trained on labels" in output
+    assert "labels is not in the image: The model was trained on attributes" in output
     width, height = Image.open(tmp_path / "compare.png").size
     assert width == CAPTION_WIDTH + 2 * (FACE_SIZE + 2 * GAP) + RUN_GAP  # the captions once
     assert 2 * FACE_SIZE < height < 3 * FACE_SIZE

@@ -21,7 +21,7 @@ def test_the_vocabulary_is_shown_by_topic(model: str, capsys: pytest.CaptureFixt
 def test_the_pretrained_model_has_a_wide_vocabulary(capsys: pytest.CaptureFixture[str]) -> None:
     words("pretrained")
     output = " ".join(capsys.readouterr().out.split())
-    for word in ("girl", "guy", "brunette", "specs", "grinning", "hair colour", "beard and mustache"):
+    for word in ("girl", "guy", "brunette", "specs", "grinning", "hair color", "beard and mustache"):
         assert word in output
 
 

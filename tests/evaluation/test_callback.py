@@ -116,7 +116,7 @@ def test_only_a_better_model_is_saved(
     monkeypatch: pytest.MonkeyPatch, better: str, values: list[float], saves: list[int]
 ) -> None:
     trainer = Trainer()
-    monkeypatch.setattr("t2f.evaluation.callback.data_of", lambda _: trainer)
+    monkeypatch.setattr("t2f.evaluation.callback.datamodule_of", lambda _: trainer)
     callback = ValidationMetrics("folder", 10, "merit", FixedEvaluator(values, better))
     callback.schedule = type("Schedule", (), {"final_resolution": 8})()
     saved = []
