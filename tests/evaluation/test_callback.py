@@ -93,7 +93,7 @@ class System:
 
     images_seen = 1
 
-    class position:
+    class schedule_state:
         resolution = 8
 
     def assert_finite(self) -> None:
