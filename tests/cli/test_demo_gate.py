@@ -125,7 +125,7 @@ def ungated(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 @pytest.mark.slow
 def test_gradio_alone_accepts_what_the_gate_refuses(ungated: Server) -> None:
     """Evidence for the gate: drop what a later version of Gradio refuses by itself."""
-    request = {"data": DATA, "fn_index": ungated.drawing, "session_hash": "session"}
+    request = {"data": DATA, "fn_index": ungated.generate_function, "session_hash": "session"}
     for path in ("run/answer", "api/answer"):
         status, content = ungated.ask(
             "POST", f"/gradio_api/{path}", json.dumps(request).encode(), **{"Content-Type": "application/json"}
