@@ -8,22 +8,27 @@ from t2f.objectives.base import GANStep, Objective, masked_mean
 from t2f.objectives.gan_losses import GANLoss
 
 
-class Conditional(Objective):
-    """Tells real samples with their text from fake samples with the text they are generated from.
-
-    The discriminator compares labeled rows. The generator learns from all rows, or, with a relativistic loss, from
-    labeled rows, since only there the real sample has the same text.
+class _Adversarial(Objective):
+    """An adversarial term.
 
     Args:
         loss: The adversarial loss.
         weight: See `Objective`.
     """
 
-    requires = frozenset({"conditional_logits"})
-
     def __init__(self, loss: GANLoss, weight: float = 1.0) -> None:
         super().__init__(weight)
         self.loss = loss
+
+
+class Conditional(_Adversarial):
+    """Tells real samples with their text from fake samples with the text they are generated from.
+
+    The discriminator compares labeled rows. The generator learns from all rows, or, with a relativistic loss, from
+    labeled rows, since only there the real sample has the same text.
+    """
+
+    requires = frozenset({"conditional_logits"})
 
     def discriminator_loss(self, step: GANStep) -> Tensor:
         real, fake = (output.conditional_logits for output in (step.real_output, step.fake_output))
@@ -42,22 +47,14 @@ class Conditional(Objective):
         return masked_mean(self.loss.generator(fake, step.real_output.conditional_logits), step.labeled)
 
 
-class Mismatched(Objective):
+class Mismatched(_Adversarial):
     """Tells real samples with their text from real samples with other text: matching-aware training.
 
     GAN-CLS (Reed et al. 2016, arXiv:1605.05396, algorithm 1) gives this term and that of fake samples weight 1/2 each.
-
-    Args:
-        loss: The adversarial loss.
-        weight: See `Objective`.
     """
 
     requires = frozenset({"conditional_logits"})
     uses_mismatched_text = True
-
-    def __init__(self, loss: GANLoss, weight: float = 1.0) -> None:
-        super().__init__(weight)
-        self.loss = loss
 
     def discriminator_loss(self, step: GANStep) -> Tensor:
         assert step.mismatched_text is not None
@@ -66,22 +63,14 @@ class Mismatched(Objective):
         return masked_mean(self.loss.mismatched(mismatched, step.real_output.conditional_logits), step.labeled)
 
 
-class Unconditional(Objective):
+class Unconditional(_Adversarial):
     """Tells real samples from fake ones whatever the text, as StackGAN++ does beside its conditional loss.
 
     Zhang et al. 2018, arXiv:1710.10916, equations 3 and 4. Unlabeled samples contribute.
-
-    Args:
-        loss: The adversarial loss.
-        weight: See `Objective`.
     """
 
     requires = frozenset({"unconditional_logits"})
     uses_unlabeled = True
-
-    def __init__(self, loss: GANLoss, weight: float = 1.0) -> None:
-        super().__init__(weight)
-        self.loss = loss
 
     def discriminator_loss(self, step: GANStep) -> Tensor:
         real, fake = (output.unconditional_logits for output in (step.real_output, step.fake_output))
