@@ -1,8 +1,8 @@
 """Does a model understand what people type, and draw it? python experiments/words/measure.py [MODEL [OUT]]
 
 `prompts.csv` has what people type, with the attributes that each asks for (a minus: absent) and the words that drawn
-faces cannot show. A third of it was written first and held out while the words were chosen. A classifier taught on the
-drawn faces reads 32 faces of each prompt.
+faces cannot show; README.md says which parts were written blind. A classifier taught on the drawn faces reads 32 faces
+of each prompt that asks for something that they show.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from t2f.utils.images import captioned_sheet, save_png, to_uint8
 
 HERE = Path(__file__).parent
 COUNT, SEED, SHOWN = 32, 1, 6
-PARTS = ("tuned", "held out", "fresh")
+PARTS = ("tuned", "held out", "fresh", "blind 1", "blind 2", "blind 3")
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ def ask(pipeline: Pipeline, classifier: AttributeClassifier, names: Sequence[str
         notes = pipeline.conditioner.notes(row["prompt"])
     except UserError as error:
         return Found(row["part"], row["prompt"], [str(error)], True, dict.fromkeys(asked, 0.0), 0.0)
+    if not asked:
+        return Found(row["part"], row["prompt"], notes, False, {}, 1.0)
     faces = to_uint8(pipeline.generate_from_text([row["prompt"]] * COUNT, pipeline.noise(COUNT, SEED)))
     read = classifier.predict(faces)
     hits = {name: read[:, names.index(name)] == bool(value) for name, value in asked.items()}
@@ -73,12 +75,13 @@ def summary(found: Sequence[Found]) -> list[str]:
     ]
     for part in (*PARTS, "all"):
         some = [each for each in found if part in (each.part, "all")]
-        words = [share for each in some for share in each.right.values()]
+        drawn = [each for each in some if each.right]
+        words = [share for each in drawn for share in each.right.values()]
         figures = (
             sum(not each.ignored for each in some) / len(some),
             sum(not each.notes for each in some) / len(some),
             sum(words) / len(words),
-            sum(each.all_right for each in some) / len(some),
+            sum(each.all_right for each in drawn) / len(drawn),
         )
         lines.append(f"| {part} | {len(some)} | {' | '.join(f'{figure:.1%}' for figure in figures)} |")
     return lines
@@ -93,7 +96,7 @@ def write(found: Sequence[Found], out: Path, told: str) -> None:
             rights = " ".join(f"{name}={share:.2f}" for name, share in each.right.items())
             table.writerow([each.part, each.prompt, f"{each.all_right:.2f}", rights, "; ".join(each.notes)])
     lines = [told, "", *summary(found), "", "| prompt | all as asked | the least | told |", "|---|---:|---|---|"]
-    for each in sorted(found, key=lambda one: (PARTS.index(one.part), one.all_right)):
+    for each in sorted((each for each in found if each.right), key=lambda one: (PARTS.index(one.part), one.all_right)):
         least = min(each.right, key=lambda name: each.right[name])
         notes = "; ".join(each.notes).replace("|", "\\|")
         lines.append(f"| {each.prompt} | {each.all_right:.2f} | `{least}` {each.right[least]:.2f} | {notes} |")
@@ -105,7 +108,7 @@ def main(model: str = "pretrained", out: str = str(HERE)) -> None:
     cache = os.environ.get("T2F_CACHE", str(Path.home() / ".cache" / "t2f"))
     data = Avatars(cache, count=30_000, resolution=64)
     data.prepare()
-    classifier = cached_classifier(data.train, Path(cache))
+    classifier = cached_classifier(data.train, Path(cache), torch.device("cpu"))
     pipeline = load(model)
     assert isinstance(pipeline.conditioner, TokenConditioner)
     rows = list(csv.DictReader((HERE / "prompts.csv").open(encoding="utf-8")))
@@ -118,7 +121,7 @@ def main(model: str = "pretrained", out: str = str(HERE)) -> None:
         f"Written by `experiments/words/measure.py`: {COUNT} faces for each prompt, seed {SEED}, by `{name}`. "
         "A prompt that is refused counts as drawn wrongly.",
     )
-    drawn = [each.prompt for each in found if not each.refused][::7]
+    drawn = [each.prompt for each in found if not each.refused][::9]
     noise = pipeline.noise(SHOWN, SEED)
     faces = to_uint8(
         pipeline.generate_from_text([prompt for prompt in drawn for _ in range(SHOWN)], noise.repeat(len(drawn), 1))

@@ -11,6 +11,9 @@ from t2f.text.synonyms import CONCEPTS, FILLERS, LINKS, TOPICS, Concept
 
 PERSON, AGE, HAIR_COLOR, SKIN = "man, woman or anyone", "age", "hair color", "skin"
 MAX_SUGGESTION_LENGTH = 30  # letters
+OPPOSITES = {"man": "woman", "long": "short", "curly": "straight", "young": "older"}
+OPPOSITES |= {opposite: word for word, opposite in OPPOSITES.items()}
+"""Words that captions of attributes never deny, because there is a word for the opposite."""
 
 CONCEPTS_OF: dict[str, list[Concept]] = defaultdict(list)
 """The concepts of each word or phrase."""
@@ -73,6 +76,13 @@ class Lexicon:
                 is_known = all(each in self.vocabulary for each in words)
                 if is_known and (candidate != word or allow_same) and (ends_phrase or "with" not in words):
                     return words
+        return None
+
+    def opposite(self, word: str) -> tuple[str, ...] | None:
+        """Return known words for the opposite of a word; None if there are none."""
+        for concept in CONCEPTS_OF.get(word, ()):
+            for form in (form for group in concept.forms for form in group if form in OPPOSITES):
+                return self.replacement(OPPOSITES[form], allow_same=True)
         return None
 
     def corrected(self, word: str) -> str | None:

@@ -111,7 +111,7 @@ class DescriptionReader:
       would describe the hair,
     - ignored otherwise.
 
-    A denial is never turned into its opposite, and "neither X nor Y" becomes "not X and not Y".
+    "neither X nor Y" becomes "not X and not Y"; "not a man", which no caption contains, becomes "a woman".
 
     Args:
         tokenizer: The tokenizer of the model.
@@ -135,7 +135,7 @@ class DescriptionReader:
             tokens = self._replace_phrases(tokens, reading)
             tokens = self._replace_ages(tokens, reading)
             tokens = self._remove_unknown_things(tokens, reading)
-            tokens = self._remove_unknown_denials(tokens, reading)
+            tokens = self._replace_denials(tokens, reading)
             tokens = self._replace_unknown_words(tokens, reading)
             tokens = correct_articles(denials_last(tokens, self.vocabulary), self.vocabulary)
         reading.words = [each.text for each in tokens]
@@ -257,12 +257,19 @@ class DescriptionReader:
             start -= 1
         return bool(start) and tokens[start - 1].text in BEFORE_THINGS
 
-    def _remove_unknown_denials(self, tokens: list[Token], reading: Reading) -> list[Token]:
-        """Remove denials that the model has no words for, with the words that they apply to."""
+    def _replace_denials(self, tokens: list[Token], reading: Reading) -> list[Token]:
+        """Replace denied words by their opposites, and remove denials that the model has no words for."""
         index = 0
         while index < len(tokens):
             text = tokens[index].text
-            if text in DENIALS and text not in self.vocabulary and not self.lexicon.replacement(text):
+            if text in DENIALS and (opposite := self._opposite(tokens, index)):
+                at, words = opposite
+                reading.replaced[f"{text} {tokens[at].spelling}"] = " ".join(words)
+                denied = tokens[index : at + 1]
+                new = [*(each.text for each in denied[1:-1]), *words]
+                new = ["with", *new] if text == "without" else new
+                tokens = [*tokens[:index], *(Token(word, spelling(denied)) for word in new), *tokens[at + 1 :]]
+            elif text in DENIALS and text not in self.vocabulary and not self.lexicon.replacement(text):
                 end = end_of_denied(tokens, index + 1)
                 reading.unknown_words.setdefault("what is missing", []).append(spelling(tokens[index:end]))
                 tokens = without(tokens, index, end)
@@ -270,6 +277,14 @@ class DescriptionReader:
             else:
                 index += 1
         return tokens
+
+    def _opposite(self, tokens: list[Token], denial: int) -> tuple[int, tuple[str, ...]] | None:
+        """Return the index of the only word that is denied, and its opposite; None if it has none."""
+        indices = range(denial + 1, end_of_denied(tokens, denial + 1))
+        denied = [index for index in indices if TOPIC_OF.get(tokens[index].text, "hair") != "hair"]
+        is_bald = any(tokens[index].text in ("bald", "hairless") for index in indices)  # captions deny it
+        words = self.lexicon.opposite(tokens[denied[0]].text) if len(denied) == 1 and not is_bald else None
+        return (denied[0], words) if words and self.simple_things else None
 
     def _replace_unknown_words(self, tokens: list[Token], reading: Reading) -> list[Token]:
         """Replace, skip or remove all remaining unknown words."""

@@ -68,6 +68,12 @@ def read(reader: DescriptionReader, typed: str) -> str:
         ("glasses-free man", "no glasses man"),
         ("an angry man", "a serious man"),
         ("an elderly woman", "a woman"),
+        ("not a man", "a woman"),
+        ("with neither long hair nor a hat. He is bald", "with short hair and no hat . he is bald"),
+        ("the woman doesn't have curly hair", "the woman does have straight hair"),
+        ("a girl without long hair", "a girl with short hair"),
+        ("a man with no gray beard", "a man with no gray beard"),
+        ("not a bald man", "not a bald man"),
         ("a kid w/out glasses", "a person without glasses"),
         ("a woman who's lost her glasses", "a woman who is without her glasses"),
         ("female / brown hair / glasses", "female , brown hair , glasses"),
@@ -119,7 +125,7 @@ def test_a_model_of_photographs_reads_words_in_its_vocabulary(typed: str, expect
         ("he neither is bald nor has a beard", "he is not bald and does not have a beard"),
         ("they neither smile nor wear a hat", "they do not smile and do not wear a hat"),
         ("a woman neither with a hat nor with glasses", "a woman without a hat and without glasses"),
-        ("with neither long hair nor a hat. He is bald", "with no long hair and no hat . he is bald"),
+        ("with neither gray hair nor a hat. He is bald", "with no gray hair and no hat . he is bald"),
         ("neither hat nor glasses. Neither bald nor smiling", "no hat and no glasses , not bald and not smiling"),
         ("neither a beard or a hat", "no beard and no hat"),
     ],
@@ -134,6 +140,10 @@ def test_neither_denies_both(typed: str, expected: str) -> None:
 def test_an_incomplete_neither_is_read(typed: str) -> None:
     assert not reader(AVATARS)(typed).understood
     assert len(reader(AVATARS)(f"{typed} " * 500).words) <= 1500
+
+
+def test_the_note_on_an_opposite_repeats_the_denial() -> None:
+    assert reader(AVATARS)("she doesn't have curly hair").notes == ["read 'not curly' as 'straight'"]
 
 
 def test_removed_words_are_noted_by_topic() -> None:
