@@ -321,25 +321,6 @@ def test_a_huge_learning_rate_diverges(tiny: Tiny) -> None:
         train(tiny("model.optimizers.generator.lr=1e30"))
 
 
-def test_a_finished_run_continues_with_a_longer_schedule(tiny: Tiny, tmp_path: Path) -> None:
-    train(tiny())
-    figures = train(tiny("resume=true", "growth.images=[48,96]"))
-    assert (figures["images_seen"], figures["images_planned"]) == (144, 144)
-    assert [int(row["images_seen"]) for row in rows(tmp_path / "run")] == list(range(16, 145, 16))
-
-
-def test_resuming_a_finished_run_does_nothing(
-    tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    figures = train(tiny())
-    monkeypatch.setitem(train.__globals__, "fit", None)
-    capsys.readouterr()
-    assert train(tiny("resume=true")) == figures
-    assert "is finished (96 of 96 images): raise growth.images to train it longer." in " ".join(
-        capsys.readouterr().out.split()
-    )
-
-
 def test_few_training_images_give_a_note(tiny: Tiny, capsys: pytest.CaptureFixture[str]) -> None:
     train(tiny("growth.images=[8,8]"))
     assert "note: there are only 40 training images, which the model will copy" in capsys.readouterr().err
