@@ -29,7 +29,7 @@ from PIL import Image
 
 from t2f import load
 from t2f.cli.generate import generate
-from t2f.data.captions.describe import generate_caption
+from t2f.data.captions.generate import generate_caption
 from t2f.inference.pipeline import validate_descriptions
 from t2f.utils.errors import UserError
 

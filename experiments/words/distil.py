@@ -24,7 +24,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from t2f.conditioning.sentences import TokenConditioner
-from t2f.data.captions.describe import GeneratedCaption, generate_caption
+from t2f.data.captions.generate import GeneratedCaption, generate_caption
 from t2f.data.captions.phrases import COLORS, DARK
 from t2f.data.datasets.avatars import sample_face, visible_attributes
 from t2f.inference.load import load, save_folder

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from t2f import load
 from t2f.conditioning.sentences import TokenConditioner
-from t2f.data.captions.describe import generate_caption
+from t2f.data.captions.generate import generate_caption
 from t2f.text.reader import DescriptionReader
 from t2f.text.tokenizer import WordTokenizer
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from t2f.conditioning.base import Conditioner, Conditions, ExamplePrompt, PromptSet, quoted, require_words
-from t2f.data.captions.describe import generate_caption
+from t2f.data.captions.generate import generate_caption
 from t2f.data.faces import Faces
 from t2f.text.reader import DescriptionReader
 from t2f.text.tokenizer import WordTokenizer

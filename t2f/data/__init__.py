@@ -11,6 +11,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "datasets.face2text": ["Face2Text"],
         "datasets.image_folder": ["ImageFolder"],
         "datasets.hf_hub": ["HFHub"],
-        "captions.describe": ["generate_caption"],
+        "captions.generate": ["generate_caption"],
     },
 )

@@ -7,7 +7,7 @@ import torch
 
 from t2f.conditioning.base import load_conditioner, save_conditioner
 from t2f.conditioning.sentences import TokenConditioner
-from t2f.data.captions.describe import generate_caption
+from t2f.data.captions.generate import generate_caption
 from t2f.data.faces import Faces
 from t2f.utils.errors import UserError
 

@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 
-from t2f.data.captions.describe import generate_caption
+from t2f.data.captions.generate import generate_caption
 from t2f.text.lexicon import CONCEPTS_OF
 from t2f.text.reader import DescriptionReader
 from t2f.text.synonyms import DENIALS, TOPICS

@@ -22,7 +22,7 @@ import resvg_py
 from dicebear import Avatar, Style
 from PIL import Image
 
-from t2f.data.captions.describe import CACHE_VERSION, generate_caption
+from t2f.data.captions.generate import CACHE_VERSION, generate_caption
 from t2f.data.datasets.origin import Origin
 from t2f.data.datasets.photographs import check_resolution, default_workers
 from t2f.data.faces import Attributes, Faces, Images, create_cache, fingerprint, open_cache, write_labels

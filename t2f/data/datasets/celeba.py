@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from t2f.data.captions.describe_all import generate_captions
+from t2f.data.captions.generate_all import generate_captions
 from t2f.data.datasets.origin import Origin
-from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, first_few
+from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing
 from t2f.data.faces import Attributes
 from t2f.data.images.formats import IMAGE_EXTENSIONS
 from t2f.data.tables.columns import ABSENT, MINUS_ONE, PRESENT, attribute_value, is_file_column
-from t2f.data.tables.file_names import FileIndex
+from t2f.data.tables.file_names import FileIndex, first_few
 from t2f.data.tables.read import read_csv, read_text
 from t2f.utils.errors import UserError, require
 

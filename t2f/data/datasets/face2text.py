@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from t2f.data.datasets.origin import Origin
-from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, first_few, split_position
-from t2f.data.tables.file_names import FileIndex
+from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, split_position
+from t2f.data.tables.file_names import FileIndex, first_few
 from t2f.data.tables.read import read_text
 from t2f.utils.errors import UserError, require
 from t2f.utils.unicode import well_formed

@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from t2f.data.captions.describe_all import generate_captions
+from t2f.data.captions.generate_all import generate_captions
 from t2f.data.captions.lazy import Captions
 from t2f.data.captions.phrases import COLORS, FACIAL_HAIR_PHRASES, PHRASES
-from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, first_few, hold_out, split_position
+from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, hold_out, split_position
 from t2f.data.faces import Attributes
 from t2f.data.tables.columns import ABSENT, MINUS_ONE, PRESENT, UNKNOWN, attribute_value
-from t2f.data.tables.file_names import FileIndex, is_inside
+from t2f.data.tables.file_names import FileIndex, first_few, is_inside
 from t2f.data.tables.metadata import Row, find_table, has_rows, read_rows
 from t2f.utils.errors import UserError, require
 

@@ -19,7 +19,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from t2f.data.captions.lazy import Captions, CaptionSubset
 from t2f.data.datasets.origin import UNKNOWN_ORIGIN, Origin
 from t2f.data.faces import Attributes, Faces, atomic_folder, cache_read_errors, fingerprint
 from t2f.data.images.decode import CACHE_VERSION, Crop, ImageSource, decode_all
+from t2f.data.tables.file_names import first_few
 from t2f.utils.errors import UserError, require
 from t2f.utils.unicode import well_formed
 
@@ -272,12 +272,6 @@ def check_resolution(resolution: int) -> None:
 def default_workers() -> int:
     """Return the default number of processes: the number of CPUs, at most 8."""
     return min(8, os.cpu_count() or 1)
-
-
-def first_few(items: Iterable[str]) -> str:
-    """Join the first three items, followed by ... if there are more."""
-    first = list(islice(items, 4))
-    return ", ".join([*first[:3], *(["..."] if len(first) > 3 else [])])
 
 
 def split_position(name: str) -> float:

@@ -9,6 +9,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -180,6 +181,12 @@ class FileIndex:
                 f"{location} names {name}, which may be {' or '.join(files[:3])} of {self.folder}: write the full name."
             )
         return files[0] if files else None
+
+
+def first_few(items: Iterable[str]) -> str:
+    """Join the first three items, followed by ... if there are more."""
+    first = list(islice(items, 4))
+    return ", ".join([*first[:3], *(["..."] if len(first) > 3 else [])])
 
 
 def _is_absolute(name: str) -> bool:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from t2f.data.datasets.photographs import first_few
 from t2f.data.images.formats import IMAGE_EXTENSIONS
 from t2f.data.tables.columns import file_column, is_file_column, is_missing, text_columns
-from t2f.data.tables.file_names import files_below
+from t2f.data.tables.file_names import files_below, first_few
 from t2f.data.tables.read import ENDINGS, read_csv, read_table, read_text
 from t2f.utils.errors import UserError, require
 from t2f.utils.unicode import well_formed

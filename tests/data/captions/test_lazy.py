@@ -10,7 +10,7 @@ from conftest import TINY
 from fixtures.drawn import write_celeba, write_folder
 from omegaconf import DictConfig
 
-import t2f.data.captions.describe_all
+import t2f.data.captions.generate_all
 from t2f.cli.compare import compare
 from t2f.cli.evaluate import evaluate
 from t2f.data.captions.lazy import CachedCaptions, CaptionSubset
@@ -79,14 +79,14 @@ def test_the_checksum_depends_on_the_captions_and_the_subset() -> None:
 def generated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """All captions that this process generates."""
     sentences: list[str] = []
-    original = t2f.data.captions.describe_all.generate_caption
+    original = t2f.data.captions.generate_all.generate_caption
 
     def counting(*arguments: object) -> object:
         caption = original(*arguments)  # type: ignore[arg-type]  # as it is called
         sentences.append(caption.text)
         return caption
 
-    monkeypatch.setattr(t2f.data.captions.describe_all, "generate_caption", counting)
+    monkeypatch.setattr(t2f.data.captions.generate_all, "generate_caption", counting)
     return sentences
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from t2f.data.captions.describe import CACHE_VERSION, generate_caption
+from t2f.data.captions.generate import CACHE_VERSION, generate_caption
 from t2f.data.datasets.avatars import ATTRIBUTES, HAIR, HATS, Avatars, caption, render, sample_face, visible_attributes
 from t2f.data.faces import fingerprint
 

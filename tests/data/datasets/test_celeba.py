@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from t2f.data.captions import describe_all
-from t2f.data.captions.describe import CACHE_VERSION, generate_caption
+from t2f.data.captions import generate_all
+from t2f.data.captions.generate import CACHE_VERSION, generate_caption
 from t2f.data.datasets.celeba import CelebA
 from t2f.utils.errors import UserError
 
@@ -143,7 +143,7 @@ def test_captions_are_cached_and_regenerated_if_damaged(folder: Path, monkeypatc
     (path,) = (folder.parent / "cache").iterdir()
     content = path.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(describe_all, "generate_caption", lambda *_: pytest.fail("described again"))
+        patch.setattr(generate_all, "generate_caption", lambda *_: pytest.fail("described again"))
         assert source(folder).listing.captions == captions
     path.write_bytes(content[:50])
     assert source(folder).listing.captions == captions
@@ -152,9 +152,9 @@ def test_captions_are_cached_and_regenerated_if_damaged(folder: Path, monkeypatc
 
 
 def test_captions_of_another_version_are_regenerated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert describe_all.CACHE_VERSION is CACHE_VERSION
+    assert generate_all.CACHE_VERSION is CACHE_VERSION
     for version in (CACHE_VERSION, CACHE_VERSION + 1):
-        monkeypatch.setattr(describe_all, "CACHE_VERSION", version)
+        monkeypatch.setattr(generate_all, "CACHE_VERSION", version)
         assert any(source(folder).listing.captions)
     assert len(list((folder.parent / "cache").iterdir())) == 2
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from t2f.data.captions.describe import generate_caption
+from t2f.data.captions.generate import generate_caption
 from t2f.data.datasets.image_folder import DESCRIBED, ImageFolder
 from t2f.utils.errors import UserError
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from t2f.data.captions.describe import CACHE_VERSION, generate_caption
+from t2f.data.captions.generate import CACHE_VERSION, generate_caption
 from t2f.data.captions.lazy import CachedCaptions
 from t2f.data.faces import Attributes, fingerprint
 from t2f.data.images.decode import in_chunks

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from t2f.data.captions.describe import GeneratedCaption, generate_caption
+from t2f.data.captions.generate import GeneratedCaption, generate_caption
 from t2f.data.captions.phrases import COLORS
 
 CELEBA = [
