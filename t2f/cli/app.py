@@ -98,14 +98,18 @@ def words(model: Model = "pretrained") -> None:
 
 @app.command()
 def demo(
-    model: Model = "pretrained",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="As for generate. Repeat it to offer several; default: all included models."),
+    ] = None,
     host: Annotated[str, typer.Option(help="Network interface to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
 ) -> None:
     """Serve a web page that generates faces from descriptions."""
     from t2f.cli.demo import demo as command
+    from t2f.inference.load import INCLUDED
 
-    command(model, host, port)
+    command(model or INCLUDED, host, port)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 
 from t2f.cli.demo_gate import MAX_SESSIONS, RequestGate
 from t2f.cli.demo_page import STYLE, DemoSession, build_page
@@ -12,14 +13,23 @@ from t2f.utils.errors import UserError
 from t2f.utils.extras import install_command
 
 
-def demo(model: str, host: str, port: int) -> None:
-    """Serve the demo page until Ctrl-C. Visitors cannot choose another model."""
+def demo(models: Sequence[str], host: str, port: int) -> None:
+    """Serve the demo page until Ctrl-C.
+
+    Args:
+        models: what `t2f.load` accepts, at least one. Visitors can choose among these only.
+        host: the network interface to listen on.
+        port: the port to listen on.
+
+    Raises:
+        UserError: gradio is missing, a model cannot be loaded, or the page cannot be served.
+    """
     try:
         import gradio as gr
     except ModuleNotFoundError as error:
         raise UserError(f"The demo page needs gradio: {install_command('demo')} installs it.") from error
 
-    blocks = build_page(DemoSession(load(model), model_name(model)))
+    blocks = build_page({model_name(model): DemoSession(load(model), model_name(model)) for model in models})
     try:
         _, address, _ = blocks.launch(
             server_name=host,
@@ -42,6 +52,7 @@ def demo(model: str, host: str, port: int) -> None:
         ) from error
     # Gradio keeps the unread results of 2,000 sessions and has no public option for this number.
     blocks._queue.pending_messages_per_session.max_size = MAX_SESSIONS
-    print_result(f"Demo page of {describe_model(model)}: {address}\nPress Ctrl-C to stop.")
+    names = " and ".join(map(describe_model, models))
+    print_result(f"Demo page of {names}: {address}\nPress Ctrl-C to stop.")
     signal.signal(signal.SIGINT, signal.default_int_handler)  # Gradio closes the server on it, and the exit status is 0
     blocks.block_thread()

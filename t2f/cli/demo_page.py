@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 from base64 import b64encode
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -142,20 +143,29 @@ def data_url(content: bytes) -> str:
     return f"data:image/png;base64,{b64encode(content).decode()}"
 
 
-def build_page(session: DemoSession) -> Blocks:
-    """Build the page. It loads nothing from other servers."""
+def build_page(sessions: Mapping[str, DemoSession]) -> Blocks:
+    """Build the page. It loads nothing from other servers.
+
+    Args:
+        sessions: at least one model by its name; if there are several, a visitor chooses one of them.
+    """
     import gradio as gr
 
-    def answer(*inputs: Any) -> tuple[str, str]:
+    def answer(name: str, *inputs: Any) -> tuple[str, str]:
         """Return the note and the images. An error removes the images of the previous description."""
         try:
-            return session.generate(*inputs)
+            require(isinstance(name, str) and name in sessions, "There is no such model: choose one on the page.")
+            return sessions[name].generate(*inputs)
         except UserError as error:
             return note_html(str(error), error=True), ""
 
-    examples = session.examples()
+    first = next(iter(sessions))
+    examples = sessions[first].examples()
     with gr.Blocks(title="Text to face", analytics_enabled=False) as blocks:
         gr.Markdown("# Text to face\nDescribe a face, and a GAN generates it.", elem_classes="title")
+        model = gr.Radio(
+            list(sessions), value=first, label="Model", visible=len(sessions) > 1, elem_id="model", interactive=True
+        )
         with gr.Row(equal_height=True):
             description = gr.Textbox(
                 examples[0],
@@ -194,12 +204,19 @@ def build_page(session: DemoSession) -> Blocks:
                 info="below 1: less diverse, more typical faces",
                 elem_id="truncation",
             )
-        if vocabulary := session.vocabulary():
-            with gr.Accordion("Vocabulary", open=False, elem_id="vocabulary"):
-                gr.Markdown(vocabulary)
+        with gr.Accordion("Vocabulary", open=False, elem_id="vocabulary"):
+            vocabulary = gr.Markdown(sessions[first].vocabulary())
+        if len(sessions) > 1:
+            model.change(
+                lambda name: sessions[name].vocabulary() if name in sessions else "",
+                model,
+                vocabulary,
+                api_visibility="private",
+                show_progress="hidden",
+            )
         event: dict[str, Any] = {
             "fn": answer,
-            "inputs": [description, other, weight, count, seed, truncation],
+            "inputs": [model, description, other, weight, count, seed, truncation],
             "outputs": [note, faces],
             "concurrency_id": "generate",
             "concurrency_limit": 1,
@@ -213,7 +230,7 @@ def build_page(session: DemoSession) -> Blocks:
         # "always_last" handles the running event and the last one, and skips those between.
         gr.on(
             [blocks.load, button.click, description.submit, other.submit]
-            + [each.input for each in (weight, count, seed, truncation)],
+            + [each.input for each in (model, weight, count, seed, truncation)],
             trigger_mode="always_last",
             **event,
         )

@@ -13,7 +13,7 @@ from rich.console import Console
 from torch import Tensor
 
 import t2f
-from t2f.inference.load import PRETRAINED, find, holds_model, load
+from t2f.inference.load import INCLUDED, PRETRAINED, find, holds_model, load
 from t2f.inference.pipeline import filter_descriptions
 from t2f.utils.errors import UserError, require
 from t2f.utils.images import add_title, captioned_sheet, image_grid, save_png, to_pil, to_uint8
@@ -116,8 +116,8 @@ def model_name(model: str) -> str:
 
 def describe_model(model: str) -> str:
     """Return the model as a phrase; for a folder of runs, it names the checkpoint that `load` chooses."""
-    if model == PRETRAINED:
-        return "the pretrained model"
+    if model in INCLUDED:
+        return "the pretrained model" if model == PRETRAINED else f"the included model {model}"
     path = find(model) if Path(model).is_dir() else Path(model)
     return f"{path}, the newest checkpoint in {model}" if path.is_file() and path != Path(model) else model
 

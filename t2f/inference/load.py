@@ -22,6 +22,8 @@ from t2f.utils.extras import install_command
 from t2f.utils.files import atomic_write
 
 PRETRAINED = "pretrained"
+INCLUDED = (PRETRAINED, "photos")
+"""Names of the models that are part of t2f: folders beside this file."""
 WEIGHTS, CONFIG, MODEL_CARD = "model.safetensors", "config.json", "README.md"
 
 
@@ -29,8 +31,9 @@ def load(model: str | Path = PRETRAINED, device: str | torch.device = "cpu") -> 
     """Load a text-to-face pipeline. No code from the model's files is executed.
 
     Args:
-        model: "pretrained", the model for cartoon faces that is part of t2f; a .ckpt file; the folder of a run; a
-            folder that `t2f export` wrote; or OWNER/NAME or OWNER/NAME@REVISION on the Hugging Face Hub.
+        model: "pretrained" or "photos", the models for cartoon faces and for photographs that are part of t2f; a .ckpt
+            file; the folder of a run; a folder that `t2f export` wrote; or OWNER/NAME or OWNER/NAME@REVISION on the
+            Hugging Face Hub.
         device: the device for the networks.
 
     Raises:
@@ -44,7 +47,7 @@ def load(model: str | Path = PRETRAINED, device: str | torch.device = "cpu") -> 
 
 def find(model: str) -> Path:
     """Return the exported folder or the checkpoint of a model name; see `load`. Download it if it is on the Hub."""
-    path = Path(__file__).parent / "pretrained" if model == PRETRAINED else Path(model)
+    path = Path(__file__).parent / model if model in INCLUDED else Path(model)
     try:
         exported, exists = is_exported(path), path.exists()
     except (OSError, ValueError) as error:

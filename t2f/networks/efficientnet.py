@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch.nn.functional as F
@@ -48,7 +49,7 @@ def fuse_batch_norms(network: nn.Module) -> None:
     """Fuse each batch norm of timm's EfficientNet, in evaluation mode, into the convolution before it, in place."""
     for module in network.modules():
         children = list(module.named_children())
-        for (name, convolution), (norm_name, norm) in zip(children, children[1:], strict=False):
+        for (name, convolution), (norm_name, norm) in itertools.pairwise(children):
             if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(module, name, fuse_conv_bn_eval(convolution, norm))
                 setattr(module, norm_name, norm.act)
