@@ -29,6 +29,7 @@ class GANStep:
             or if no objective uses them.
         labeled: bool (B,), at least one of them true.
         attributes: int8 (B, A), of the real samples: 1, 0, or -1 where unknown.
+        noise: float (B, Z), that the fake samples are generated from; None in the discriminator's step.
         moments: Mean and log-variance (B, dim) of the augmented condition; None in the discriminator's step, or without
             conditioning augmentation.
         metrics: Scalars to log. Objectives may add to them.
@@ -42,6 +43,7 @@ class GANStep:
     mismatched_text: Tensor | None
     labeled: Tensor
     attributes: Tensor
+    noise: Tensor | None = None
     moments: Moments | None = None
     metrics: dict[str, Tensor] = field(default_factory=dict)
 

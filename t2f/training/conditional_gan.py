@@ -123,7 +123,9 @@ class ConditionalGAN(GANModule):
         self.descend(self.total("discriminator", terms, gan_step.metrics), discriminator_optimizer)
 
         if step % self.n_critic == 0:
-            gan_step = replace(gan_step, fake=fake, text_embedding=for_generator, mismatched_text=None, moments=moments)
+            gan_step = replace(
+                gan_step, fake=fake, text_embedding=for_generator, mismatched_text=None, noise=noise, moments=moments
+            )
             self.discriminator.requires_grad_(False)
             terms = {name: term.generator_loss(gan_step) for name, term in self.due(step).items()}
             self.descend(self.total("generator", terms, gan_step.metrics), generator_optimizer)
