@@ -31,7 +31,7 @@ from t2f.evaluation.attribute_alignment import accuracy
 from t2f.inference.load import load
 from t2f.metrics import attribute_classifier
 from t2f.metrics.attribute_classifier import fit_logistic, train_classifier
-from t2f.metrics.efficientnet import EfficientNetLite0
+from t2f.metrics.efficientnet import EfficientNetLite
 from t2f.metrics.features import extract_features
 from t2f.training.batches.datamodule import FaceDataset
 from t2f.training.resolvers import register_resolvers
@@ -64,7 +64,7 @@ def network(faces: Faces) -> Logits:
 
 def pooled(faces: Faces) -> Logits:
     """The features that distances are taken in."""
-    extractor = EfficientNetLite0()
+    extractor = EfficientNetLite()
     weight, bias = fit_logistic(
         extract_features(extractor, images_of(faces)).features, torch.from_numpy(np.array(faces.attributes))
     )

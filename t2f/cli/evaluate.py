@@ -17,7 +17,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]  # it has no types
 import t2f
 from t2f.data.datasets.avatars import Avatars
 from t2f.data.datasets.photographs import ImageDataset
-from t2f.evaluation.provenance import provenance
+from t2f.evaluation.provenance import provenance, shared_features
 from t2f.evaluation.report import show, write_report
 from t2f.inference.load import find, load
 from t2f.inference.pipeline import Pipeline
@@ -60,6 +60,7 @@ def evaluate(model: str, overrides: list[str], out: Path | None) -> None:
         highlight=False,
     )
     result = evaluation(pipeline, dataset, pipeline.conditioner)
+    result.notes += shared_features(evaluation, pipeline.config)
     about = provenance(evaluation, dataset, pipeline.config, pipeline.images_seen, pipeline.device)
     command = shell_command(
         "t2f", "evaluate", path_argument(name), *overrides, *(["--out", str(out)] if out is not None else [])

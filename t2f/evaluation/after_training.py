@@ -7,7 +7,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 
 from t2f.evaluation.evaluator import Evaluator
-from t2f.evaluation.provenance import provenance
+from t2f.evaluation.provenance import provenance, shared_features
 from t2f.evaluation.report import show, write_report
 from t2f.training.base import GANModule
 from t2f.training.batches.datamodule import FaceDataModule
@@ -36,6 +36,7 @@ def evaluate_run(
     result = evaluator(system, data.source, data.conditioner)
     metrics = result.flat()
     if trainer.is_global_zero:
+        result.notes += shared_features(evaluator, config)
         about = provenance(evaluator, data.source, config, system.images_seen, system.device)
         write_report(result, about, folder, "evaluation")
         show(result, run_console())

@@ -10,6 +10,7 @@ from t2f.evaluation.metric_value import EvaluationResult, MetricValue
 from t2f.evaluation.text_alignment import EvaluationBatch, TextAlignment
 from t2f.metrics.attribute_accuracy import AttributeAccuracy
 from t2f.metrics.attribute_classifier import AttributeClassifier, cached_classifier
+from t2f.metrics.efficientnet import Network, display_name
 from t2f.metrics.features import MissingPackage
 
 
@@ -21,15 +22,18 @@ class AttributeAlignment(TextAlignment):
 
     Args:
         most_faces: Number of training images that the classifier is fitted to; all by default.
+        network: Pretrained network whose features the classifier reads.
 
     Raises:
-        ValueError: If `most_faces` is less than 1.
+        ValueError: If `most_faces` is less than 1, or there is no such network.
     """
 
-    def __init__(self, most_faces: int | None = None) -> None:
+    def __init__(self, most_faces: int | None = None, network: Network = "efficientnet_lite0") -> None:
         if most_faces is not None and most_faces < 1:
             raise ValueError(f"most_faces must be at least 1, but is {most_faces}.")
         self.most_faces = most_faces
+        self.network = network
+        self.features = display_name(network)
         self.classifier: AttributeClassifier | None = None
 
     def __call__(self, batch: EvaluationBatch) -> EvaluationResult:
@@ -39,7 +43,7 @@ class AttributeAlignment(TextAlignment):
         if self.classifier is None:
             try:
                 faces = batch.source.train[: self.most_faces]
-                self.classifier = cached_classifier(faces, batch.cache, batch.device)
+                self.classifier = cached_classifier(faces, batch.cache, batch.device, self.network)
             except MissingPackage as error:
                 return EvaluationResult(notes=[f"Attributes are not measured. {error}"])
             self.predicted_real = self.classifier.predict(torch.from_numpy(held_out.images.copy()))
@@ -66,8 +70,8 @@ class AttributeAlignment(TextAlignment):
         known = (labels >= 0) & measured
         unbalanced = (self.predicted_real == labels.bool())[known].float().mean().item()
         notes.append(
-            "Attribute accuracy is balanced: the mean of the recalls of both values of an attribute. The classifier's "
-            f"unbalanced accuracy on the held-out images is {unbalanced:.3f}."
+            "Attribute accuracy is balanced: the mean of the recalls of both values of an attribute. The classifier "
+            f"reads {self.features}'s features; its unbalanced accuracy on the held-out images is {unbalanced:.3f}."
         )
         rows = [
             MetricValue(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from torchmetrics import Metric
 from t2f.conditioning.base import Conditioner, PromptSet
 from t2f.data.faces import Faces, Images
 from t2f.evaluation.generate import ImageGenerator, generate_images
-from t2f.evaluation.metric_value import Better, EvaluationResult, MetricValue
+from t2f.evaluation.metric_value import Better, EvaluationResult, MetricValue, identifier
 from t2f.evaluation.text_alignment import EvaluationBatch, TextAlignment
 from t2f.metrics.base import ExtractorMetric, NotMeasurable
 from t2f.metrics.features import FeatureExtractor, Features, MissingPackage, cached_features
@@ -228,7 +227,7 @@ class Evaluator:
             for part, value in computed.items() if isinstance(computed, dict) else [(key, computed)]:
                 of_extractor = isinstance(metric, ExtractorMetric)
                 title = self.extractor.title(part) if of_extractor else part.replace("_", " ")
-                name = re.sub(r"\W+", "_", f"{part} {self.extractor.name}" if of_extractor else part).strip("_").lower()
+                name = identifier(f"{part} {self.extractor.name}" if of_extractor else part)
                 values.append(MetricValue(name, title, float(value), better=BETTER[metric.higher_is_better]))
         names = [value.name for value in values]
         duplicates = {name for name in names if names.count(name) > 1}

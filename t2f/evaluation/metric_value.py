@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
 from torch import Tensor
 
 Better = Literal["higher", "lower", "as real"]
+
+
+def identifier(title: str) -> str:
+    """Name without blanks, hyphens and capitals: "EfficientNet-Lite0" -> "efficientnet_lite0"."""
+    return re.sub(r"\W+", "_", title).strip("_").lower()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import subprocess
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from pydoc import locate
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ import torch
 import t2f
 from t2f.data.faces import checksum, fingerprint, labels_checksum
 from t2f.evaluation.evaluator import Evaluator
+from t2f.evaluation.metric_value import identifier
 from t2f.training.batches.datamodule import FaceDataset
 from t2f.training.resume import PERFORMANCE, TRAINING_SETTINGS
 from t2f.utils.instantiate import from_yaml
@@ -62,6 +64,34 @@ def provenance(
         "python": platform.python_version(),
         "versions": {name: found for name in PACKAGES if (found := installed(name))},
     }
+
+
+def shared_features(evaluator: Evaluator, config: str) -> list[str]:
+    """Return a note if the evaluation reads the features that the discriminator was trained on, else no note.
+
+    Args:
+        evaluator: Evaluator.
+        config: Resolved config of the model's run as YAML.
+    """
+    trained_on = identifier(discriminator_features(config) or "")
+    read = [("image quality", evaluator.extractor.name if evaluator.extractor else None)]
+    read += [(name, metric.features) for name, metric in evaluator.text_alignment.items()]
+    shared = {name: features for name, features in read if features and identifier(features) == trained_on}
+    if not shared:
+        return []
+    return [
+        f"The discriminator was trained on {next(iter(shared.values()))}'s features, which the evaluation of "
+        f"{' and '.join(shared)} reads too. This favors the model: evaluate it with another choice of features."
+    ]
+
+
+def discriminator_features(config: str) -> str | None:
+    """Return the name of the pretrained features that a run's discriminator reads: `features_name` of its class."""
+    model = from_yaml(config).get("model")
+    discriminator = model.get("discriminator") if isinstance(model, dict) else None
+    target = str(discriminator.get("_target_")) if isinstance(discriminator, dict) else ""
+    # An untrusted checkpoint may name any module. `locate` returns None for a class that this version does not have.
+    return getattr(locate(target), "features_name", None) if target.startswith("t2f.networks.") else None
 
 
 def config_hash(config: str) -> str:

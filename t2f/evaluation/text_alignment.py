@@ -53,7 +53,13 @@ class EvaluationBatch:
 
 
 class TextAlignment(ABC):
-    """Base class of text alignment metrics. They use a classifier or encoder that is not part of the model."""
+    """Base class of text alignment metrics. They use a classifier or encoder that is not part of the model.
+
+    Attributes:
+        features: Name of the pretrained network that the metric reads features of, such as "EfficientNet-Lite0".
+    """
+
+    features: str | None = None
 
     @abstractmethod
     def __call__(self, batch: EvaluationBatch) -> EvaluationResult:

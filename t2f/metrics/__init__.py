@@ -5,7 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "efficientnet": ["EfficientNetLite0"],
+        "efficientnet": ["EfficientNetLite"],
         "inception": ["Inception"],
         "distances": ["FrechetDistance", "KernelDistance"],
         "inception_score": ["ClassScore"],

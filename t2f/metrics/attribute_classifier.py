@@ -1,4 +1,4 @@
-"""Attribute classifier: a linear probe on EfficientNet-Lite0, fitted to the real images once and cached."""
+"""Attribute classifier: a linear probe on an EfficientNet-Lite, fitted to the real images once and cached."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2f.data.faces import Faces, checksum, fingerprint
-from t2f.metrics.efficientnet import pretrained_network
+from t2f.metrics.efficientnet import Network, pretrained_network
 from t2f.utils.cached_tensors import cached_tensors
 from t2f.utils.images import perturbed, to_float, to_uint8
 from t2f.utils.progress import track
@@ -20,7 +20,7 @@ CACHE_VERSION = 6
 """Increase it with every change of the features or of the fit, to invalidate cached classifiers."""
 RESOLUTION = 64
 STAGES = 4  # of seven; the feature maps of later stages have less spatial information
-FEATURES = 80 * 4 * 4
+POOLED = 4  # pixels
 MAX_IMAGES = 10_000
 WEIGHT_DECAY = 1e-2
 STEPS = 60
@@ -30,22 +30,25 @@ BATCH_SIZE = 64
 class AttributeClassifier(nn.Module):
     """Linear classifier of attributes on features of a frozen network.
 
-    The features are the maps of EfficientNet-Lite0's fourth stage, pooled to 4x4. Its globally pooled features are less
+    The features are the maps of the network's fourth stage, pooled to 4x4. Its globally pooled features are less
     accurate on faces because they lack spatial information (`experiments/attribute_classifier`).
 
     Args:
         attributes: Number of attributes A.
+        network: Name of the network.
 
     Raises:
+        ValueError: If there is no such network.
         MissingPackage: If timm or the package of the weights is not installed.
     """
 
-    def __init__(self, attributes: int) -> None:
+    def __init__(self, attributes: int, network: Network = "efficientnet_lite0") -> None:
         super().__init__()
-        network = pretrained_network()
-        self.stages = nn.Sequential(network.conv_stem, network.bn1, *network.blocks[:STAGES])
+        model = pretrained_network(network)
+        self.stages = nn.Sequential(model.conv_stem, model.bn1, *model.blocks[:STAGES])
+        channels = model.blocks[STAGES][0].conv_pw.in_channels
         with torch.random.fork_rng(devices=[]):
-            self.head = nn.Linear(FEATURES, attributes)
+            self.head = nn.Linear(channels * POOLED**2, attributes)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
@@ -60,11 +63,11 @@ class AttributeClassifier(nn.Module):
         return self
 
     def features(self, images: Tensor) -> Tensor:
-        """Map uint8 images (B, 3, R, R) to features (B, 1280)."""
+        """Map uint8 images (B, 3, R, R) to features (B, D): D is 1,280 of Lite0, 1,408 of Lite2."""
         size = (RESOLUTION, RESOLUTION)
         resized = F.interpolate(to_float(images), size=size, mode="bilinear", antialias=True)
         maps: Tensor = self.stages(resized.to(memory_format=torch.channels_last))
-        return F.adaptive_avg_pool2d(maps, 4).flatten(1)
+        return F.adaptive_avg_pool2d(maps, POOLED).flatten(1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map uint8 images (B, 3, R, R) of any resolution to logits (B, A)."""
@@ -77,7 +80,9 @@ class AttributeClassifier(nn.Module):
         return torch.cat([(self(batch.to(self.device)) > 0).cpu() for batch in images.split(batch_size)])
 
 
-def train_classifier(faces: Faces, device: torch.device, seed: int = 0) -> AttributeClassifier:
+def train_classifier(
+    faces: Faces, device: torch.device, seed: int = 0, network: Network = "efficientnet_lite0"
+) -> AttributeClassifier:
     """Fit a classifier to the images and attributes of a data set.
 
     Each image is used twice, once perturbed. The perturbed copies do not change the accuracy on real images but improve
@@ -87,8 +92,9 @@ def train_classifier(faces: Faces, device: torch.device, seed: int = 0) -> Attri
         faces: Data set. At most MAX_IMAGES random images of it are used.
         device: Device of the computation and of the classifier.
         seed: Seed of the choice of images and of the perturbation.
+        network: Name of the network of the features.
     """
-    classifier = AttributeClassifier(len(faces.attribute_names)).to(device)
+    classifier = AttributeClassifier(len(faces.attribute_names), network).to(device)
     rows = np.sort(np.random.default_rng(seed).permutation(len(faces))[:MAX_IMAGES])
     batches = [rows[start : start + BATCH_SIZE] for start in range(0, len(rows), BATCH_SIZE)]
     generator = torch.Generator().manual_seed(seed)
@@ -139,26 +145,30 @@ def fit_logistic(features: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor]:
     return scaled, bias.detach() - scaled @ mean
 
 
-def cached_classifier(faces: Faces, cache: Path, device: torch.device) -> AttributeClassifier:
+def cached_classifier(
+    faces: Faces, cache: Path, device: torch.device, network: Network = "efficientnet_lite0"
+) -> AttributeClassifier:
     """Load the classifier of a data set from the cache, or fit and cache it.
 
     Args:
         faces: Data set. The cache key covers its images, attributes and attribute names.
         cache: Folder of the cached classifiers.
         device: Device of the classifier.
+        network: Name of the network of the features.
     """
     key = fingerprint(
         {
             "images": checksum(faces.images),
             "labels": hashlib.sha256(faces.attributes.tobytes()).hexdigest(),
             "attributes": list(faces.attribute_names),
+            "network": network,
             "version": CACHE_VERSION,
         }
     )
-    classifier = AttributeClassifier(len(faces.attribute_names))
+    classifier = AttributeClassifier(len(faces.attribute_names), network)
 
     def train() -> dict[str, Tensor]:
-        return train_classifier(faces, device).head.state_dict()
+        return train_classifier(faces, device, network=network).head.state_dict()
 
     classifier.head.load_state_dict(cached_tensors(cache / f"attribute-classifier-{key}.safetensors", train))
     return classifier.to(device).eval()

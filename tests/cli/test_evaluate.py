@@ -15,6 +15,7 @@ from t2f.cli.evaluate import evaluate
 from t2f.data.faces import Faces
 from t2f.evaluation import attribute_alignment as attributes
 from t2f.metrics.attribute_classifier import AttributeClassifier
+from t2f.metrics.efficientnet import Network
 from t2f.utils.errors import UserError
 from train import train
 
@@ -46,9 +47,9 @@ def test_a_quick_evaluation_trains_its_classifier_on_few_faces(
     counts = []
     original = attributes.cached_classifier
 
-    def count_and_train(faces: Faces, cache: Path, device: torch.device) -> AttributeClassifier:
+    def count_and_train(faces: Faces, cache: Path, device: torch.device, network: Network) -> AttributeClassifier:
         counts.append(len(faces))
-        return original(faces, cache, device)
+        return original(faces, cache, device, network)
 
     monkeypatch.setattr(attributes, "cached_classifier", count_and_train)
     quick = [*TINY_FEATURES, "evaluation=quick", "evaluation.text_alignment.attributes.most_faces=16"]

@@ -10,11 +10,13 @@ from fixtures.made_up import MadeUp, TinyFeatures
 from PIL import Image
 from rich.console import Console
 
+from t2f.evaluation.attribute_alignment import AttributeAlignment
 from t2f.evaluation.evaluator import Evaluator
 from t2f.evaluation.metric_value import EvaluationResult, MetricValue
-from t2f.evaluation.provenance import config_hash, git_commit, provenance
+from t2f.evaluation.provenance import config_hash, git_commit, provenance, shared_features
 from t2f.evaluation.report import as_markdown, number, show, write_report
 from t2f.metrics.distances import FrechetDistance
+from t2f.networks.dcgan import DCGANDiscriminator
 from t2f.utils.errors import UserError
 
 RESULT = EvaluationResult(
@@ -112,6 +114,28 @@ def test_checksums_change_with_data_and_config() -> None:
     assert config_hash(elsewhere) == config_hash("seed: 0\ndata: {crop: 1}")
     assert config_hash(elsewhere) != config_hash("seed: 0\ndata: {crop: 2}")
     assert config_hash("model: {width: 1, performance: {compile: true}}") == config_hash("model: {width: 1}")
+
+
+def test_features_that_the_discriminator_was_trained_on_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics, alignment = {"frechet_distance": FrechetDistance()}, {"attributes": AttributeAlignment()}
+    evaluator = Evaluator(10, 250, "train", 7, "unused", TinyFeatures, metrics, alignment)
+    config = "model: {discriminator: {_target_: t2f.networks.dcgan.DCGANDiscriminator}}"
+    for name, read in (("tiny", "image quality"), ("EfficientNet-Lite0", "attributes")):
+        monkeypatch.setattr(DCGANDiscriminator, "features_name", name, raising=False)
+        (note,) = shared_features(evaluator, config)
+        assert f"trained on {name}'s features, which the evaluation of {read} reads too." in note
+    monkeypatch.setattr(TinyFeatures, "name", "EfficientNet-Lite0")
+    evaluator = Evaluator(10, 250, "train", 7, "unused", TinyFeatures, metrics, alignment)
+    assert "of image quality and attributes reads too" in shared_features(evaluator, config)[0]
+    monkeypatch.setattr(DCGANDiscriminator, "features_name", "EfficientNet-Lite2")
+    assert shared_features(evaluator, config) == []
+
+
+@pytest.mark.parametrize("target", ["t2f.networks.dcgan.DCGANDiscriminator", "t2f.networks.gone.Gone", "gone.Gone"])
+def test_other_discriminators_have_no_note(target: str) -> None:
+    evaluator = Evaluator(10, 250, "train", 7, "unused", TinyFeatures, {}, {"attributes": AttributeAlignment()})
+    for config in (f"model: {{discriminator: {{_target_: {target}}}}}", "model: {discriminator: null}", "seed: 0"):
+        assert shared_features(evaluator, config) == []
 
 
 def test_git_commit_is_that_of_the_clone(monkeypatch: pytest.MonkeyPatch) -> None:

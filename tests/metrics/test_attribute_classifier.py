@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from t2f.data.faces import Faces
 from t2f.metrics import attribute_classifier
 from t2f.metrics.attribute_classifier import AttributeClassifier, cached_classifier, fit_logistic, train_classifier
+from t2f.metrics.efficientnet import Network
 
 CPU = torch.device("cpu")
 
@@ -23,9 +25,9 @@ def make_faces(seed: int, count: int = 512) -> Faces:
     return Faces(images.astype(np.uint8), [["a face"]] * count, labels.astype(np.int8), ["Red", "Bright"])
 
 
-@pytest.fixture(scope="module")
-def classifier() -> AttributeClassifier:
-    return train_classifier(make_faces(0), CPU)
+@pytest.fixture(scope="module", params=get_args(Network))
+def classifier(request: pytest.FixtureRequest) -> AttributeClassifier:
+    return train_classifier(make_faces(0), CPU, network=request.param)
 
 
 def refuse(*_: object, **__: object) -> None:
@@ -123,10 +125,12 @@ def test_second_call_loads_the_cached_classifier(tmp_path: Path, monkeypatch: py
     assert torch.equal(second.predict(images), first.predict(images))
 
 
-def test_other_data_invalidate_the_cache(tmp_path: Path) -> None:
+def test_other_data_and_networks_have_their_own_classifier(tmp_path: Path) -> None:
     faces = make_faces(0, 32)
     cached_classifier(faces, tmp_path, CPU)
     cached_classifier(make_faces(1, 32), tmp_path, CPU)
     cached_classifier(faces[:16], tmp_path, CPU)
     cached_classifier(replace(faces, attribute_names=["Red", "Shiny"]), tmp_path, CPU)
     assert len(list(tmp_path.iterdir())) == 4
+    assert cached_classifier(faces, tmp_path, CPU, "efficientnet_lite2").head.in_features == 88 * 4 * 4
+    assert len(list(tmp_path.iterdir())) == 5
