@@ -20,7 +20,7 @@ from t2f.training.batches.datamodule import FaceDataset
 from t2f.training.resume import PERFORMANCE, TRAINING_SETTINGS
 from t2f.utils.instantiate import from_yaml
 
-PACKAGES = ("torch", "torchvision", "torchmetrics", "pytorch-lightning", "timm", "torch-fidelity")
+PACKAGES = ("torch", "torchvision", "torchmetrics", "pytorch-lightning", "timm", "torch-fidelity", "facenet-pytorch")
 
 
 def provenance(

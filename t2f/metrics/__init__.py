@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "inception_score": ["ClassScore"],
         "neighbors": ["PrecisionRecall", "Diversity", "Memorization"],
         "perceptual": ["PerceptualDiversity"],
+        "face_detection": ["FaceDetectionRate"],
         "retrieval": ["RPrecision"],
         "attribute_accuracy": ["AttributeAccuracy"],
     },

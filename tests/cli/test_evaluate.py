@@ -16,6 +16,7 @@ from t2f.data.faces import Faces
 from t2f.evaluation import attribute_alignment as attributes
 from t2f.metrics.attribute_classifier import AttributeClassifier
 from t2f.metrics.efficientnet import Network
+from t2f.networks.progressive import ProgressiveDiscriminator
 from t2f.utils.errors import UserError
 from train import train
 
@@ -90,6 +91,25 @@ def test_the_command_in_a_report_reproduces_it(
 def test_retrieval_is_part_of_the_full_evaluation(runs: Path, tmp_path: Path) -> None:
     evaluate(str(runs / "words"), [*TINY_FEATURES, "evaluation.count=20"], tmp_path)
     assert {"r_precision", "r_precision_shuffled", "r_precision_real"} < set(report(tmp_path)["figures"])
+
+
+def test_face_detection_rate_is_in_the_report(runs: Path, tmp_path: Path) -> None:
+    pytest.importorskip("facenet_pytorch", reason="facenet-pytorch is missing: pip install -e '.[faces]'")
+    evaluate(str(runs / "words"), [*FAST, *NO_ALIGNMENT, "metrics=faces"], tmp_path)
+    figures = report(tmp_path)["figures"]
+    assert {"face_detection_rate", "face_detection_rate_real", "frechet_distance_tiny"} < set(figures)
+    assert "| face detection rate | " in (tmp_path / "report.md").read_text()
+    assert "facenet-pytorch" in report(tmp_path)["versions"]
+
+
+def test_features_of_the_discriminator_are_noted(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ProgressiveDiscriminator, "features_name", "tiny", raising=False)
+    evaluate(str(runs / "words"), [*FAST, *NO_ALIGNMENT], tmp_path)
+    note = "The discriminator was trained on tiny's features"
+    assert note in " ".join(report(tmp_path)["notes"])
+    assert note in capsys.readouterr().out
 
 
 def test_data_overrides_change_the_data_set(runs: Path, tmp_path: Path) -> None:
