@@ -26,6 +26,9 @@ LAYERS = (
 )
 LAYER = {folder: number for number, folders in enumerate(LAYERS) for folder in folders}
 FOLDERS = sorted(LAYER)
+PRIVATE_API = {"utils/private_api.py"}
+PRIVATE_API |= {f"training/{name}.py" for name in ("base", "conditional_gan", "ema", "optimizers", "performance")}
+"""Files that may use private names of other libraries."""
 
 
 def imports() -> Iterator[tuple[Path, str, str]]:
@@ -49,6 +52,32 @@ def test_imports_point_downwards() -> None:
         if imported != folder and LAYER[imported] >= LAYER[folder]
     }
     assert not upward
+
+
+def private_names(tree: ast.AST) -> Iterator[str]:
+    """Yield the names with a leading underscore that a file imports from other libraries or reads of other objects."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            # `_target_` is a key of Hydra's configs, and `os._exit` is public.
+            names = [] if own or ast.unparse(node) == "os._exit" or node.attr == "_target_" else [node.attr]
+        elif isinstance(node, ast.ImportFrom):
+            names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [part for alias in node.names for part in alias.name.split(".")]
+        else:
+            continue
+        yield from (name for name in names if name.startswith("_") and not name.startswith("__"))
+
+
+def test_private_names_are_used_in_one_file() -> None:
+    found = {
+        (str(path.relative_to(PACKAGE)), name)
+        for path in PACKAGE.rglob("*.py")
+        for name in private_names(ast.parse(path.read_text(encoding="utf-8")))
+    }
+    assert not {(file, name) for file, name in found if file not in PRIVATE_API}
+    assert {"_SubprocessScriptLauncher", "_signal_connector", "_internal"} <= {name for _, name in found}
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

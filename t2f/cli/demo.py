@@ -11,6 +11,7 @@ from t2f.cli.generate import describe_model, model_name, print_result
 from t2f.inference.load import load
 from t2f.utils.errors import UserError
 from t2f.utils.extras import install_command
+from t2f.utils.private_api import limit_unread_sessions
 
 
 def demo(models: Sequence[str], host: str, port: int) -> None:
@@ -50,9 +51,9 @@ def demo(models: Sequence[str], host: str, port: int) -> None:
         raise UserError(
             f"The page cannot be served at {host}, port {port}: choose another --port, or a --host of this machine."
         ) from error
-    # Gradio keeps the unread results of 2,000 sessions and has no public option for this number.
-    blocks._queue.pending_messages_per_session.max_size = MAX_SESSIONS
+    limit_unread_sessions(blocks, MAX_SESSIONS)
     names = " and ".join(map(describe_model, models))
-    print_result(f"Demo page of {names}: {address}\nPress Ctrl-C to stop.")
+    print_result(f"Demo page of {names}: {address}
+Press Ctrl-C to stop.")
     signal.signal(signal.SIGINT, signal.default_int_handler)  # Gradio closes the server on it, and the exit status is 0
     blocks.block_thread()

@@ -58,10 +58,11 @@ def with_closed_output_ignored(stream: TextIO) -> TextIO:
 
 def run_hydra(main: Callable[[], Any]) -> None:
     """Run a function decorated with `hydra.main` as a command."""
-    import hydra._internal.utils as hydra
-
-    # Hydra prints the stack trace of an error in a resolver. The only public way to get the exception instead is
-    # HYDRA_FULL_ERROR, which the processes of a run would inherit. Tested with Hydra 1.3.
-    hydra.run_and_report = lambda func: func()
     with command_line():
+        # Here, because these imports take seconds, in which signals are handled already.
+        from t2f.training.resolvers import register_resolvers
+        from t2f.utils.private_api import raise_errors_of_hydra
+
+        register_resolvers()
+        raise_errors_of_hydra()
         main()

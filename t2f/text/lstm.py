@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch._higher_order_ops.scan import scan_op
 from torch.nn.utils.rnn import pack_padded_sequence
+
+from t2f.utils.private_api import scan
 
 MAX_LAYERS = 16
 
@@ -65,10 +66,7 @@ class LSTMEncoder(nn.Module):
         return torch.cat(last[-directions:], dim=1).float()
 
     def _word_by_word(self, tokens: Tensor, lengths: Tensor) -> list[Tensor]:
-        """Return the final hidden states (B, width) of each layer and direction. Padding leaves a state unchanged.
-
-        `torch.scan` would compile the step first, which takes seconds and is not needed; `scan_op` does not.
-        """
+        """Return the final hidden states (B, width) of each layer and direction. Padding leaves a state unchanged."""
         states = self.words(tokens).transpose(0, 1)
         is_word = (torch.arange(tokens.shape[1], device=tokens.device)[:, None] < lengths)[:, :, None]
         zeros = states.new_zeros(tokens.shape[0], self.lstm.hidden_size)
@@ -81,7 +79,7 @@ class LSTMEncoder(nn.Module):
                 inputs = [F.linear(states, weight_ih, bias_ih + bias_hh), is_word]
                 if direction:
                     inputs = [each.flip(0) for each in inputs]
-                final, _, output = scan_op(lstm_step, [zeros, zeros.clone()], inputs, (weight_hh,))
+                final, _, output = scan(lstm_step, [zeros, zeros.clone()], inputs, (weight_hh,))
                 last.append(final)
                 outputs.append(output.flip(0) if direction else output)
             states = torch.cat(outputs, dim=2)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher, _SubprocessScriptLauncher
 from torch.multiprocessing.spawn import ProcessExitedException
 
 from t2f.training.base import GANModule
@@ -19,7 +19,11 @@ from t2f.training.loggers.csv import discard_after
 from t2f.training.loggers.wandb import WandbLogger
 from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
 from t2f.utils.errors import UserError, require
+from t2f.utils.private_api import multiprocessing_launcher, subprocess_launcher
 from t2f.utils.signals import StopRequest
+
+if TYPE_CHECKING:
+    from t2f.utils.private_api import MultiProcessingLauncher, SubprocessLauncher
 
 
 def fit(trainer: pl.Trainer, model: GANModule, datamodule: FaceDataModule, checkpoint: Path | None) -> int | None:
@@ -37,27 +41,27 @@ def fit(trainer: pl.Trainer, model: GANModule, datamodule: FaceDataModule, check
     Raises:
         UserError: The strategy cannot be used with these callbacks or in a sweep.
     """
-    launcher = trainer.strategy.launcher
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]  # missing from Lightning's types
     checkpoints = next((callback for callback in callbacks if isinstance(callback, Checkpoints)), None)
-    if isinstance(launcher, _MultiProcessingLauncher):
+    if spawning := multiprocessing_launcher(trainer):
         if checkpoints is None:
             raise UserError(
                 "trainer=ddp_spawn needs callbacks.checkpoints: its processes return the model in a checkpoint."
             )
-        return fit_in_children(trainer, launcher, model, datamodule, checkpoint, checkpoints.folder)
-    if isinstance(launcher, _SubprocessScriptLauncher):
-        require_single_job(trainer, launcher)
+        return fit_in_children(trainer, spawning, model, datamodule, checkpoint, checkpoints.folder)
+    starting = subprocess_launcher(trainer)
+    if starting:
+        require_single_job(trainer, starting)
     try:
         trainer.fit(model, datamodule, ckpt_path=checkpoint, weights_only=True)
     except BaseException:
-        if isinstance(launcher, _SubprocessScriptLauncher):
-            launcher.kill(signal.SIGKILL)  # they may wait for this process forever
+        if starting:
+            starting.kill(signal.SIGKILL)  # they may wait for this process forever
         raise
     return checkpoints.stopped_by if checkpoints else None
 
 
-def require_single_job(trainer: pl.Trainer, launcher: _SubprocessScriptLauncher) -> None:
+def require_single_job(trainer: pl.Trainer, launcher: SubprocessLauncher) -> None:
     """Raise `UserError` in a sweep, whose command line Lightning would run again in each process."""
     require(
         launcher.cluster_environment.creates_processes_externally
@@ -70,7 +74,7 @@ def require_single_job(trainer: pl.Trainer, launcher: _SubprocessScriptLauncher)
 
 def fit_in_children(
     trainer: pl.Trainer,
-    launcher: _MultiProcessingLauncher,
+    launcher: MultiProcessingLauncher,
     model: GANModule,
     datamodule: FaceDataModule,
     checkpoint: Path | None,

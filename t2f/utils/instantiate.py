@@ -18,6 +18,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from t2f.utils.errors import UserError
+from t2f.utils.private_api import full_key, root_of
 
 
 def build(config: DictConfig, **data: Any) -> Any:
@@ -52,7 +53,7 @@ def build(config: DictConfig, **data: Any) -> Any:
     try:
         return make(**data)
     except ValueError as error:
-        raise UserError(_with_config_key(str(error), config._get_full_key(None), config)) from error
+        raise UserError(_with_config_key(str(error), full_key(config), config)) from error
     except Exception as error:
         raise InstantiationException(f"Error in call to target '{config._target_}': {error!r}") from error
 
@@ -68,7 +69,7 @@ def _with_config_key(message: str, key: str, config: DictConfig) -> str:
 
 def _resolve_key(config: DictConfig, key: str) -> str:
     """Follow interpolations to the key that the user sets: `loss.weight` becomes `w.weight` where `loss` is `${w}`."""
-    root: Any = OmegaConf.to_container(config._get_root(), resolve=False)
+    root: Any = OmegaConf.to_container(root_of(config), resolve=False)
     remaining, resolved = key.split("."), list[str]()
     node = root
     while remaining:

@@ -14,6 +14,7 @@ from t2f.data.images.decode import ImageSource
 from t2f.data.tables.columns import SAMPLE_SIZE, is_file_column, is_missing, only_column, text_columns
 from t2f.utils.errors import UserError, require
 from t2f.utils.extras import install_command
+from t2f.utils.private_api import data_fingerprints
 from t2f.utils.unicode import well_formed
 
 
@@ -144,7 +145,7 @@ class HFHub(ImageDataset):
             [self._undecoded(part) for part, _ in parts],
             [(index, row) for index, (_, rows) in enumerate(parts) for row in rows],
             # The fingerprints as loaded: those after select and cast depend on the version of the library.
-            key=[part._fingerprint for part, _ in parts],
+            key=data_fingerprints([part for part, _ in parts]),
         )
         return ImageListing(images, train, captions, np.zeros((len(captions), 0), np.int8), [], notes)
 

@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 from t2f.training.base import GANModule
 from t2f.training.callbacks.base import ImagesSeenCallback, datamodule_of
 from t2f.utils.files import PARTIAL_FILES, atomic_write
+from t2f.utils.private_api import restore_signal_handlers
 from t2f.utils.signals import StopRequest
 
 
@@ -59,7 +60,7 @@ class Checkpoints(ImagesSeenCallback):
 
     def begin(self, trainer: pl.Trainer, model: GANModule) -> None:
         # Lightning's handler waits for the other processes, but a second signal must end the run at once.
-        trainer._signal_connector.teardown()
+        restore_signal_handlers(trainer)
         self.stop.listen()
         if trainer.is_global_zero:
             for file in self.folder.glob(PARTIAL_FILES):

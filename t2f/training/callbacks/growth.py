@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 from t2f.training.base import GANModule
 from t2f.training.callbacks.base import datamodule_of
 from t2f.utils.errors import UserError
+from t2f.utils.private_api import mark_last_batch
 
 
 class Growth(pl.Callback):
@@ -34,8 +35,7 @@ class Growth(pl.Callback):
     ) -> None:
         assert isinstance(pl_module, GANModule)
         # Lightning would not resume after the last batch, but the schedule may be longer now.
-        finished = pl_module.images_seen >= self.schedule.total_images
-        checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = finished
+        mark_last_batch(checkpoint, pl_module.images_seen >= self.schedule.total_images)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.update(pl_module)
