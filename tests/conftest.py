@@ -109,7 +109,7 @@ def quiet() -> None:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The checkpoint of a tiny run."""
-    from train import train
+    from t2f.cli.train import train
 
     runs = tmp_path_factory.mktemp("runs")
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):

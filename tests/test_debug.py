@@ -8,8 +8,8 @@ from conftest import TINY, TINY_MULTISCALE
 from omegaconf import DictConfig
 from test_train import rows
 
+from t2f.cli.train import train
 from t2f.training.batches.sampler import ImagesSeenSampler
-from train import train
 
 Tiny = Callable[..., DictConfig]
 OVERRIDDEN = ("growth.images", "callbacks.", "evaluation=", "~callbacks.")

@@ -10,7 +10,7 @@ from fixtures.drawn import write_celeba, write_face2text, write_folder
 from omegaconf import DictConfig, OmegaConf
 from test_train import assert_finite, rows
 
-from train import train
+from t2f.cli.train import train
 
 sys.modules["test_experiments"] = sys.modules[__name__]  # so that a config can refer to the callback below
 Tiny = Callable[..., DictConfig]

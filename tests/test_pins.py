@@ -23,8 +23,8 @@ from fixtures.drawn import write_folder
 from hydra import compose, initialize_config_dir
 from torch import Tensor
 
+from t2f.cli.train import train
 from t2f.training.resolvers import quiet_libraries, register_resolvers
-from train import train
 
 PINS = ROOT / "tests/pins.json"
 TOLERANCE = float(os.environ.get("T2F_PINS_TOLERANCE", "1e-4"))

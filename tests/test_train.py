@@ -18,10 +18,10 @@ from fixtures.drawn import write_face2text
 from omegaconf import DictConfig
 from PIL import Image
 
+from t2f.cli.train import train
 from t2f.inference.pipeline import Pipeline
 from t2f.utils.checkpoints import read_checkpoint
 from t2f.utils.errors import UserError
-from train import train
 
 Tiny = Callable[..., DictConfig]
 sys.modules["test_train"] = sys.modules[__name__]  # so that configs can refer to the callbacks below

@@ -19,17 +19,17 @@ import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_dir
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT))  # train.py is no part of the package, hence the late imports
-
+from t2f.cli.train import train
 from t2f.evaluation.callback import ValidationMetrics
 from t2f.training.callbacks.checkpoints import Checkpoints
 from t2f.training.callbacks.growth import Growth
 from t2f.training.callbacks.log_metrics import LogMetrics
 from t2f.training.callbacks.progress import TerminalReport
 from t2f.training.callbacks.sample_grids import SampleGrids
-from train import train
+from t2f.training.resolvers import register_resolvers
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
 
 QUARTER = "growth.images=[1000,3000,5000,8000]"
 spent: dict[str, float] = defaultdict(float)
@@ -60,6 +60,7 @@ class Clock(pl.Callback):
 
 def run(*overrides: str) -> None:
     """One training, in a folder that does not stay."""
+    register_resolvers()
     clock = "+callbacks.clock={_target_: __main__.Clock}"
     with tempfile.TemporaryDirectory() as folder, initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         train(compose("train", overrides=[f"paths.run={folder}", "evaluation=none", clock, *overrides]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -16,8 +15,7 @@ from clocks import finish
 from hydra import compose, initialize_config_dir
 from sides import EVERY, ROOT, in_precision
 
-sys.path.insert(0, str(ROOT))  # train.py is no part of the package
-
+from t2f.cli.train import train
 from t2f.training.batches.datamodule import FaceDataModule
 from t2f.training.batches.dataset import ConditionedFaces
 from t2f.training.callbacks.base import ImagesSeenCallback
@@ -25,7 +23,7 @@ from t2f.training.callbacks.growth import Growth
 from t2f.training.callbacks.progress import TerminalReport
 from t2f.training.conditional_gan import ConditionalGAN
 from t2f.training.growth_schedule import GrowthSchedule
-from train import train
+from t2f.training.resolvers import register_resolvers
 
 STAGES = "growth.images=[1600,3200,3200,4800]"
 Interval = tuple[float, float]
@@ -143,6 +141,7 @@ def training(overrides: Sequence[str], device: torch.device) -> dict[str, Any]:
     Batches are made by this process, for them to be timed. On a GPU all that is timed waits for it to finish, which
     leaves it idle between steps: the overhead is the most.
     """
+    register_resolvers()
     with tempfile.TemporaryDirectory() as folder, initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         accelerator = f"trainer.accelerator={'gpu' if device.type == 'cuda' else 'cpu'}"
         settings = [

@@ -30,13 +30,12 @@ from typing import Any
 
 import torch
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT))
-
-import train  # noqa: F401  # all that a run imports
+import t2f.cli.train  # noqa: F401  # all that a run imports
 from t2f.training.base import GANModule
 from t2f.training.resume import SafeCheckpointIO
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
 
 # 4 to 8 pixels in 12 steps, fading in from 32 to 64 images; logs and checkpoints fall on different steps.
 COMMAND = [

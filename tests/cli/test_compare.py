@@ -15,12 +15,12 @@ from PIL import Image
 
 from t2f.cli.app import run as t2f_command
 from t2f.cli.compare import FACE_SIZE, MAX_ROWS, RUN_GAP, best_indices
+from t2f.cli.train import train
 from t2f.evaluation.metric_value import MetricValue
 from t2f.evaluation.runs import differing_settings, distinguishing_settings, find_runs, run_names
 from t2f.inference.pipeline import Pipeline
 from t2f.utils.errors import UserError
 from t2f.utils.images import CAPTION_WIDTH, GAP, to_uint8
-from train import train
 
 RUNS: dict[str, list[str]] = {
     "logistic": ["evaluation=default", "evaluation.count=12", "metrics=none"],

@@ -11,8 +11,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from t2f.cli.dashboard import build_workspace, dashboard
+from t2f.cli.train import train
 from t2f.utils.errors import UserError
-from train import train
 
 pytest.importorskip("wandb_workspaces", reason="wandb-workspaces is not installed")
 

@@ -12,13 +12,13 @@ from hydra import compose, initialize_config_dir
 
 from t2f.cli.app import run
 from t2f.cli.evaluate import evaluate
+from t2f.cli.train import train
 from t2f.data.faces import Faces
 from t2f.evaluation import attribute_alignment as attributes
 from t2f.metrics.attribute_classifier import AttributeClassifier
 from t2f.metrics.efficientnet import Network
 from t2f.networks.progressive import ProgressiveDiscriminator
 from t2f.utils.errors import UserError
-from train import train
 
 TINY_FEATURES = ["features._target_=fixtures.made_up.TinyFeatures", "~features.resolution"]
 FAST = [*TINY_FEATURES, "evaluation=default", "evaluation.count=20"]

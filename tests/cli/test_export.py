@@ -20,12 +20,12 @@ import t2f.cli.export
 from t2f import load
 from t2f.cli.app import run
 from t2f.cli.export import FILES, export, find_report, publishable_config
+from t2f.cli.train import train
 from t2f.inference.export.function import trace
 from t2f.inference.load import save_folder
 from t2f.inference.pipeline import Pipeline
 from t2f.utils.errors import UserError
 from t2f.utils.images import to_uint8
-from train import train
 
 HOSTILE = [
     "a",

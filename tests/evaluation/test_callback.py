@@ -10,12 +10,12 @@ from conftest import TINY
 from omegaconf import DictConfig
 from test_train import assert_equal
 
+from t2f.cli.train import train
 from t2f.evaluation.callback import ValidationMetrics
 from t2f.evaluation.evaluator import Evaluator
 from t2f.evaluation.metric_value import EvaluationResult, MetricValue
 from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
 from t2f.utils.errors import UserError
-from train import train
 
 Tiny = Callable[..., DictConfig]
 WITH_QUALITY = [each for each in TINY if each != "~callbacks.validation"]

@@ -11,12 +11,12 @@ from conftest import TINY
 from fixtures.drawn import draw_picture
 from omegaconf import DictConfig
 
+from t2f.cli.train import train
 from t2f.evaluation.evaluator import Evaluator
 from t2f.metrics.attribute_classifier import train_classifier
 from t2f.metrics.distances import FrechetDistance, KernelDistance
 from t2f.metrics.neighbors import Diversity, Memorization, PrecisionRecall
 from t2f.utils.errors import UserError
-from train import train
 
 Tiny = Callable[..., DictConfig]
 AVATAR_SETTINGS = ("data.count=40", "data.held_out=8", "evaluation=none", "~callbacks.validation")

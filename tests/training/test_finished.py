@@ -7,7 +7,7 @@ import pytest
 from omegaconf import DictConfig
 from test_train import rows
 
-from train import train
+from t2f.cli.train import train
 
 Tiny = Callable[..., DictConfig]
 

@@ -11,11 +11,11 @@ from test_train import assert_equal
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
+from t2f.cli.train import train
 from t2f.training.optimizers import make_optimizer
 from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
 from t2f.utils.errors import UserError
 from t2f.utils.instantiate import from_yaml
-from train import train
 
 Tiny = Callable[..., DictConfig]
 Make = Callable[..., Optimizer]

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch._dynamo.backends.registry import lookup_backend
 from torch.fx import GraphModule
 
+from t2f.cli.train import train
 from t2f.objectives import R1
 from t2f.training import base
 from t2f.training.conditional_gan import ConditionalGAN
@@ -22,7 +23,6 @@ from t2f.training.growth_schedule import ScheduleState
 from t2f.training.performance import AUTO, Performance
 from t2f.utils.checkpoints import read_checkpoint
 from t2f.utils.errors import UserError
-from train import train
 
 PLAIN = {"channels_last": False, "compile": False, "cuda_graphs": False}
 

@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_train import StopAt, assert_equal, rows
 
+from t2f.cli.train import train
 from t2f.evaluation.evaluator import Evaluator
 from t2f.evaluation.metric_value import EvaluationResult
 from t2f.training.base import GANModule
@@ -27,7 +28,6 @@ from t2f.training.resume import newest_checkpoint
 from t2f.utils.checkpoints import read_checkpoint
 from t2f.utils.errors import UserError, user_message
 from t2f.utils.signals import exit_on_signals
-from train import train
 
 Tiny = Callable[..., DictConfig]
 sys.modules["test_survival"] = sys.modules[__name__]  # for configs to name the callbacks below

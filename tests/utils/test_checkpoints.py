@@ -9,11 +9,11 @@ import torch
 from conftest import TINY
 from omegaconf import DictConfig, OmegaConf
 
+from t2f.cli.train import train
 from t2f.inference.pipeline import Pipeline
 from t2f.training.resume import SafeCheckpointIO
 from t2f.utils.checkpoints import read_checkpoint
 from t2f.utils.errors import UserError
-from train import train
 
 
 @pytest.fixture(scope="module")

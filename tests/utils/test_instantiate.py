@@ -17,11 +17,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from t2f import load
 from t2f.cli.app import run as t2f_command
+from t2f.cli.train import train
 from t2f.training.resolvers import run_folder
 from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
 from t2f.utils.errors import UserError
 from t2f.utils.instantiate import build, escape_interpolations, from_yaml, raw_overrides, to_yaml
-from train import train
 
 Tiny = Callable[..., DictConfig]
 SPECIAL_TEXTS = [

@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from test_readme import execute
 from test_train import assert_equal, start
 
-import train as main
+import t2f.cli.train as main
 from t2f.cli.evaluate import evaluate
 from t2f.utils.checkpoints import read_checkpoint
 from t2f.utils.errors import UserError

@@ -8,8 +8,8 @@ import pytest
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 
+from t2f.cli.train import train
 from t2f.utils.signals import SIGNALS, StopRequest, exit_on_signals, ignore_signals_in_worker, reraise_signal
-from train import train
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -13,10 +13,10 @@ from omegaconf import DictConfig
 import t2f.data.captions.generate_all
 from t2f.cli.compare import compare
 from t2f.cli.evaluate import evaluate
+from t2f.cli.train import train
 from t2f.data.captions.lazy import CachedCaptions, CaptionSubset
 from t2f.data.datasets.celeba import CelebA
 from t2f.data.faces import Faces, labels_checksum
-from train import train
 
 Tiny = Callable[..., DictConfig]
 TEXTS = [["a man"], ["a woman", "she smiles"], [], ["${x}"]]

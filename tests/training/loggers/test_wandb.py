@@ -17,8 +17,8 @@ from omegaconf import DictConfig
 from PIL import Image
 from wandb.proto import wandb_internal_pb2
 
+from t2f.cli.train import train_and_finish
 from t2f.utils.checkpoints import read_checkpoint
-from train import train_and_finish
 
 Tiny = Callable[..., DictConfig]
 
