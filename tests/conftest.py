@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from fixtures.cuda_autocast import cuda_autocast
-from fixtures.serving import Server, served
+from fixtures.demo_server import Server, run_demo
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -121,7 +121,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 def server(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The demo page of a tiny model."""
     pytest.importorskip("gradio", reason="gradio is missing: pip install -e '.[demo]'")
-    with served(model, tmp_path_factory.mktemp("gradio")) as server:
+    with run_demo(model, tmp_path_factory.mktemp("gradio")) as server:
         yield server
 
 

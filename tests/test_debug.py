@@ -14,7 +14,7 @@ from t2f.training.batches.sampler import ImagesSeenSampler
 Tiny = Callable[..., DictConfig]
 OVERRIDDEN = ("growth.images", "callbacks.", "evaluation=", "~callbacks.")
 """Settings that the debug configs must make small by themselves."""
-FEATURES = ["features._target_=fixtures.made_up.TinyFeatures", "~features.resolution", "logger=csv"]
+FEATURES = ["features._target_=fixtures.toy.TinyFeatures", "~features.resolution", "logger=csv"]
 BASES = {
     "t2f": [*TINY, "model=t2f"],
     "multiscale": TINY_MULTISCALE,

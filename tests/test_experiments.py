@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import pytest
 import pytorch_lightning as pl
 from conftest import ROOT
-from fixtures.drawn import write_celeba, write_face2text, write_folder
+from fixtures.image_datasets import write_celeba, write_face2text, write_folder
 from omegaconf import DictConfig, OmegaConf
 from test_train import assert_finite, rows
 

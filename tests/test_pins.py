@@ -19,7 +19,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from conftest import ROOT, TINY, TINY_DCGAN, TINY_MULTISCALE
-from fixtures.drawn import write_folder
+from fixtures.image_datasets import write_folder
 from hydra import compose, initialize_config_dir
 from torch import Tensor
 
@@ -47,7 +47,7 @@ LABELS = ["conditioning=attributes", "conditioning.attributes=[Male,Smiling]"]
 CONFIGS = {
     "t2f_evaluated": [
         *(each for each in GROWING if each != "evaluation=none"),
-        "features._target_=fixtures.made_up.TinyFeatures",
+        "features._target_=fixtures.toy.TinyFeatures",
         "~features.resolution",
         "evaluation.count=40",
         "evaluation.text_alignment={}",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ONE_STAGE, ROOT, TINY, TINY_DATA, TINY_LSTM
-from fixtures.drawn import write_celeba, write_face2text, write_folder
+from fixtures.image_datasets import write_celeba, write_face2text, write_folder
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from PIL import Image

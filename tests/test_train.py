@@ -14,7 +14,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from conftest import ROOT, TINY, TINY_DCGAN, TINY_MULTISCALE
-from fixtures.drawn import write_face2text
+from fixtures.image_datasets import write_face2text
 from omegaconf import DictConfig
 from PIL import Image
 

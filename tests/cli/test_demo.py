@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fixtures.serving import Server
+from fixtures.demo_server import Server
 from PIL import Image
 
 from t2f.cli.demo import demo

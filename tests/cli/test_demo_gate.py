@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from fixtures.serving import Server
+from fixtures.demo_server import Server
 
 from t2f.cli.demo_gate import MAX_BODY, MAX_SESSIONS, MAX_UNREAD
 from t2f.cli.demo_page import MAX_COUNT, QUEUE_SIZE, DemoSession, build_page
@@ -26,19 +26,19 @@ def test_a_full_queue_refuses_requests_until_it_empties(server: Server) -> None:
         statuses = list(pool.map(lambda number: server.join(data, f"flood{number}"), range(6 * QUEUE_SIZE)))
     assert set(statuses) == {200, 503}
     for number in (number for number, status in enumerate(statuses) if status == 200):
-        assert b"data:image/png" in server.ask("GET", f"/gradio_api/queue/data?session_hash=flood{number}")[1]
-    assert b"data:image/png" in server.answer(data)
+        assert b"data:image/png" in server.request("GET", f"/gradio_api/queue/data?session_hash=flood{number}")[1]
+    assert b"data:image/png" in server.generate(data)
 
 
 def test_unread_results_of_a_session_are_limited(server: Server) -> None:
     results = "/gradio_api/queue/data?session_hash=hoarder"
     assert [server.join(DATA, "hoarder") for _ in range(MAX_UNREAD + 2)] == [200] * MAX_UNREAD + [429] * 2
-    assert server.ask("HEAD", results) == (404, b"")
+    assert server.request("HEAD", results) == (404, b"")
     assert server.join(DATA, "hoarder") == 429
-    content = server.ask("GET", results)[1]
+    content = server.request("GET", results)[1]
     assert content.count(b"data:image/png") == 2 * MAX_UNREAD  # one image and the sheet to download
     assert server.join(DATA, "hoarder") == 200
-    assert b"data:image/png" in server.ask("GET", results)[1]
+    assert b"data:image/png" in server.request("GET", results)[1]
 
 
 def test_the_number_of_sessions_with_results_is_limited(server: Server) -> None:
@@ -47,17 +47,17 @@ def test_the_number_of_sessions_with_results_is_limited(server: Server) -> None:
         while (status := server.join(DATA, f"after{number}")) == 503:  # the queue is full for a moment
             time.sleep(0.05)
         assert status == 200
-    assert b"data:image/png" in server.ask("GET", f"/gradio_api/queue/data?session_hash=after{number}")[1]
-    assert server.ask("GET", "/gradio_api/queue/data?session_hash=first") == (404, b"")
+    assert b"data:image/png" in server.request("GET", f"/gradio_api/queue/data?session_hash=after{number}")[1]
+    assert server.request("GET", "/gradio_api/queue/data?session_hash=first") == (404, b"")
 
 
 def test_invalid_sessions_are_refused(server: Server) -> None:
     for session in ("", "a b", "a" * 65, "../x", 5, None, ["a"]):
         assert server.join(DATA, session) == 400
     for query in ("", "?session_hash=", "?session_hash=..%2f", "?session_hash=a&session_hash=b"):
-        assert server.ask("GET", f"/gradio_api/queue/data{query}") == (400, b"")
+        assert server.request("GET", f"/gradio_api/queue/data{query}") == (400, b"")
     for body in (b"", b"{", b"[]", b"[" * 50_000):
-        assert server.ask("POST", "/gradio_api/queue/join", body)[0] == 400
+        assert server.request("POST", "/gradio_api/queue/join", body)[0] == 400
 
 
 def test_no_file_is_served_and_no_upload_is_accepted(server: Server, model: str) -> None:
@@ -72,18 +72,18 @@ def test_no_file_is_served_and_no_upload_is_accepted(server: Server, model: str)
         "/gradio_api/deep_link?session_hash=a",
     ]
     for path in refused:
-        status, content = server.ask("GET", path)
+        status, content = server.request("GET", path)
         assert status >= 400 and b"root:" not in content, path
     for path in ("upload", "run/answer", "call/answer", "call/v2/answer", "api/answer", "component_server", "upload/"):
-        assert server.ask("POST", f"/gradio_api/{path}", UPLOAD, **MULTIPART) == (404, b"")
+        assert server.request("POST", f"/gradio_api/{path}", UPLOAD, **MULTIPART) == (404, b"")
     body = b"x" * (MAX_BODY + 1)
-    assert server.ask("POST", "/gradio_api/queue/join", body)[0] == 413
+    assert server.request("POST", "/gradio_api/queue/join", body)[0] == 413
     chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
-    assert server.ask("POST", "/gradio_api/queue/join", chunked, **{"Transfer-Encoding": "chunked"})[0] == 413
+    assert server.request("POST", "/gradio_api/queue/join", chunked, **{"Transfer-Encoding": "chunked"})[0] == 413
     for path in ("/", "/config"):
-        assert str(Path(model).parent).encode() not in server.ask("GET", path)[1]
+        assert str(Path(model).parent).encode() not in server.request("GET", path)[1]
     file = {"path": secret, "url": f"file://{secret}", "meta": {"_type": "gradio.FileData"}}
-    assert b"root:" not in server.answer([file, "", 0, 1, 0, 1])
+    assert b"root:" not in server.generate([file, "", 0, 1, 0, 1])
     assert not [path for path in server.files.rglob("*") if path.is_file()]
 
 
@@ -99,13 +99,13 @@ def test_invalid_values_are_answered_without_an_image(server: Server) -> None:
         [MAN],
         [],
     ):
-        assert b"data:image/png" not in server.answer(data)
-    assert b"data:image/png" in server.answer(DATA)
+        assert b"data:image/png" not in server.generate(data)
+    assert b"data:image/png" in server.generate(DATA)
 
 
 def test_the_server_calls_no_other_machine(server: Server) -> None:
-    assert server.answer(DATA)
-    assert server.outside == []
+    assert server.generate(DATA)
+    assert server.external_requests == []
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_gradio_alone_accepts_what_the_gate_refuses(ungated: Server) -> None:
     """Evidence for the gate: drop what a later version of Gradio refuses by itself."""
     request = {"data": DATA, "fn_index": ungated.generate_function, "session_hash": "session"}
     for path in ("run/answer", "api/answer"):
-        status, content = ungated.ask(
+        status, content = ungated.request(
             "POST", f"/gradio_api/{path}", json.dumps(request).encode(), **{"Content-Type": "application/json"}
         )
         assert status == 200 and b"data:image/png" in content, path
@@ -136,8 +136,8 @@ def test_gradio_alone_accepts_what_the_gate_refuses(ungated: Server) -> None:
         while (status := ungated.join(DATA, "hoarder")) == 503:
             time.sleep(0.05)
         assert status == 200
-    content = ungated.ask("GET", "/gradio_api/queue/data?session_hash=hoarder")[1]
+    content = ungated.request("GET", "/gradio_api/queue/data?session_hash=hoarder")[1]
     assert content.count(b"data:image/png") == 2 * 2 * MAX_UNREAD
-    assert ungated.ask("POST", "/gradio_api/upload", UPLOAD, **MULTIPART)[0] == 200
-    assert ungated.ask("GET", "/gradio_api/deep_link?session_hash=hoarder")[0] == 200
+    assert ungated.request("POST", "/gradio_api/upload", UPLOAD, **MULTIPART)[0] == 200
+    assert ungated.request("GET", "/gradio_api/deep_link?session_hash=hoarder")[0] == 200
     assert {path.name for path in ungated.files.rglob("*") if path.is_file()} == {"empty", "state.json"}

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from conftest import TINY
-from fixtures.typing_at import Ended, typed
+from fixtures.command_line import CompletedCommand, run_train
 
 from t2f.training.resume import SafeCheckpointIO
 
 
-def require_one_sentence(ended: Ended, message: str) -> None:
+def require_one_sentence(ended: CompletedCommand, message: str) -> None:
     """Check for an error of at most three lines that contains `message`."""
     assert ended.status == 1, ended
     assert "Traceback" not in ended.out + ended.err, ended.err
@@ -56,7 +56,7 @@ def write_run(folder: Path) -> Path:
     ],
 )
 def test_a_read_only_folder_is_reported(tmp_path: Path, read_only: Path, setting: str, message: str) -> None:
-    ended = typed(tmp_path, *TINY, f"paths.runs={tmp_path}/runs", "data.count=41", setting.format(read_only))
+    ended = run_train(tmp_path, *TINY, f"paths.runs={tmp_path}/runs", "data.count=41", setting.format(read_only))
     require_one_sentence(ended, message)
 
 
@@ -66,7 +66,7 @@ def test_a_read_only_folder_of_a_sweep_is_reported(
     tmp_path: Path, read_only: Path, setting: str, launcher: list[str]
 ) -> None:
     overrides = ["-m", *TINY, f"paths.runs={tmp_path}", "seed=1,2", *launcher, setting.format(read_only)]
-    require_one_sentence(typed(tmp_path, *overrides), str(read_only))
+    require_one_sentence(run_train(tmp_path, *overrides), str(read_only))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_an_invalid_setting_is_reported_in_one_sentence(
         pytest.skip("a sweep resumes by its own folder")
     runs = [f"paths.runs={tmp_path}/runs"] if "paths.runs" not in settings[0] else []
     tiny = [each for each in TINY if settings != ["data=hub"] or not each.startswith("data.")]
-    ended = typed(tmp_path, *(["-m"] if sweep else []), *tiny, *runs, *settings)
+    ended = run_train(tmp_path, *(["-m"] if sweep else []), *tiny, *runs, *settings)
     if sweep and ended.status == 1 and "(the sweep continues" in ended.err:
         assert message in ended.err
         assert "Traceback" not in ended.err
@@ -140,20 +140,20 @@ def test_resume_accepts_runs_only_and_suggests_the_setting(tmp_path: Path) -> No
     run = tmp_path / "my runs (1)/run"
     checkpoint = write_run(run)
     for path in (checkpoint, checkpoint.parent):
-        ended = typed(tmp_path, *TINY, f"paths.runs={tmp_path}", f'resume="{path}"')
+        ended = run_train(tmp_path, *TINY, f"paths.runs={tmp_path}", f'resume="{path}"')
         require_one_sentence(ended, f"""write 'resume="{run}"'""")
     assert sorted(each.name for each in run.iterdir()) == ["checkpoints"]
 
 
 @pytest.mark.parametrize("resume", ["true", "nope"])
 def test_a_refused_run_writes_nothing(tmp_path: Path, resume: str) -> None:
-    typed(tmp_path, *TINY, f"paths.runs={tmp_path}/runs", f"resume={resume}")
+    run_train(tmp_path, *TINY, f"paths.runs={tmp_path}/runs", f"resume={resume}")
     assert not list(tmp_path.iterdir())
 
 
 def test_hydra_full_error_prints_the_stack_trace(tmp_path: Path) -> None:
     wrong = [*TINY, f"paths.runs={tmp_path}", "resume=/nope/run"]
-    ended = typed(tmp_path, *wrong, environment={"HYDRA_FULL_ERROR": "1"})
+    ended = run_train(tmp_path, *wrong, environment={"HYDRA_FULL_ERROR": "1"})
     assert ended.status == 1
     assert "Traceback" in ended.err
     assert "require_run" in ended.err
@@ -167,7 +167,7 @@ def test_a_full_disk_is_reported(tmp_path: Path) -> None:
         pytest.skip("only root can mount a disk")
     try:
         (path / "filled").write_bytes(bytes(12288))
-        ended = typed(tmp_path, *TINY, f"paths.runs={path}")
+        ended = run_train(tmp_path, *TINY, f"paths.runs={path}")
     finally:
         subprocess.run(["umount", str(path)], check=True)
     require_one_sentence(ended, "disk is full")
@@ -175,5 +175,5 @@ def test_a_full_disk_is_reported(tmp_path: Path) -> None:
 
 def test_a_run_starts_without_a_home_folder(tmp_path: Path) -> None:
     cache = os.environ["T2F_CACHE"]
-    ended = typed(tmp_path, *TINY, f"paths.runs={tmp_path}", f"paths.cache={cache}", environment={"HOME": ""})
+    ended = run_train(tmp_path, *TINY, f"paths.runs={tmp_path}", f"paths.cache={cache}", environment={"HOME": ""})
     assert ended.status == 0, ended.err

@@ -20,7 +20,7 @@ from t2f.metrics.efficientnet import Network
 from t2f.networks.progressive import ProgressiveDiscriminator
 from t2f.utils.errors import UserError
 
-TINY_FEATURES = ["features._target_=fixtures.made_up.TinyFeatures", "~features.resolution"]
+TINY_FEATURES = ["features._target_=fixtures.toy.TinyFeatures", "~features.resolution"]
 FAST = [*TINY_FEATURES, "evaluation=default", "evaluation.count=20"]
 NO_ALIGNMENT = ["evaluation.text_alignment={}"]
 

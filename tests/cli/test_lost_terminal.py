@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, TINY
-from fixtures.typing_at import fork_train, wait_for
+from fixtures.command_line import fork_train, wait_for
 
 from t2f.cli.entry_point import ClosedOutputIO, with_closed_output_ignored
 from t2f.utils.checkpoints import read_checkpoint

@@ -22,7 +22,7 @@ WITH_QUALITY = [each for each in TINY if each != "~callbacks.validation"]
 SMALL = [
     "callbacks.validation.every=24",
     "callbacks.validation.evaluation.count=10",
-    "callbacks.validation.evaluation.features={_target_: fixtures.made_up.TinyFeatures, _partial_: true}",
+    "callbacks.validation.evaluation.features={_target_: fixtures.toy.TinyFeatures, _partial_: true}",
     "callbacks.validation.evaluation.text_alignment={}",
 ]
 

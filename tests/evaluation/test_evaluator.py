@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
-from fixtures.made_up import Colors, MadeUp, TinyFeatures, conditioner
+from fixtures.toy import ToyGenerator, ToyDataset, TinyFeatures, conditioner
 
 from t2f.cli.evaluate import compose_evaluation
 from t2f.evaluation.evaluator import Evaluator
@@ -41,8 +41,8 @@ def evaluator(cache: Path, **changes: object) -> Evaluator:
 def test_a_better_generator_has_better_metrics(tmp_path: Path) -> None:
     measure = evaluator(tmp_path)
     good, bad = (
-        {metric.name: metric for metric in measure(Colors(blur), MadeUp(), conditioner()).metrics}
-        for blur in (0.136, 3)
+        {metric.name: metric for metric in measure(ToyGenerator(noise_scale), ToyDataset(), conditioner()).metrics}
+        for noise_scale in (0.136, 3)
     )
     assert set(good) == {"frechet_distance_tiny", "precision_tiny", "recall_tiny"}
     assert good["frechet_distance_tiny"].generated < 0.5 * bad["frechet_distance_tiny"].generated
@@ -53,17 +53,17 @@ def test_a_better_generator_has_better_metrics(tmp_path: Path) -> None:
 
 def test_column_of_real_images_measures_held_out_ones(tmp_path: Path) -> None:
     (metric,) = evaluator(tmp_path, metrics={"frechet_distance": FrechetDistance()})(
-        Colors(), MadeUp(), conditioner()
+        ToyGenerator(), ToyDataset(), conditioner()
     ).metrics
     expected = FrechetDistance()
     extractor = TinyFeatures()
-    for real, images in ((False, MadeUp().held_out.images), (True, MadeUp().train.images)):
+    for real, images in ((False, ToyDataset().held_out.images), (True, ToyDataset().train.images)):
         expected.update(extract_features(extractor, torch.from_numpy(images)), real)
     assert metric.real == pytest.approx(float(expected.compute()), rel=1e-9)
 
 
 def test_metrics_depend_on_the_seed_only(tmp_path: Path) -> None:
-    one, same, other = (evaluator(tmp_path, seed=seed)(Colors(), MadeUp(), conditioner()).flat() for seed in (0, 0, 1))
+    one, same, other = (evaluator(tmp_path, seed=seed)(ToyGenerator(), ToyDataset(), conditioner()).flat() for seed in (0, 0, 1))
     assert one == same
     assert one != other
 
@@ -71,10 +71,10 @@ def test_metrics_depend_on_the_seed_only(tmp_path: Path) -> None:
 def test_truncation_reduces_diversity(tmp_path: Path) -> None:
     deviations = []
     for truncation in (1.0, 0.5, 0.0):
-        images = generate_images(Colors(), torch.ones(BATCH_SIZE, 2), 0, None, truncation).images.float()
+        images = generate_images(ToyGenerator(), torch.ones(BATCH_SIZE, 2), 0, None, truncation).images.float()
         deviations.append(float(images.std(dim=0).mean()))
     assert deviations[0] > deviations[1] > deviations[2] == 0
-    full, half = (evaluator(tmp_path, truncation=t)(Colors(), MadeUp(), conditioner()).flat() for t in (1.0, 0.5))
+    full, half = (evaluator(tmp_path, truncation=t)(ToyGenerator(), ToyDataset(), conditioner()).flat() for t in (1.0, 0.5))
     assert full != half
 
 
@@ -82,7 +82,7 @@ def test_images_do_not_depend_on_their_number() -> None:
     """Full batches have the same rounding."""
     conditions = torch.ones(3 * BATCH_SIZE, 2)
     few, many = (
-        generate_images(Colors(), conditions[:count], 0, TinyFeatures()) for count in (BATCH_SIZE, 3 * BATCH_SIZE)
+        generate_images(ToyGenerator(), conditions[:count], 0, TinyFeatures()) for count in (BATCH_SIZE, 3 * BATCH_SIZE)
     )
     assert torch.equal(few.features, many.features[:BATCH_SIZE])
     assert torch.equal(few.images, many.images[:BATCH_SIZE])
@@ -94,18 +94,18 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     script = Path(__file__).parent / "two_processes.py"
     paths = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     subprocess.run([*command, str(script), str(tmp_path)], env=os.environ | paths, check=True, timeout=300)
-    expected = evaluator(tmp_path / "cache")(Colors(), MadeUp(), conditioner()).flat()
+    expected = evaluator(tmp_path / "cache")(ToyGenerator(), ToyDataset(), conditioner()).flat()
     results = [ast.literal_eval((tmp_path / f"{rank}.txt").read_text()) for rank in (0, 1)]
     assert results == [expected, {}]
 
 
 def test_pixels_that_are_not_finite_raise_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="generates pixels that are not finite"):
-        evaluator(tmp_path)(Colors(float("nan")), MadeUp(), conditioner())
+        evaluator(tmp_path)(ToyGenerator(float("nan")), ToyDataset(), conditioner())
 
 
 def test_real_images_are_chosen_by_the_seed_from_the_reference(tmp_path: Path) -> None:
-    source = MadeUp()
+    source = ToyDataset()
     subset = evaluator(tmp_path, real_count=20).real_images(source)
     assert len(subset) == 20
     assert np.array_equal(subset, evaluator(tmp_path, real_count=20).real_images(source))
@@ -116,20 +116,20 @@ def test_real_images_are_chosen_by_the_seed_from_the_reference(tmp_path: Path) -
 
 
 def test_reference_held_out_has_no_column_of_real_images(tmp_path: Path) -> None:
-    result = evaluator(tmp_path, reference="held_out")(Colors(), MadeUp(), conditioner())
+    result = evaluator(tmp_path, reference="held_out")(ToyGenerator(), ToyDataset(), conditioner())
     assert [metric.real for metric in result.metrics] == [None, None, None]
 
 
 def test_fewer_images_than_features_are_noted(tmp_path: Path) -> None:
     few, enough = (
-        " ".join(evaluator(tmp_path, count=count)(Colors(), MadeUp(), conditioner()).notes) for count in (12, 150)
+        " ".join(evaluator(tmp_path, count=count)(ToyGenerator(), ToyDataset(), conditioner()).notes) for count in (12, 150)
     )
     assert "biased upwards" in few
     assert "biased upwards" not in enough
 
 
 def test_too_few_held_out_images_leave_the_column_empty(tmp_path: Path) -> None:
-    result = evaluator(tmp_path)(Colors(), MadeUp(held_out=2), conditioner())
+    result = evaluator(tmp_path)(ToyGenerator(), ToyDataset(held_out=2), conditioner())
     assert all(metric.real is None for metric in result.metrics)
     assert "2 held-out images are too few" in " ".join(result.notes)
 
@@ -138,14 +138,14 @@ def test_missing_package_disables_image_quality_only(tmp_path: Path) -> None:
     def missing() -> TinyFeatures:
         raise MissingPackage("timm is missing: pip install it.")
 
-    result = evaluator(tmp_path, features=missing)(Colors(), MadeUp(), conditioner())
+    result = evaluator(tmp_path, features=missing)(ToyGenerator(), ToyDataset(), conditioner())
     assert result.metrics == []
     assert result.notes == ["Image quality is not measured. timm is missing: pip install it."]
 
 
 def test_names_of_metrics_end_with_the_extractor(tmp_path: Path) -> None:
     metrics = {"kid": KernelDistance(subsets=1), "copies": Memorization()}
-    names = {metric.name for metric in evaluator(tmp_path, metrics=metrics)(Colors(), MadeUp(), conditioner()).metrics}
+    names = {metric.name for metric in evaluator(tmp_path, metrics=metrics)(ToyGenerator(), ToyDataset(), conditioner()).metrics}
     assert names == {"kid_tiny", "copies_tiny"}
 
 
@@ -187,7 +187,7 @@ class ConventionallyNamed(TinyFeatures):
 def test_conventional_names_are_used_in_titles_only(tmp_path: Path) -> None:
     """The watched metric has the same prefix for all extractors."""
     measure = evaluator(tmp_path, features=ConventionallyNamed)
-    titles = {metric.name: metric.title for metric in measure(Colors(), MadeUp(), conditioner()).metrics}
+    titles = {metric.name: metric.title for metric in measure(ToyGenerator(), ToyDataset(), conditioner()).metrics}
     assert titles["frechet_distance_tiny"] == "FID"
     assert titles["precision_tiny"] == "precision"
 
@@ -195,13 +195,13 @@ def test_conventional_names_are_used_in_titles_only(tmp_path: Path) -> None:
 def test_metrics_with_the_same_name_raise_an_error(tmp_path: Path) -> None:
     metrics = {"narrow": PrecisionRecall(3), "wide": PrecisionRecall(5)}
     with pytest.raises(UserError, match=r"have the name .*precision_tiny"):
-        evaluator(tmp_path, metrics=metrics)(Colors(), MadeUp(), conditioner())
+        evaluator(tmp_path, metrics=metrics)(ToyGenerator(), ToyDataset(), conditioner())
 
 
 def test_result_has_the_nearest_real_images(tmp_path: Path) -> None:
-    source = MadeUp()
+    source = ToyDataset()
     measure = evaluator(tmp_path)
-    nearest = measure(Colors(), source, conditioner()).nearest
+    nearest = measure(ToyGenerator(), source, conditioner()).nearest
     assert nearest is not None
     assert nearest.shape == (8, 5, 3, 8, 8)
     assert nearest.dtype == torch.uint8
@@ -214,7 +214,7 @@ def test_result_has_the_nearest_real_images(tmp_path: Path) -> None:
 
 def test_undetected_copies_are_noted(tmp_path: Path) -> None:
     subset, full = (
-        " ".join(evaluator(tmp_path, real_count=count)(Colors(), MadeUp(), conditioner()).notes) for count in (200, 300)
+        " ".join(evaluator(tmp_path, real_count=count)(ToyGenerator(), ToyDataset(), conditioner()).notes) for count in (200, 300)
     )
     assert "does not detect copies of other training images" in subset
     assert "does not detect copies" not in full
@@ -226,7 +226,7 @@ def test_classifiers_run_on_the_device_of_the_generator(tmp_path: Path) -> None:
             self.device = batch.device
             return EvaluationResult()
 
-    spy, generator = Spy(), Colors()
+    spy, generator = Spy(), ToyGenerator()
     generator.device = torch.device("cpu", 0)  # not equal to torch.device("cpu")
-    evaluator(tmp_path, metrics={}, text_alignment={"spy": spy})(generator, MadeUp(), conditioner())
+    evaluator(tmp_path, metrics={}, text_alignment={"spy": spy})(generator, ToyDataset(), conditioner())
     assert spy.device == torch.device("cpu", 0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY
-from fixtures.drawn import draw_picture
+from fixtures.image_datasets import write_image
 from omegaconf import DictConfig
 
 from t2f.cli.train import train
@@ -26,7 +26,7 @@ WITH_EVALUATION = [
     "data.workers=1",
     "evaluation=full",
     "callbacks.validation.every=40",
-    "features._target_=fixtures.made_up.TinyFeatures",
+    "features._target_=fixtures.toy.TinyFeatures",
     "~features.resolution",
     *(f"{part}.count=12" for part in ("evaluation", "callbacks.validation.evaluation")),
 ]
@@ -36,7 +36,7 @@ def write_folder(folder: Path, count: int, **columns: Callable[[int], object]) -
     """Write images and metadata.jsonl with a value of each column for each image."""
     rng = np.random.default_rng(0)
     for index in range(count):
-        draw_picture(folder / f"{index}.png", (16, 16), rng)
+        write_image(folder / f"{index}.png", (16, 16), rng)
     rows = [{"file_name": f"{i}.png", **{name: column(i) for name, column in columns.items()}} for i in range(count)]
     (folder / "metadata.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     return folder
@@ -115,7 +115,7 @@ def test_equal_images_are_noted(tiny: Tiny, tmp_path: Path) -> None:
 
 
 def test_classifier_of_unlabeled_images_is_finite() -> None:
-    from fixtures.made_up import faces
+    from fixtures.toy import faces
 
     unlabeled = faces(0, 6)
     unlabeled.attributes[:] = -1
@@ -124,7 +124,7 @@ def test_classifier_of_unlabeled_images_is_finite() -> None:
 
 
 def test_too_few_images_are_reported_before_the_evaluation(tmp_path: Path) -> None:
-    from fixtures.made_up import MadeUp, TinyFeatures
+    from fixtures.toy import ToyDataset, TinyFeatures
 
     metrics = {
         "frechet": FrechetDistance(),
@@ -134,11 +134,11 @@ def test_too_few_images_are_reported_before_the_evaluation(tmp_path: Path) -> No
         "copies": Memorization(),
     }
     evaluator = Evaluator(10, 10, "train", 0, str(tmp_path), TinyFeatures, metrics, {})
-    assert evaluator.too_few(MadeUp(train=4)) is None
-    assert evaluator.too_few(MadeUp(train=3)) == (
+    assert evaluator.too_few(ToyDataset(train=4)) is None
+    assert evaluator.too_few(ToyDataset(train=3)) == (
         "there are too few images to measure precision (10 generated, 3 real of train): add faces to train, or remove "
         "these metrics"
     )
-    assert "frechet, kernel, precision, diversity, copies" in (evaluator.too_few(MadeUp(train=1)) or "")
+    assert "frechet, kernel, precision, diversity, copies" in (evaluator.too_few(ToyDataset(train=1)) or "")
     few_generated = Evaluator(3, 10, "train", 0, str(tmp_path), TinyFeatures, metrics, {})
-    assert "increase the evaluation's count" in (few_generated.too_few(MadeUp(train=20)) or "")
+    assert "increase the evaluation's count" in (few_generated.too_few(ToyDataset(train=20)) or "")

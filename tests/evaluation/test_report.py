@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ROOT
-from fixtures.made_up import MadeUp, TinyFeatures
+from fixtures.toy import ToyDataset, TinyFeatures
 from PIL import Image
 from rich.console import Console
 
@@ -86,30 +86,30 @@ def test_unwritable_folder_raises_an_error(tmp_path: Path) -> None:
         write_report(RESULT, ABOUT, tmp_path / "file" / "below", "report")
 
 
-def about(source: MadeUp, config: str = "seed: 0") -> dict[str, object]:
+def about(source: ToyDataset, config: str = "seed: 0") -> dict[str, object]:
     metrics = {"frechet_distance": FrechetDistance()}
     evaluator = Evaluator(10, 250, "train", 7, "unused", TinyFeatures, metrics, {})
     return provenance(evaluator, source, config, 42, torch.device("cpu"))
 
 
 def test_provenance_has_settings_and_versions() -> None:
-    values = about(MadeUp())
+    values = about(ToyDataset())
     assert (values["count"], values["seed"], values["reference"], values["images_seen"]) == (10, 7, "train", 42)
     assert values["real_count"] == 250
-    assert about(MadeUp(train=20))["real_count"] == 20
+    assert about(ToyDataset(train=20))["real_count"] == 20
     assert (values["features"], values["resize"], values["device"]) == ("tiny", "none", "cpu")
     assert values["versions"]["torch"].partition("+")[0] == torch.__version__.partition("+")[0]  # type: ignore[index]  # read from JSON
-    assert values == about(MadeUp())
+    assert values == about(ToyDataset())
 
 
 def test_checksums_change_with_data_and_config() -> None:
-    other = MadeUp()
+    other = ToyDataset()
     other.train.images[0, 0, 0, 0] ^= 1
-    assert about(other)["data_fingerprint"] != about(MadeUp())["data_fingerprint"]
-    relabeled = MadeUp()
+    assert about(other)["data_fingerprint"] != about(ToyDataset())["data_fingerprint"]
+    relabeled = ToyDataset()
     relabeled.held_out.attributes[0, 0] ^= 1
-    assert about(relabeled)["data_fingerprint"] != about(MadeUp())["data_fingerprint"]
-    assert about(MadeUp(), "seed: 1")["config_hash"] != about(MadeUp())["config_hash"]
+    assert about(relabeled)["data_fingerprint"] != about(ToyDataset())["data_fingerprint"]
+    assert about(ToyDataset(), "seed: 1")["config_hash"] != about(ToyDataset())["config_hash"]
     elsewhere = "seed: 0\ndata: {folder: /elsewhere, cache: /there, crop: 1}\npaths: {run: /here}"
     assert config_hash(elsewhere) == config_hash("seed: 0\ndata: {crop: 1}")
     assert config_hash(elsewhere) != config_hash("seed: 0\ndata: {crop: 2}")

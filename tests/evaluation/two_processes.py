@@ -5,12 +5,12 @@ from pathlib import Path
 
 import torch.distributed as dist
 from evaluation.test_evaluator import evaluator
-from fixtures.made_up import Colors, MadeUp, conditioner
+from fixtures.toy import ToyGenerator, ToyDataset, conditioner
 
 if __name__ == "__main__":
     dist.init_process_group("gloo")
     folder = Path(sys.argv[1])
-    metrics = evaluator(folder / "cache")(Colors(), MadeUp(), conditioner()).flat()
+    metrics = evaluator(folder / "cache")(ToyGenerator(), ToyDataset(), conditioner()).flat()
     (folder / f"{dist.get_rank()}.txt").write_text(repr(metrics))
     dist.barrier()
     dist.destroy_process_group()

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from fixtures.readings import extracted, normal
+from fixtures.features import make_features, normal_features
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -14,7 +14,7 @@ from t2f.utils.errors import UserError
 
 FEATURE_METRICS = [FrechetDistance, KernelDistance, PrecisionRecall, Diversity, Memorization]
 METRICS = [*FEATURE_METRICS, ClassScore]
-FAKE, REAL = normal(0, 90, 6, mean=0.2), normal(1, 80, 6)
+FAKE, REAL = normal_features(0, 90, 6, mean=0.2), normal_features(1, 80, 6)
 each_metric = pytest.mark.parametrize("kind", METRICS)
 each_feature_metric = pytest.mark.parametrize("kind", FEATURE_METRICS)
 
@@ -25,8 +25,8 @@ def values(metric: Metric) -> list[float]:
 
 
 def updated(metric: Metric, fake: Tensor, real: Tensor) -> Metric:
-    metric.update(extracted(fake), real=False)
-    metric.update(extracted(real), real=True)
+    metric.update(make_features(fake), real=False)
+    metric.update(make_features(real), real=True)
     return metric
 
 
@@ -74,12 +74,12 @@ def test_features_that_are_not_finite_raise_an_error(kind: Callable[..., Metric]
     features[3, 2] = bad
     for real in (True, False):
         with pytest.raises(UserError, match=r"^The features of some images are not finite: .*do not fit\.$"):
-            kind().update(extracted(features, FAKE), real=real)
+            kind().update(make_features(features, FAKE), real=real)
 
 
 def test_logits_that_are_not_finite_raise_an_error() -> None:
     with pytest.raises(UserError, match="not finite"):
-        ClassScore().update(extracted(FAKE, FAKE / 0), real=False)
+        ClassScore().update(make_features(FAKE, FAKE / 0), real=False)
 
 
 @each_feature_metric

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from fixtures.readings import extracted, normal
+from fixtures.features import make_features, normal_features
 from torch import Tensor
 from torch_fidelity.metric_isc import isc_features_to_metric
 
@@ -10,7 +10,7 @@ from t2f.metrics.inception_score import ClassScore
 
 def score(logits: Tensor, **settings: int) -> float:
     metric = ClassScore(**settings)
-    metric.update(extracted(logits), real=False)
+    metric.update(make_features(logits), real=False)
     return float(metric.compute())
 
 
@@ -19,12 +19,12 @@ def by_torch_fidelity(logits: Tensor, splits: int) -> float:
 
 
 def test_equals_torch_fidelity() -> None:
-    logits = 3 * normal(0, 120, 20)
+    logits = 3 * normal_features(0, 120, 20)
     assert score(logits, splits=1) == pytest.approx(by_torch_fidelity(logits, 1), rel=1e-9)
 
 
 def test_mean_over_splits_equals_torch_fidelity_in_the_same_order() -> None:
-    logits = 3 * normal(0, 120, 20)
+    logits = 3 * normal_features(0, 120, 20)
     shuffled = logits[torch.randperm(120, generator=torch.Generator().manual_seed(5))]
     assert score(logits, splits=10, seed=5) == pytest.approx(by_torch_fidelity(shuffled, 10), rel=1e-9)
 
@@ -44,7 +44,7 @@ def test_classes_without_images_do_not_count() -> None:
 
 
 def test_copies_of_one_image_score_one() -> None:
-    assert score(normal(0, 1, 9).expand(30, -1)) == pytest.approx(1)
+    assert score(normal_features(0, 1, 9).expand(30, -1)) == pytest.approx(1)
 
 
 def test_two_uncertain_classes_have_a_closed_form() -> None:
@@ -55,8 +55,8 @@ def test_two_uncertain_classes_have_a_closed_form() -> None:
 
 
 def test_fewer_images_than_splits_are_split_into_single_images() -> None:
-    assert score(normal(0, 1, 5)) == pytest.approx(1)
-    assert score(normal(0, 4, 5)) == pytest.approx(1)
+    assert score(normal_features(0, 1, 5)) == pytest.approx(1)
+    assert score(normal_features(0, 4, 5)) == pytest.approx(1)
 
 
 def test_number_of_splits_does_not_depend_on_divisibility() -> None:
@@ -67,13 +67,13 @@ def test_number_of_splits_does_not_depend_on_divisibility() -> None:
 
 def test_real_images_are_ignored() -> None:
     metric = ClassScore(splits=1)
-    metric.update(extracted(3 * normal(0, 40, 5)), real=False)
-    metric.update(extracted(9 * normal(1, 40, 5)), real=True)
-    assert float(metric.compute()) == score(3 * normal(0, 40, 5), splits=1)
+    metric.update(make_features(3 * normal_features(0, 40, 5)), real=False)
+    metric.update(make_features(9 * normal_features(1, 40, 5)), real=True)
+    assert float(metric.compute()) == score(3 * normal_features(0, 40, 5), splits=1)
 
 
 def test_is_deterministic_and_keeps_the_global_random_state() -> None:
-    logits = 3 * normal(0, 60, 5)
+    logits = 3 * normal_features(0, 60, 5)
     state = torch.get_rng_state()
     assert score(logits) == score(logits) != score(logits, seed=1)
     assert torch.equal(torch.get_rng_state(), state)

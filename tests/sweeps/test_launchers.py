@@ -114,7 +114,7 @@ def test_a_sweep_of_runs_in_several_processes(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("WANDB_MODE", "offline")
     on_two = ["trainer=ddp_spawn", "trainer.devices=2", "trainer.accelerator=cpu", "logger=wandb"]
     evaluation = ["evaluation=default", "evaluation.count=20", "evaluation.text_alignment={}"]
-    evaluation += ["features._target_=fixtures.made_up.TinyFeatures", "~features.resolution"]
+    evaluation += ["features._target_=fixtures.toy.TinyFeatures", "~features.resolution"]
     completed = run(*on_two, *evaluation, "seed=1", f"hydra.sweep.dir={tmp_path}/sweep")
     assert completed.returncode == 0, completed.stdout + completed.stderr
     (job,) = jobs_in(tmp_path / "sweep").values()

@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from fixtures.steps import assert_descended, dcgan, fit, gradients, make_batch, progressive
+from fixtures.tiny_gans import assert_descended, dcgan, fit, gradients, make_batch, progressive
 
 from t2f.objectives.attributes import classification_loss
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from fixtures.steps import (
+from fixtures.tiny_gans import (
     BATCH_SIZE,
     TEXT_DIM,
     assert_descended,

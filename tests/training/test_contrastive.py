@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from fixtures.steps import TEXT_DIM, assert_descended, dcgan, first_fakes, fit, gradients, make_batch, progressive
+from fixtures.tiny_gans import TEXT_DIM, assert_descended, dcgan, first_fakes, fit, gradients, make_batch, progressive
 
 from t2f.objectives.contrastive import contrastive_loss
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import ROOT
-from fixtures.steps import (
+from fixtures.tiny_gans import (
     BATCH_SIZE,
     CONDITION_DIM,
     LATENT_DIM,

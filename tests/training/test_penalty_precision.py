@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import torch
-from fixtures.steps import BATCH_SIZE, TEXT_DIM, progressive
+from fixtures.tiny_gans import BATCH_SIZE, TEXT_DIM, progressive
 from torch import Tensor
 
 from t2f.networks.base import DiscriminatorOutput

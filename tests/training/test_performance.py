@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from fixtures.steps import BATCH_SIZE, dcgan, fit, make_batch, progressive
+from fixtures.tiny_gans import BATCH_SIZE, dcgan, fit, make_batch, progressive
 from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch._dynamo.backends.registry import lookup_backend

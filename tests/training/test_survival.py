@@ -106,7 +106,7 @@ def test_after_a_signal_at_the_last_step_the_resumed_run_evaluates(
     tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The validation after the last step is long enough for a user to press Ctrl-C."""
-    features = ["features._target_=fixtures.made_up.TinyFeatures", "~features.resolution"]
+    features = ["features._target_=fixtures.toy.TinyFeatures", "~features.resolution"]
     measured = ["evaluation=default", "evaluation.count=20", "evaluation.text_alignment={}", *features]
     more = f"+callbacks.signal={{_target_: test_survival.SignalAt, images: 96, number: {int(signal.SIGTERM)}}}"
     with pytest.raises(SystemExit) as ended, exit_on_signals():
@@ -130,7 +130,7 @@ class KillingEvaluator(Evaluator):
 EVALUATED = [
     *(each for each in TINY if each not in ("~callbacks.validation", "evaluation=none")),
     "callbacks.validation.every=40",
-    "features._target_=fixtures.made_up.TinyFeatures",
+    "features._target_=fixtures.toy.TinyFeatures",
     "~features.resolution",
     *(
         f"{part}.{key}"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from conftest import TINY
-from fixtures.drawn import draw_picture
+from fixtures.image_datasets import write_image
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
@@ -29,7 +29,7 @@ SPECIAL_TEXTS = [
     *("- c", '"q"', "it's", "[/red]", "a | b", "a\\", "#x", "~", "${", "}", "2024-01-01", " blank in it"),
 ]
 TINY_WITHOUT_DATA = [override for override in TINY if not override.startswith("data.")]
-METRICS = ["features._target_=fixtures.made_up.TinyFeatures", "~features.resolution", "evaluation.count=24"]
+METRICS = ["features._target_=fixtures.toy.TinyFeatures", "~features.resolution", "evaluation.count=24"]
 
 
 def write_faces(folder: Path) -> list[str]:
@@ -37,7 +37,7 @@ def write_faces(folder: Path) -> list[str]:
     rng = np.random.default_rng(0)
     rows = []
     for number, text in enumerate(SPECIAL_TEXTS):
-        draw_picture(folder / f"{number}.png", (16, 16), rng)
+        write_image(folder / f"{number}.png", (16, 16), rng)
         attributes = {name: int(name == text or rng.random() < 0.5) for name in SPECIAL_TEXTS}
         rows.append(json.dumps({"file_name": f"{number}.png", "text": f"a man with {text}", **attributes}))
     (folder / "metadata.jsonl").write_text("\n".join(rows), encoding="utf-8")

@@ -208,7 +208,7 @@ def test_two_processes_evaluate_as_one(two_processes: TwoProcesses, tmp_path: Pa
     run = two_processes[0] / "dcgan"
     assert [row["images_seen"] for row in read_metrics(run) if "quality/kernel_distance_tiny" in row] == [32, 64, 96]
     assert (run / "checkpoints/best.ckpt").exists()
-    features = ["features._target_=fixtures.made_up.TinyFeatures", "~features.resolution"]
+    features = ["features._target_=fixtures.toy.TinyFeatures", "~features.resolution"]
     settings = ["evaluation=default", "evaluation.count=80", "evaluation.text_alignment={}"]
     evaluate(str(run / "checkpoints/last.ckpt"), [*features, *settings], tmp_path)
     one, two = (json.loads(file.read_text())["figures"] for file in (tmp_path / "report.json", run / "evaluation.json"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cli.test_entry_point import write_run
 from conftest import TINY
-from fixtures.typing_at import typed
+from fixtures.command_line import run_train
 from hydra import compose, initialize_config_dir
 from rich.console import Console
 
@@ -156,13 +156,13 @@ def test_a_stopped_run_prints_commands_that_work(tmp_path: Path) -> None:
     runs = tmp_path / 'it\'s a "folder" (2), $HOME = {x}'
     overrides = [*TINY, format_override("paths.runs", runs), format_override("name", SPECIAL_NAME)]
     stopping = "+callbacks.signal={_target_: training.test_survival.SignalAt, images: 24, number: 15}"
-    ended = typed(tmp_path, *overrides, stopping)
+    ended = run_train(tmp_path, *overrides, stopping)
     assert ended.status == 143, ended
     lines = [line.strip() for line in ended.out.split("Next:\n")[1].splitlines()]
     command = lines[0].replace(shell_command(stopping), "")
     assert command.startswith("python train.py ")
     words = subprocess.run(["sh", "-c", f"printf '%s\\0' {command}"], check=True, capture_output=True, text=True)
-    ended = typed(tmp_path, *words.stdout.split("\0")[2:-1])
+    ended = run_train(tmp_path, *words.stdout.split("\0")[2:-1])
     assert ended.status == 0, ended
     assert "Resuming after 32 images." in ended.out
     (run,) = (runs / SPECIAL_NAME).iterdir()
@@ -183,7 +183,7 @@ def test_an_incomplete_sweep_prints_commands_that_work(tmp_path: Path) -> None:
         format_override("name", SPECIAL_NAME),
         "model.n_critic=0,1",
     ]
-    ended = typed(tmp_path, "-m", *overrides)
+    ended = run_train(tmp_path, "-m", *overrides)
     assert "Traceback" not in ended.err
     single_job, all_jobs = (
         next(line for line in ended.out.splitlines() if prefix in line).partition(prefix)[2]
@@ -192,7 +192,7 @@ def test_an_incomplete_sweep_prints_commands_that_work(tmp_path: Path) -> None:
     for command in (single_job, all_jobs):
         words = shlex.split(command)
         assert words[:3] == ["python", "train.py", "-m"]
-        ended = typed(tmp_path, *words[2:])
+        ended = run_train(tmp_path, *words[2:])
         assert ended.status == 1
         assert "model.n_critic is 0" in ended.err
         assert "contains another job" not in ended.err

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import TINY
-from fixtures.drawn import write_celeba, write_folder
+from fixtures.image_datasets import write_celeba, write_folder
 from omegaconf import DictConfig
 
 import t2f.data.captions.generate_all
@@ -109,7 +109,7 @@ def test_a_model_of_attributes_generates_no_captions(
     write: Callable[[Path], list[str]],
 ) -> None:
     """Neither training, nor evaluation with label retrieval, nor a comparison reads captions."""
-    features = ["features._target_=fixtures.made_up.TinyFeatures", "~features.resolution", "evaluation.count=12"]
+    features = ["features._target_=fixtures.toy.TinyFeatures", "~features.resolution", "evaluation.count=12"]
     settings = [f"data={data}", *write(tmp_path / "data"), f"paths.cache={tmp_path}/cache", *features]
     base = [each for each in TINY if not each.startswith("data.")]
     train(tiny(*settings, "conditioning=attributes", "evaluation=default", base=base))
