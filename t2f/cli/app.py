@@ -1,4 +1,4 @@
-"""The `t2f` command line."""
+"""The `t2f` command line: the options of each command. The functions behind them take the same arguments."""
 
 from __future__ import annotations
 

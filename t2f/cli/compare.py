@@ -39,15 +39,10 @@ Prompts = tuple[str, Pipeline, list[str]]
 
 
 def compare(places: list[Path], captions: list[str], count: int, seed: int, out: Path) -> None:
-    """Print a table of runs, and write compare.csv and compare.png.
+    """Print a table of runs, and write compare.csv and compare.png; see `t2f.cli.app.compare`.
 
-    Args:
-        places: folders of runs, or folders with runs below them.
-        captions: the descriptions to generate from. Without any, the runs generate from captions of the same held-out
-            faces, or from the example of their conditioner if their data sets differ.
-        count: number of faces for each description and run.
-        seed: seed of the noise, which is the same for all runs.
-        out: the folder to write to.
+    Without `captions`, the runs generate from captions of the same held-out faces, or from the example of their
+    conditioner if their data sets differ.
 
     Raises:
         UserError: there is no run.

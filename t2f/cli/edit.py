@@ -23,17 +23,7 @@ from t2f.utils.images import add_title, image_grid, save_png, to_uint8
 
 
 def edit(model: str, before: str, after: str, count: int, steps: int, seed: int, truncation: float, out: Path) -> None:
-    """Write a sheet of faces that change from one description to another.
-
-    Args:
-        model: what `t2f.load` accepts.
-        before: the description of the first column.
-        after: the description of the last column.
-        count: number of rows; a row has one noise vector.
-        steps: number of columns.
-        seed: seed of the noise.
-        truncation: factor in [0, 2] that scales the noise.
-        out: the .png to write.
+    """Write a sheet of faces that change from one description to another; see `t2f.cli.app.edit`.
 
     Raises:
         UserError: an argument is invalid, or the model refuses a description.

@@ -33,14 +33,9 @@ CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "co
 
 
 def evaluate(model: str, overrides: list[str], out: Path | None) -> None:
-    """Evaluate a model on the data set that it was trained on, and write and print the report.
+    """Evaluate a model on its data set, and write and print the report; see `t2f.cli.app.evaluate`.
 
-    Args:
-        model: what `t2f.load` accepts.
-        overrides: settings of conf/evaluate.yaml, and settings of the model's data set such as
-            data.folder=/path/to/celeba.
-        out: the folder for report.md and report.json. None is the run's folder, or the current one for a model that is
-            not in a run.
+    Without `out`, the report is written to the run's folder, or to the current one for a model that is not in a run.
 
     Raises:
         UserError: an override is invalid, or the model or its data set cannot be loaded.

@@ -27,18 +27,10 @@ FILES = (WEIGHTS, CONFIG, MODEL_CARD, REPORT, ONNX, PROGRAM)
 
 
 def export(model: str, out: Path, onnx: bool, program: bool, half: bool, hub: str | None, private: bool) -> None:
-    """Export a model to a folder, and optionally upload it to the Hugging Face Hub.
+    """Export a model to a folder, and optionally upload it to the Hugging Face Hub; see `t2f.cli.app.export`.
 
-    ONNX and torch.export files are compared with the exported weights. If a step fails, `out` does not change.
-
-    Args:
-        model: what `t2f.load` accepts.
-        out: a new or empty folder, or one with an earlier export, which is replaced.
-        onnx: whether to write an ONNX model.
-        program: whether to write a torch.export program.
-        half: whether to store the weights in float16.
-        hub: OWNER/NAME of a repository to upload to.
-        private: whether a new repository is private.
+    ONNX and torch.export files are compared with the exported weights. If a step fails, `out` does not change. An
+    earlier export in `out` is replaced.
 
     Raises:
         UserError: an argument is invalid, a package is missing, or an export differs from the model.

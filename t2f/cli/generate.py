@@ -23,15 +23,7 @@ FACE_SIZE = 128
 
 
 def generate(model: str, descriptions: list[str], count: int, seed: int, truncation: float, out: Path) -> None:
-    """Generate images from descriptions and write them.
-
-    Args:
-        model: what `t2f.load` accepts.
-        descriptions: one description fills a grid; several have a row each, with the same noise in a column.
-        count: number of images for each description.
-        seed: seed of the noise.
-        truncation: factor in [0, 2] that scales the noise.
-        out: a .png for one sheet, or a folder for one file per image.
+    """Generate images from descriptions and write them; see `t2f.cli.app.generate`.
 
     Raises:
         UserError: an argument is invalid, or the model refuses a description. In the second case, the images of the

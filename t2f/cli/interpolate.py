@@ -31,18 +31,7 @@ def interpolate(
     truncation: float,
     out: Path,
 ) -> None:
-    """Write an animation of faces that change from one description to another and back.
-
-    Args:
-        model: what `t2f.load` accepts.
-        before: the description of the first frame.
-        after: the description of frame `frames`.
-        count: number of faces side by side.
-        frames: number of frames from `before` to `after`.
-        seed: seed of the noise.
-        to_seed: seed of the noise at `after`; None keeps the noise fixed.
-        truncation: factor in [0, 2] that scales the noise.
-        out: the .gif or .mp4 to write.
+    """Write an animation of faces that change from one description to another and back; see `t2f.cli.app.interpolate`.
 
     Raises:
         UserError: an argument is invalid, the model refuses a description, or the MP4 writer is not installed.
