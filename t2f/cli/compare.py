@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,8 @@ from t2f.evaluation.metric_value import MetricValue
 from t2f.evaluation.report import number
 from t2f.evaluation.runs import Run, differing_settings, distinguishing_settings, find_runs, run_names
 from t2f.inference.pipeline import Pipeline
-from t2f.utils.errors import UserError, disk_errors
+from t2f.utils.errors import UserError
+from t2f.utils.files import write_csv
 from t2f.utils.images import CAPTION_WIDTH, GAP, captioned_sheet, save_png, to_uint8
 from t2f.utils.instantiate import from_yaml
 from t2f.utils.progress import track
@@ -54,7 +54,7 @@ def compare(places: list[Path], captions: list[str], count: int, seed: int, out:
     warnings = incomparable_evaluations(runs)
     print_table(names, runs, distinguishing_settings(settings), mark_best=not warnings, console=console)
     notes = [*warnings, *(note for run in runs for note in run.notes)]
-    write_csv(names, runs, settings, out / "compare.csv")
+    write_table(names, runs, settings, out / "compare.csv")
     written = [out / "compare.csv"]
 
     pipelines, load_notes = load_pipelines(names, runs)
@@ -147,22 +147,16 @@ def best_indices(values: Sequence[MetricValue | None]) -> set[int]:
     return {index for index in scores if scores[index] == max(scores.values())} if len(scores) > 1 else set()
 
 
-def write_csv(names: list[str], runs: list[Run], settings: dict[str, list[Any]], path: Path) -> None:
+def write_table(names: list[str], runs: list[Run], settings: dict[str, list[Any]], path: Path) -> None:
     """Write one line per run: the settings that differ, the metrics, and the settings of the evaluation."""
-    lines = []
-    for index, (name, run) in enumerate(zip(names, runs, strict=True)):
-        lines.append(
-            {"run": name, "folder": run.folder, "images_seen": run.images_seen}
-            | {setting: values[index] for setting, values in settings.items()}
-            | run.report.get("figures", {})
-            | {f"report.{key}": run.report.get(key) for key in (*COMPARABLE, "seed", "truncation")}
-        )
-    with disk_errors(str(path)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(dict.fromkeys(key for line in lines for key in line)))
-            writer.writeheader()
-            writer.writerows(lines)
+    lines = [
+        {"run": name, "folder": run.folder, "images_seen": run.images_seen}
+        | {setting: values[index] for setting, values in settings.items()}
+        | run.report.get("figures", {})
+        | {f"report.{key}": run.report.get(key) for key in (*COMPARABLE, "seed", "truncation")}
+        for index, (name, run) in enumerate(zip(names, runs, strict=True))
+    ]
+    write_csv(path, dict.fromkeys(key for line in lines for key in line), lines, f"the table {path}")
 
 
 def load_pipelines(names: Sequence[str], runs: Sequence[Run]) -> tuple[dict[str, Pipeline], list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,7 +17,7 @@ from t2f.training.loggers.csv import IMAGES_SEEN, read_rows
 from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
 from t2f.utils.errors import UserError, require
 from t2f.utils.extras import install_command
-from t2f.utils.files import atomic_write
+from t2f.utils.files import atomic_write, write_csv
 from t2f.utils.quoting import format_override, print_verbatim, shell_command, train_command
 
 MAX_METRICS = 3
@@ -58,7 +57,8 @@ def report(folder: Path, console: Console) -> dict[str, Job]:
         }
         for name, job in jobs.items()
     ]
-    _write_csv(rows, folder / "sweep.csv")
+    columns = dict.fromkeys(key for row in rows for key in row if key != "error")
+    write_csv(folder / "sweep.csv", [*columns, "error"], rows, f"the sweep's table {folder / 'sweep.csv'}")
     metrics = _varied_metrics(jobs)
     _print_table(rows, [*settings], metrics[:MAX_METRICS], console)
     files = "sweep.csv"
@@ -104,17 +104,6 @@ def _varied_metrics(jobs: dict[str, Job]) -> list[str]:
             if not name.startswith("images_"):
                 metrics.setdefault(name, set()).add(value)
     return [name for name, values in metrics.items() if len(values) > 1] or list(metrics)
-
-
-def _write_csv(rows: Sequence[Row], path: Path) -> None:
-    columns = [column for column in dict.fromkeys(key for row in rows for key in row) if column != "error"]
-    with (
-        atomic_write(path, f"the sweep's table {path}") as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, [*columns, "error"], restval="")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _print_table(rows: Sequence[Row], settings: Sequence[str], metrics: Sequence[str], console: Console) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from t2f.utils.errors import disk_errors
 
@@ -37,3 +39,11 @@ def atomic_write(path: Path, what: str) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]], what: str) -> None:
+    """Write a CSV file atomically, with empty cells for missing values; see `atomic_write`."""
+    with atomic_write(path, what) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*columns])
+        writer.writeheader()
+        writer.writerows(rows)

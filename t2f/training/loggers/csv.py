@@ -13,7 +13,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from t2f.utils.errors import disk_errors
-from t2f.utils.files import atomic_write
+from t2f.utils.files import write_csv
 
 IMAGES_SEEN = "images_seen"
 """The column, and the wandb metric, that all others are plotted against."""
@@ -86,13 +86,7 @@ class CSVLogger(Logger):
             csv.DictWriter(file, self.columns).writerow(row)
 
     def rewrite(self) -> None:
-        with (
-            atomic_write(self.path, f"the metrics {self.path}") as side,
-            side.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.DictWriter(file, self.columns)
-            writer.writeheader()
-            writer.writerows(self.rows)
+        write_csv(self.path, self.columns, self.rows, f"the metrics {self.path}")
         self.can_append = True
 
 
