@@ -15,7 +15,7 @@ from t2f.inference.pipeline import validate_descriptions
 from t2f.utils.errors import UserError, require
 from t2f.utils.extras import install_command
 from t2f.utils.files import atomic_write
-from t2f.utils.images import image_grid, to_uint8
+from t2f.utils.images import image_grid, to_uint8, write_gif
 
 FRAMES_PER_SECOND = 16
 
@@ -49,7 +49,10 @@ def interpolate(
     forward = [image_grid(each, count, display_size(faces)) for each in faces]
     images = [*forward, *forward[-2:0:-1]]
     with atomic_write(out, f"the animation {out}") as temporary:
-        (write_gif if suffix == ".gif" else write_mp4)(images, temporary)
+        if suffix == ".gif":
+            write_gif(images, temporary, 1000 // FRAMES_PER_SECOND)
+        else:
+            write_mp4(images, temporary)
     noun = "face" if count == 1 else "faces"
     print_result(f"{len(images)} frames of {count} {noun} written to {out}, generated with {describe_model(model)}")
 
@@ -65,12 +68,6 @@ def slerp(start: Tensor, end: Tensor, weight: float) -> Tensor:
     parallel = angle.sin() < 1e-4
     spherical = ((1 - weight) * angle).sin() * start + (weight * angle).sin() * end
     return torch.where(parallel, torch.lerp(start, end, weight), spherical / angle.sin().clamp(min=1e-4))
-
-
-def write_gif(images: list[Image.Image], path: Path) -> None:
-    """Write a looping GIF."""
-    frames = [image.convert("P", palette=Image.Palette.ADAPTIVE) for image in images]
-    frames[0].save(path, "GIF", save_all=True, append_images=frames[1:], duration=1000 // FRAMES_PER_SECOND, loop=0)
 
 
 def write_mp4(images: list[Image.Image], path: Path) -> None:

@@ -157,8 +157,14 @@ def save_time_lapse(frames: Sequence[Path], path: Path, seconds: float = 8.0) ->
     images = []
     for index in sorted(indices):
         with Image.open(frames[index]) as frame:
-            images.append(frame.convert("P", palette=Image.Palette.ADAPTIVE))
+            images.append(frame.copy())
     durations = [int(1000 * seconds / len(images))] * len(images)
     durations[-1] += 2000
     with atomic_write(path, f"the image {path}") as temporary:
-        images[0].save(temporary, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
+        write_gif(images, temporary, durations)
+
+
+def write_gif(images: Sequence[Image.Image], path: Path, durations: int | list[int]) -> None:
+    """Write a looping GIF. Durations are in milliseconds, one for each image or one for all."""
+    first, *others = (image.convert("P", palette=Image.Palette.ADAPTIVE) for image in images)
+    first.save(path, "GIF", save_all=True, append_images=others, duration=durations, loop=0)
