@@ -197,7 +197,7 @@ def test_unknown_network_raises_an_error() -> None:
 
 @pytest.mark.skipif(REAL is None, reason="T2F_TEST_DATA names no folder of real data")
 def test_recognizes_accessories_on_real_faces(tmp_path: Path) -> None:
-    source = CelebA(f"{REAL}/celeba", str(tmp_path), 128, workers=1, limit=600)
+    source = CelebA(f"{REAL}/celeba", cache=str(tmp_path), resolution=128, workers=1, limit=600)
     source.prepare()
     worn = {
         name: source.train.attributes[:, list(source.train.attribute_names).index(name)] == 1 for name in IMAGENET_OF

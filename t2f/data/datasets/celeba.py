@@ -12,12 +12,13 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from t2f.data.captions.generate_all import generate_captions
 from t2f.data.datasets.origin import Origin
-from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing
+from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, check_counts
 from t2f.data.faces import Attributes
 from t2f.data.images.formats import IMAGE_EXTENSIONS
 from t2f.data.tables.columns import ABSENT, MINUS_ONE, PRESENT, attribute_value, is_file_column
@@ -40,17 +41,12 @@ class CelebA(ImageDataset):
 
     Args:
         folder: folder of `img_align_celeba/` and `list_attr_celeba.txt` or `.csv`.
-        cache: folder of the image caches.
-        resolution: side of the decoded images in pixels, a power of two.
-        crop: side of the central square as a fraction of the image width in (0, 1].
         attributes: names of the attributes to use. Defaults to all 40.
         captions_per_face: number of captions of each face.
-        held_out: fraction of the faces that is held out without a partition, in (0, 1).
         seed: seed of the captions.
-        mirror: whether training images may be mirrored at random.
-        on_error: "raise", or "skip" to omit rows without an image, images without a row and damaged images.
-        workers: number of decoding processes. Defaults to the number of CPUs, at most 8.
         limit: number of faces to use, from the start of the table. Defaults to all.
+        **settings: see `ImageDataset`. `held_out` applies without a partition. With `on_error` "skip", images without
+            a row are also omitted.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -75,20 +71,14 @@ class CelebA(ImageDataset):
     def __init__(
         self,
         folder: str,
-        cache: str,
-        resolution: int,
-        crop: float = 1.0,
         attributes: Sequence[str] | None = None,
         captions_per_face: int = 4,
-        held_out: float = 0.05,
         seed: int = 0,
-        mirror: bool = True,
-        on_error: str = "raise",
-        workers: int | None = None,
         limit: int | None = None,
+        **settings: Any,
     ) -> None:
-        counts = {"captions_per_face": captions_per_face, "limit": limit}
-        super().__init__(cache, resolution, crop, held_out, mirror, on_error, workers, **counts)
+        super().__init__(**settings)
+        check_counts(captions_per_face=captions_per_face, limit=limit)
         if attributes is not None and not attributes:
             raise ValueError("attributes is empty: list at least one, or set it to null for all.")
         self.source = Path(folder).expanduser()

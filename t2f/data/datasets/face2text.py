@@ -39,15 +39,11 @@ class Face2Text(ImageDataset):
     Args:
         images: folder of the images.
         descriptions: the JSON file of the descriptions.
-        cache: folder of the image caches.
-        resolution: side of the decoded images in pixels, a power of two.
         crop: side of the central square as a fraction of the image width in (0, 1]. Defaults to the central 128 pixels
             of images that are 250 pixels wide, as LFW's are, and to the full width of others.
         undescribed: whether to append the images without description to the training set.
         held_out: fraction of the described persons that is held out, in (0, 1).
-        mirror: whether training images may be mirrored at random.
-        on_error: "raise", or "skip" to omit missing and damaged images.
-        workers: number of decoding processes. Defaults to the number of CPUs, at most 8.
+        **settings: see `ImageDataset`.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -75,16 +71,12 @@ class Face2Text(ImageDataset):
         self,
         images: str,
         descriptions: str,
-        cache: str,
-        resolution: int,
         crop: float | None = None,
         undescribed: bool = False,
         held_out: float = 0.1,
-        mirror: bool = True,
-        on_error: str = "raise",
-        workers: int | None = None,
+        **settings: Any,
     ) -> None:
-        super().__init__(cache, resolution, LFW_CROP if crop is None else crop, held_out, mirror, on_error, workers)
+        super().__init__(crop=LFW_CROP if crop is None else crop, held_out=held_out, **settings)
         self.images = Path(images).expanduser()
         self.descriptions = Path(descriptions).expanduser()
         self.undescribed = undescribed

@@ -76,19 +76,13 @@ class HFHub(ImageDataset):
 
     Args:
         dataset: a name on the Hugging Face Hub, or a local path.
-        cache: folder of the image caches.
-        resolution: side of the decoded images in pixels, a power of two.
         image: the column of images. Defaults to "image", or to the only column of images, with a note.
         text: the column of captions: strings, lists of strings or nulls. Defaults to "text", or to the only column
             that qualifies, with a note.
         split: the split to train on, such as "train" or "train[:1000]".
         held_out_split: the split that is held out. Defaults to the fraction `held_out` of the rows of `split`.
         config: the subset ("config") of a data set that has several.
-        crop: side of the central square as a fraction of the image width in (0, 1].
-        held_out: fraction of the rows that is held out without `held_out_split`, in (0, 1).
-        mirror: whether training images may be mirrored at random.
-        on_error: "raise", or "skip" to omit damaged images.
-        workers: number of decoding processes. Defaults to the number of CPUs, at most 8.
+        **settings: see `ImageDataset`. `held_out` applies without `held_out_split`.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -99,20 +93,14 @@ class HFHub(ImageDataset):
     def __init__(
         self,
         dataset: str,
-        cache: str,
-        resolution: int,
         image: str | None = None,
         text: str | None = None,
         split: str = "train",
         held_out_split: str | None = None,
         config: str | None = None,
-        crop: float = 1.0,
-        held_out: float = 0.05,
-        mirror: bool = True,
-        on_error: str = "raise",
-        workers: int | None = None,
+        **settings: Any,
     ) -> None:
-        super().__init__(cache, resolution, crop, held_out, mirror, on_error, workers)
+        super().__init__(**settings)
         self.dataset = dataset
         self.requested_columns = {"image": image, "text": text}
         self.image_column = image or "image"

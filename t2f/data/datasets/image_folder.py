@@ -21,7 +21,7 @@ import numpy as np
 from t2f.data.captions.generate_all import generate_captions
 from t2f.data.captions.lazy import Captions
 from t2f.data.captions.phrases import COLORS, FACIAL_HAIR_PHRASES, PHRASES
-from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, hold_out, split_position
+from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, check_counts, hold_out, split_position
 from t2f.data.faces import Attributes
 from t2f.data.tables.columns import ABSENT, MINUS_ONE, PRESENT, UNKNOWN, attribute_value
 from t2f.data.tables.file_names import FileIndex, first_few, is_inside
@@ -71,18 +71,12 @@ class ImageFolder(ImageDataset):
 
     Args:
         folder: the folder.
-        cache: folder of the image caches.
-        resolution: side of the decoded images in pixels, a power of two.
         file_name: the column of file names. Defaults to "file_name", or to the only column that qualifies, with a note.
         text: the column of texts. Defaults to "text", or to the only column that qualifies, with a note. In JSON lines,
             a text may be a list of sentences.
-        crop: side of the central square as a fraction of the image width in (0, 1].
         captions_per_face: number of generated captions of each face.
-        held_out: fraction of the faces that is held out if there is no split, in (0, 1).
         seed: seed of generated captions.
-        mirror: whether training images may be mirrored at random.
-        on_error: "raise", or "skip" to omit missing and damaged images.
-        workers: number of decoding processes. Defaults to the number of CPUs, at most 8.
+        **settings: see `ImageDataset`. `held_out` applies if there is no split.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -93,21 +87,14 @@ class ImageFolder(ImageDataset):
     def __init__(
         self,
         folder: str,
-        cache: str,
-        resolution: int,
         file_name: str | None = None,
         text: str | None = None,
-        crop: float = 1.0,
         captions_per_face: int = 4,
-        held_out: float = 0.05,
         seed: int = 0,
-        mirror: bool = True,
-        on_error: str = "raise",
-        workers: int | None = None,
+        **settings: Any,
     ) -> None:
-        super().__init__(
-            cache, resolution, crop, held_out, mirror, on_error, workers, captions_per_face=captions_per_face
-        )
+        super().__init__(**settings)
+        check_counts(captions_per_face=captions_per_face)
         self.source = Path(folder).expanduser()
         self.file_name = file_name
         self.text = text

@@ -105,7 +105,6 @@ class ImageDataset(ABC):
         mirror: whether training images may be mirrored at random.
         on_error: "raise" to stop at a missing or damaged image, "skip" to omit and count such images.
         workers: number of decoding processes. Defaults to the number of CPUs, at most 8.
-        **counts: further arguments of a subclass that must be at least 1, or None.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -118,12 +117,11 @@ class ImageDataset(ABC):
         self,
         cache: str,
         resolution: int,
-        crop: Crop,
-        held_out: float,
-        mirror: bool,
-        on_error: str,
-        workers: int | None,
-        **counts: int | None,
+        crop: Crop = 1.0,
+        held_out: float = 0.05,
+        mirror: bool = True,
+        on_error: str = "raise",
+        workers: int | None = None,
     ) -> None:
         check_resolution(resolution)
         fractions: list[Any] = list(crop.values()) if isinstance(crop, dict) else [crop]
@@ -133,9 +131,7 @@ class ImageDataset(ABC):
             raise ValueError(f"held_out must be a fraction of the faces, above 0 and below 1, but is {held_out}.")
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error must be raise or skip, but is {on_error}.")
-        for argument, count in {"workers": workers, **counts}.items():
-            if count is not None and count < 1:
-                raise ValueError(f"{argument} must be at least 1, but is {count}.")
+        check_counts(workers=workers)
         self.cache = Path(cache)
         self.resolution = resolution
         self.crop = float(crop) if isinstance(crop, int) else crop
@@ -267,6 +263,13 @@ def check_resolution(resolution: int) -> None:
     """Raise `ValueError` unless a resolution is a power of two of at least 4."""
     if resolution < 4 or resolution & (resolution - 1):
         raise ValueError(f"resolution must be a power of two, at least 4, but is {resolution}.")
+
+
+def check_counts(**counts: int | None) -> None:
+    """Raise `ValueError` unless each of these arguments is at least 1 or None."""
+    for argument, count in counts.items():
+        if count is not None and count < 1:
+            raise ValueError(f"{argument} must be at least 1, but is {count}.")
 
 
 def default_workers() -> int:

@@ -339,7 +339,7 @@ def test_counts_of_0_raise(folder: Path, argument: str) -> None:
 
 @pytest.mark.skipif(REAL is None, reason="T2F_TEST_DATA is not set")
 def test_real_data(tmp_path: Path) -> None:
-    celeba = CelebA(f"{REAL}/celeba", str(tmp_path), 32, workers=1, limit=200)
+    celeba = CelebA(f"{REAL}/celeba", cache=str(tmp_path), resolution=32, workers=1, limit=200)
     celeba.prepare()
     assert (len(celeba.train), len(celeba.held_out)) == (190, 10)
     assert len(celeba.train.attribute_names) == 40
