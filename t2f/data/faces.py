@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -127,29 +126,6 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
                     raise
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-
-
-@contextmanager
-def create_cache(folder: Path, shape: tuple[int, int, int, int]) -> Iterator[tuple[Path, Images]]:
-    """Yield a temporary folder and its writable `images.npy`, and rename the folder to `folder` on success.
-
-    The caller fills the images and writes the three other files with `write_labels`.
-
-    Args:
-        folder: the cache to create.
-        shape: (N, 3, R, R).
-
-    Raises:
-        UserError: if writing fails.
-    """
-    with atomic_folder(folder) as temporary:
-        path = temporary / "images.npy"
-        images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-        if hasattr(os, "posix_fallocate"):  # a full disk raises here; writing to the memory map would end in SIGBUS
-            with path.open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, os.path.getsize(path))
-        yield temporary, images
-        images.flush()
 
 
 def write_images(path: Path, resolution: int, chunks: Iterable[Images]) -> int:

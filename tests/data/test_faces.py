@@ -1,23 +1,21 @@
 import errno
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from t2f.data.faces import create_cache, fingerprint, open_cache, write_labels
+from t2f.data.faces import atomic_folder, fingerprint, open_cache, write_images, write_labels
 from t2f.utils.errors import UserError
 
-SHAPE = (3, 3, 4, 4)
-PIXELS = np.arange(3 * 3 * 4 * 4, dtype=np.uint8).reshape(SHAPE)
+PIXELS = np.arange(3 * 3 * 4 * 4, dtype=np.uint8).reshape(3, 3, 4, 4)
 CAPTIONS = [["a man", "un señor"], ["微笑的女人"], ["a woman"]]
 ATTRIBUTES = np.array([[1, -1], [0, 1], [0, 0]], dtype=np.int8)
 
 
-def write(folder: Path, pixels: Any = PIXELS) -> None:
-    with create_cache(folder, SHAPE) as (temporary, images):
-        images[:] = pixels
+def write(folder: Path) -> None:
+    with atomic_folder(folder) as temporary:
+        write_images(temporary / "images.npy", 4, [PIXELS[:2], PIXELS[2:]])
         write_labels(temporary, CAPTIONS, ATTRIBUTES, ("Male", "Smiling"), {"seed": 0})
 
 
@@ -56,8 +54,8 @@ def test_a_slice_selects_images_captions_and_attributes(tmp_path: Path) -> None:
 
 def test_an_incomplete_cache_is_not_visible(tmp_path: Path) -> None:
     folder = tmp_path / "cache"
-    with create_cache(folder, SHAPE) as (temporary, images):
-        images[:] = PIXELS
+    with atomic_folder(folder) as temporary:
+        write_images(temporary / "images.npy", 4, [PIXELS])
         assert not folder.exists()
         write_labels(temporary, CAPTIONS, ATTRIBUTES, ("Male", "Smiling"), {})
         assert not folder.exists()
@@ -66,21 +64,21 @@ def test_an_incomplete_cache_is_not_visible(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError("failed"), KeyboardInterrupt()])
 def test_an_interrupted_write_leaves_no_files(tmp_path: Path, error: BaseException) -> None:
-    with pytest.raises(type(error)), create_cache(tmp_path / "cache", SHAPE):
+    with pytest.raises(type(error)), atomic_folder(tmp_path / "cache"):
         raise error
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_raises_and_leaves_no_files(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="disk is full"), create_cache(tmp_path / "cache", SHAPE):
+    with pytest.raises(UserError, match="disk is full"), atomic_folder(tmp_path / "cache"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_first_of_two_processes_to_finish_creates_the_cache(tmp_path: Path) -> None:
     folder = tmp_path / "cache"
-    with create_cache(folder, SHAPE) as (temporary, images):
-        images[:] = 7
+    with atomic_folder(folder) as temporary:
+        write_images(temporary / "images.npy", 4, [PIXELS + 1])
         write_labels(temporary, [["late"]] * 3, ATTRIBUTES, ("Male", "Smiling"), {})
         write(folder)  # another process finishes first
     faces = open_cache(folder)

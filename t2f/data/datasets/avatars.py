@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 import random
+from collections.abc import Iterator
 from functools import cache, cached_property, partial
 from importlib.metadata import version
 from importlib.resources import files
@@ -25,7 +26,7 @@ from PIL import Image
 from t2f.data.captions.generate import CACHE_VERSION, generate_caption
 from t2f.data.datasets.origin import Origin
 from t2f.data.datasets.photographs import check_resolution, default_workers
-from t2f.data.faces import Attributes, Faces, Images, create_cache, fingerprint, open_cache, write_labels
+from t2f.data.faces import Attributes, Faces, Images, atomic_folder, fingerprint, open_cache, write_images, write_labels
 from t2f.data.images.decode import in_chunks
 
 ATTRIBUTES = (
@@ -291,17 +292,20 @@ class Avatars:
         if self.folder.is_dir():
             return
         captions: list[list[str]] = []
-        attributes = np.empty((self.total, len(ATTRIBUTES)), np.int8)
-        shape = (self.total, 3, self.resolution, self.resolution)
-        title = f"Rendering {self.total:,} synthetic faces"
-        with create_cache(self.folder, shape) as (temporary, images):
+        attributes: list[Attributes] = []
+
+        def rendered() -> Iterator[Images]:
             work = partial(_render_chunk, **self._rendering)
+            title = f"Rendering {self.total:,} synthetic faces"
             chunks = in_chunks(work, lambda indices: indices, self.total, self.workers, title, size=64)
-            for chunk, (chunk_images, chunk_captions, chunk_attributes) in chunks:
-                images[chunk.start : chunk.stop] = chunk_images
-                captions += chunk_captions
-                attributes[chunk.start : chunk.stop] = chunk_attributes
-            write_labels(temporary, captions, attributes, ATTRIBUTES, self.settings)
+            for _, (images, chunk_captions, chunk_attributes) in chunks:
+                captions.extend(chunk_captions)
+                attributes.append(chunk_attributes)
+                yield images
+
+        with atomic_folder(self.folder) as temporary:
+            write_images(temporary / "images.npy", self.resolution, rendered())
+            write_labels(temporary, captions, np.concatenate(attributes), ATTRIBUTES, self.settings)
 
     def __getstate__(self) -> dict[str, Any]:
         # A memory-mapped array would be pickled whole, so another process opens the cache itself.
