@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -16,43 +17,10 @@ Captions = Sequence[Sequence[str]]
 """The captions of each face."""
 
 
-class LazyCaptions(Sequence[Sequence[str]]):
-    """Base class of sequences of the captions of N faces. Slices are lazy too."""
-
-    @abstractmethod
-    def captions_of(self, index: int) -> Sequence[str]:
-        """Return the captions of one face. May generate those of all faces."""
-
-    @overload
-    def __getitem__(self, index: int) -> Sequence[str]: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Captions: ...
-
-    def __getitem__(self, index: int | slice) -> Sequence[str] | Captions:
-        if isinstance(index, slice):
-            return CaptionSubset(self, range(len(self))[index])
-        return self.captions_of(index)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(map(list, self)) == list(map(list, other))
-
-    __hash__ = None  # type: ignore[assignment]  # unhashable, like a list
-
-
-class CachedCaptions(LazyCaptions):
-    """Captions that are generated when first read and cached in a JSON file.
-
-    Args:
-        path: The JSON file. Its name must depend on everything that the captions depend on.
-        length: Number of faces.
-        generate: Returns the captions of all faces.
-    """
-
-    def __init__(self, path: Path, length: int, generate: Callable[[], list[list[str]]]) -> None:
-        self.path = path
-        self.length = length
-        self.generate = generate
+@dataclass
+class _CaptionFile:
+    path: Path
+    generate: Callable[[], list[list[str]]]
 
     @cached_property
     def texts(self) -> list[list[str]]:
@@ -65,36 +33,48 @@ class CachedCaptions(LazyCaptions):
             temporary.write_text(json.dumps(texts, ensure_ascii=False), encoding="utf-8")
         return texts
 
-    def __len__(self) -> int:
-        return self.length
 
-    def captions_of(self, index: int) -> Sequence[str]:
-        return self.texts[index]
-
-
-class CaptionSubset(LazyCaptions):
-    """The captions of some faces.
+class CachedCaptions(Sequence[Sequence[str]]):
+    """Captions of N faces that are generated when one is first read, and cached in a JSON file. Slices share the file.
 
     Args:
-        captions: The captions of all faces.
-        indices: Indices of the faces.
+        path: The JSON file. Its name must depend on everything that the captions depend on.
+        length: Number of faces.
+        generate: Returns the captions of all faces.
     """
 
-    def __init__(self, captions: Captions, indices: Sequence[int]) -> None:
-        self.captions = captions
-        self.indices = indices
+    def __init__(self, path: Path, length: int, generate: Callable[[], list[list[str]]]) -> None:
+        self.file = _CaptionFile(path, generate)
+        self.all: Sequence[int] = range(length)
+        self.indices = self.all
 
     def __len__(self) -> int:
         return len(self.indices)
 
-    def captions_of(self, index: int) -> Sequence[str]:
-        return self.captions[self.indices[index]]
+    @overload
+    def __getitem__(self, index: int) -> Sequence[str]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> CachedCaptions: ...
+
+    def __getitem__(self, index: int | slice) -> Sequence[str] | CachedCaptions:
+        return self.take(range(len(self))[index]) if isinstance(index, slice) else self.file.texts[self.indices[index]]
+
+    def take(self, indices: Sequence[int]) -> CachedCaptions:
+        """Return the captions of some faces, without generating them."""
+        part = copy.copy(self)
+        part.indices = [self.indices[index] for index in indices]
+        return part
+
+
+def take(captions: Captions, indices: Sequence[int]) -> Captions:
+    """Return the captions of some faces, without generating `CachedCaptions`."""
+    return captions.take(indices) if isinstance(captions, CachedCaptions) else [captions[index] for index in indices]
 
 
 def fingerprint_data(captions: Captions) -> Any:
     """Return plain values that identify captions, without generating `CachedCaptions`."""
-    if isinstance(captions, CachedCaptions):
-        return captions.path.name
-    if isinstance(captions, CaptionSubset) and isinstance(captions.captions, LazyCaptions):
-        return [fingerprint_data(captions.captions), list(captions.indices)]
-    return [list(each) for each in captions]
+    if not isinstance(captions, CachedCaptions):
+        return [list(each) for each in captions]
+    name = captions.file.path.name
+    return name if captions.indices is captions.all else [name, list(captions.indices)]

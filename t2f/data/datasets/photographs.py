@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from t2f.data.captions.lazy import Captions, CaptionSubset
+from t2f.data.captions.lazy import Captions, take
 from t2f.data.datasets.origin import UNKNOWN_ORIGIN, Origin
 from t2f.data.faces import Attributes, Faces, atomic_folder, cache_read_errors, fingerprint
 from t2f.data.images.decode import CACHE_VERSION, Crop, ImageSource, decode_all
@@ -243,7 +243,7 @@ class ImageDataset(ABC):
         cached = [index for index in range(len(listing.images)) if index not in skipped]
         train = sum(index < listing.train for index in cached)
         self._check_split(train, len(cached))
-        captions = CaptionSubset(listing.captions, cached) if skipped else listing.captions
+        captions = take(listing.captions, cached) if skipped else listing.captions
         return Faces(images, captions, listing.attributes[cached], listing.attribute_names), train
 
     @property

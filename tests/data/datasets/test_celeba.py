@@ -83,7 +83,7 @@ def test_the_format_of_kaggle_is_equivalent(folder: Path, tmp_path: Path) -> Non
     for left, right in ((one.train, two.train), (one.held_out, two.held_out)):
         assert np.array_equal(left.images, right.images)
         assert np.array_equal(left.attributes, right.attributes)
-        assert left.captions == right.captions
+        assert list(left.captions) == list(right.captions)
         assert left.attribute_names == right.attribute_names
 
 
@@ -144,9 +144,9 @@ def test_captions_are_cached_and_regenerated_if_damaged(folder: Path, monkeypatc
     content = path.read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr(generate_all, "generate_caption", lambda *_: pytest.fail("described again"))
-        assert source(folder).listing.captions == captions
+        assert list(source(folder).listing.captions) == captions
     path.write_bytes(content[:50])
-    assert source(folder).listing.captions == captions
+    assert list(source(folder).listing.captions) == captions
     assert path.read_bytes() == content
     assert source(folder, seed=1).listing.captions != captions
 
@@ -160,7 +160,7 @@ def test_captions_of_another_version_are_regenerated(folder: Path, monkeypatch: 
 
 
 def test_captions_do_not_depend_on_the_other_faces(folder: Path) -> None:
-    assert source(folder, limit=5).listing.captions == source(folder).listing.captions[:5]
+    assert list(source(folder, limit=5).listing.captions) == list(source(folder).listing.captions[:5])
 
 
 def table(sep: str = ",", quote: str = "", first: str = "image_id", index: str = "", values: Any = VALUES) -> str:
