@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import re
@@ -21,6 +20,7 @@ from torch import Tensor
 from t2f.conditioning.base import require_words
 from t2f.conditioning.sentences import TextConditioner, require_captions, typical_caption
 from t2f.data.faces import Faces, fingerprint
+from t2f.utils.cached_tensors import weights_checksum
 from t2f.utils.errors import UserError, require
 from t2f.utils.extras import install_command
 from t2f.utils.files import atomic_write
@@ -103,7 +103,9 @@ class FrozenTextConditioner(TextConditioner):
         if self.cache is None:
             distinct, index = self._embed(captions, progress=True)
             return torch.from_numpy(distinct[index])
-        settings = {"model": self.name, "weights": _checksum(self.model), "captions": captions}
+        # The model in a folder may be replaced, so its name is not enough.
+        weights = weights_checksum(f"{self.model} {self.model.max_seq_length}", self.model)
+        settings = {"model": self.name, "weights": weights, "captions": captions}
         path = self.cache / f"embeddings-{fingerprint(settings)}.npy"
         if not path.exists():
             _save(path, *self._embed(captions, progress=True))
@@ -252,15 +254,6 @@ def _encode(model: SentenceTransformer, captions: list[str]) -> Embeddings:
             captions, batch_size=len(captions), show_progress_bar=False, normalize_embeddings=True, precision="float32"
         )
     return unit_vectors * np.float32(np.sqrt(unit_vectors.shape[1]))
-
-
-def _checksum(model: SentenceTransformer) -> str:
-    """Checksum of weights and settings: the model in a folder may be replaced."""
-    digest = hashlib.sha256(f"{model} {model.max_seq_length}".encode())
-    for name, weights in model.state_dict().items():
-        digest.update(name.encode())
-        digest.update(weights.contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def _save(path: Path, distinct: Embeddings, index: npt.NDArray[np.int64]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from t2f.data.faces import Images, checksum, fingerprint
-from t2f.utils.cached_tensors import cached_tensors
+from t2f.utils.cached_tensors import cached_tensors, weights_checksum
 from t2f.utils.errors import UserError, require
 from t2f.utils.progress import track
 
@@ -102,11 +101,7 @@ class FeatureExtractor(nn.Module, ABC):
 
     def checksum(self) -> str:
         """SHA-256 of the name, the resizing and the weights."""
-        digest = hashlib.sha256(f"{self.name} {self.resize}".encode())
-        for name, weights in self.state_dict().items():
-            digest.update(name.encode())
-            digest.update(weights.cpu().contiguous().flatten().view(torch.uint8).numpy())
-        return digest.hexdigest()
+        return weights_checksum(f"{self.name} {self.resize}", self)
 
 
 def extract_features(extractor: FeatureExtractor, images: Tensor) -> Features:

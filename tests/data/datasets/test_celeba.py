@@ -148,7 +148,7 @@ def test_captions_are_cached_and_regenerated_if_damaged(folder: Path, monkeypatc
     path.write_bytes(content[:50])
     assert list(source(folder).listing.captions) == captions
     assert path.read_bytes() == content
-    assert source(folder, seed=1).listing.captions != captions
+    assert list(source(folder, seed=1).listing.captions) != captions
 
 
 def test_captions_of_another_version_are_regenerated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
