@@ -195,6 +195,7 @@ def short_name(name: str, names: Sequence[str]) -> str:
 
 
 def unique_suffix(parts: Sequence[str], others: Sequence[Sequence[str]], min_parts: int) -> Sequence[str]:
+    """Return the shortest end of `parts`, of at least `min_parts`, that none of the others has; else all parts."""
     for count in range(min_parts, len(parts)):
         if not any(list(other[-count:]) == list(parts[-count:]) and other != parts for other in others):
             return parts[-count:]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from t2f.evaluation.runs import unique_suffix
 from t2f.sweeps.job import Job, jobs_in
 from t2f.training.loggers.csv import IMAGES_SEEN, read_rows
 from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
@@ -128,11 +128,8 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
     >>> list(short_names(["model.a.lr", "model.b.lr", "model.objectives.kl.weight"]).values())
     ['a.lr', 'b.lr', 'weight']
     """
-    suffixes = {key: [".".join(key.split(".")[start:]) for start in range(key.count("."), -1, -1)] for key in keys}
-    counts = Counter(suffix for each in suffixes.values() for suffix in each)
-    return {
-        key: next(suffix for suffix in each if counts[suffix] == 1 or suffix == key) for key, each in suffixes.items()
-    }
+    parts = [key.split(".") for key in keys]
+    return {key: ".".join(unique_suffix(each, parts, min_parts=1)) for key, each in zip(keys, parts, strict=True)}
 
 
 def _format_cell(value: Any) -> str:
