@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from t2f.training.loggers.csv import IMAGES_SEEN
-from t2f.utils.errors import UserError, require
-from t2f.utils.extras import install_command
+from t2f.utils.errors import require
+from t2f.utils.extras import needs_extra
 
 if TYPE_CHECKING:
     from wandb_workspaces.workspaces import Workspace
@@ -37,11 +37,9 @@ def dashboard(project: str) -> None:
 
 def build_workspace(entity: str, project: str) -> Workspace:
     """Build the workspace without any network access."""
-    try:
+    with needs_extra("t2f dashboard", "dashboard"):
         import wandb_workspaces.reports.v2 as panels
         from wandb_workspaces import workspaces
-    except ModuleNotFoundError as error:
-        raise UserError(f"t2f dashboard needs wandb-workspaces: {install_command('dashboard')} installs it.") from error
 
     def lines(title: str, *metrics: str, log: bool = False) -> panels.LinePlot:
         return panels.LinePlot(title=title, x=IMAGES_SEEN, y=list(metrics), log_y=log)

@@ -10,7 +10,7 @@ from t2f.cli.demo_page import STYLE, DemoSession, build_page
 from t2f.cli.generate import describe_model, model_name, print_result
 from t2f.inference.load import load
 from t2f.utils.errors import UserError
-from t2f.utils.extras import install_command
+from t2f.utils.extras import needs_extra
 from t2f.utils.private_api import limit_unread_sessions
 
 
@@ -25,10 +25,8 @@ def demo(models: Sequence[str], host: str, port: int) -> None:
     Raises:
         UserError: gradio is missing, a model cannot be loaded, or the page cannot be served.
     """
-    try:
+    with needs_extra("The demo page", "demo"):
         import gradio as gr
-    except ModuleNotFoundError as error:
-        raise UserError(f"The demo page needs gradio: {install_command('demo')} installs it.") from error
 
     blocks = build_page({model_name(model): DemoSession(load(model), model_name(model)) for model in models})
     try:

@@ -23,7 +23,7 @@ from t2f.inference.load import find, load
 from t2f.inference.pipeline import Pipeline
 from t2f.inference.trust import build_ours
 from t2f.training.batches.datamodule import FaceDataset
-from t2f.utils.errors import UserError, require
+from t2f.utils.errors import UserError, first_line, require
 from t2f.utils.instantiate import build, from_yaml
 from t2f.utils.quoting import path_argument, print_verbatim, shell_command
 
@@ -105,8 +105,7 @@ def load_dataset(pipeline: Pipeline, cache: str, overrides: list[str]) -> FaceDa
         dotted = OmegaConf.from_dotlist([each.removeprefix("data.") for each in overrides])
         changes: Any = OmegaConf.to_container(dotted, resolve=True)
     except (OmegaConfBaseException, YAMLError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"{typed} cannot be parsed ({reason}): correct the value after the =.") from error
+        raise UserError(f"{typed} cannot be parsed ({first_line(error)}): correct the value after the =.") from error
     known = ", ".join(f"data.{name}" for name in config if name != "_target_")
     require(changes.keys() <= config.keys(), f"{typed} is not a setting of this data set, which has {known}.")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -12,8 +13,8 @@ from t2f.cli.edit import interpolate_embeddings
 from t2f.cli.generate import describe_model, display_size, print_note, print_result, require_descriptions
 from t2f.inference.load import load
 from t2f.inference.pipeline import validate_descriptions
-from t2f.utils.errors import UserError, require
-from t2f.utils.extras import install_command
+from t2f.utils.errors import require
+from t2f.utils.extras import needs_extra
 from t2f.utils.files import atomic_write
 from t2f.utils.images import image_grid, to_uint8, write_gif
 
@@ -72,14 +73,9 @@ def slerp(start: Tensor, end: Tensor, weight: float) -> Tensor:
 
 def write_mp4(images: list[Image.Image], path: Path) -> None:
     """Write an MP4 with H.264."""
-    try:
+    with needs_extra("An .mp4, unlike a .gif,", "video"):
         import imageio.v3 as imageio
         import imageio_ffmpeg  # noqa: F401  # the backend of imageio
-        import numpy as np
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"An .mp4 needs imageio with ffmpeg: {install_command('video')} installs it; or write a .gif."
-        ) from error
     even = [image.crop((0, 0, image.width // 2 * 2, image.height // 2 * 2)) for image in images]
     frames = np.stack([np.asarray(image) for image in even])
     video = imageio.imwrite(

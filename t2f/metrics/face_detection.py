@@ -10,8 +10,8 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from t2f.metrics.base import NotMeasurable
-from t2f.metrics.features import BATCH_SIZE, Features, MissingPackage
-from t2f.utils.extras import install_command
+from t2f.metrics.features import BATCH_SIZE, Features
+from t2f.utils.extras import needs_extra
 
 RESOLUTION = 128
 """Pixels that images are resized to."""
@@ -47,13 +47,8 @@ class FaceDetectionRate(Metric):
         super().__init__(**kwargs)
         if not 0 < threshold < 1:
             raise ValueError(f"threshold must be in (0, 1), but is {threshold}.")
-        try:
+        with needs_extra("The face detection rate", "faces"):
             from facenet_pytorch import MTCNN
-        except ImportError as error:
-            raise MissingPackage(
-                f"The face detection rate needs a package ({error}): {install_command('faces')}, or leave it out with "
-                "metrics=default."
-            ) from error
         with torch.random.fork_rng(devices=[]):
             # The first two thresholds, of the proposals, are the package's.
             self.detector = MTCNN(min_face_size=MIN_FACE, thresholds=[0.6, 0.7, threshold]).eval()

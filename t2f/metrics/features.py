@@ -14,15 +14,11 @@ from torch import Tensor, nn
 
 from t2f.data.faces import Images, checksum, fingerprint
 from t2f.utils.cached_tensors import cached_tensors, weights_checksum
-from t2f.utils.errors import UserError, require
+from t2f.utils.errors import require
 from t2f.utils.progress import track
 
 BATCH_SIZE = 64
 """Images are generated and read in batches of this size. It is fixed because rounding depends on the batch size."""
-
-
-class MissingPackage(UserError):
-    """The package of a pretrained network is not installed."""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from t2f.metrics.features import FeatureExtractor, MissingPackage
+from t2f.metrics.features import FeatureExtractor
 from t2f.utils.errors import UserError, require
-from t2f.utils.extras import install_command
+from t2f.utils.extras import needs_extra
 
 WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 SOURCE = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{WEIGHTS}"
@@ -38,12 +38,9 @@ class Inception(FeatureExtractor):
 
     def __init__(self, weights_path: str | None = None) -> None:
         super().__init__()
-        try:
+        with needs_extra("Inception", "metrics"):
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-        except ImportError as error:
-            raise MissingPackage(
-                f"Inception's features need a package ({error}): {install_command('metrics')}."
-            ) from error
+
         self.name = "Inception"
         self.num_features = 2048
         self.resize = "bilinear as TensorFlow 1, without antialiasing, to 299x299"

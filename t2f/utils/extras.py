@@ -1,11 +1,33 @@
-"""Installation commands for optional dependencies."""
+"""Optional dependencies, and the commands that install them."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from t2f.utils.errors import UserError
+
 ROOT = Path(__file__).resolve().parents[2]
+
+
+class MissingPackage(UserError):
+    """A package of an extra is not installed."""
+
+
+@contextmanager
+def needs_extra(what: str, extra: str) -> Iterator[None]:
+    """Turn a failed import in the block into `MissingPackage`, with the command that installs the package.
+
+    Args:
+        what: What needs the package, as the subject of a sentence.
+        extra: See `install_command`.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise MissingPackage(f"{what} needs a package ({error}): {install_command(extra)}.") from error
 
 
 def install_command(extra: str) -> str:

@@ -18,10 +18,11 @@ from t2f.evaluation.generate import generate_images
 from t2f.evaluation.metric_value import EvaluationResult
 from t2f.evaluation.text_alignment import EvaluationBatch, TextAlignment
 from t2f.metrics.distances import FrechetDistance, KernelDistance
-from t2f.metrics.features import BATCH_SIZE, MissingPackage, extract_features
+from t2f.metrics.features import BATCH_SIZE, extract_features
 from t2f.metrics.neighbors import Memorization, PrecisionRecall
 from t2f.utils.errors import UserError
 from t2f.utils.instantiate import build
+from t2f.utils.extras import MissingPackage
 
 
 def evaluator(cache: Path, **changes: object) -> Evaluator:

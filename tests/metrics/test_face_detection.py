@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fixtures.made_up import Colors, MadeUp, TinyFeatures, conditioner
+from fixtures.toy import ToyGenerator, ToyDataset, TinyFeatures, conditioner
 from torch import Tensor
 
 from t2f.cli.evaluate import compose_evaluation
@@ -101,8 +101,8 @@ def test_report_has_the_rate_of_generated_and_of_held_out_images(
 ) -> None:
     monkeypatch.setattr(metric, "detect", lambda images: images[:, 0].float().mean(dim=(1, 2)) > 140)  # the red ones
     evaluator = Evaluator(20, 100, "train", 0, str(tmp_path), TinyFeatures, {"face_detection_rate": metric}, {})
-    (value,) = evaluator(Colors(), MadeUp(), conditioner()).metrics
-    red = MadeUp().held_out.attributes[:20, 0].mean()
+    (value,) = evaluator(ToyGenerator(), ToyDataset(), conditioner()).metrics
+    red = ToyDataset().held_out.attributes[:20, 0].mean()
     assert (value.name, value.title, value.better) == ("face_detection_rate", "face detection rate", "higher")
     assert value.real == pytest.approx(red)
     assert 0 < value.generated < 1

@@ -13,11 +13,12 @@ from torch.utils.data import Dataset
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from t2f.metrics.distances import FrechetDistance, KernelDistance
-from t2f.metrics.features import Features, MissingPackage, extract_features
+from t2f.metrics.features import Features, extract_features
 from t2f.metrics.inception import Inception
 from t2f.metrics.inception_score import ClassScore
 from t2f.metrics.neighbors import PrecisionRecall
 from t2f.utils.errors import UserError
+from t2f.utils.extras import MissingPackage
 
 COUNT = 6
 
@@ -218,5 +219,5 @@ def test_failed_download_names_a_remedy(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_missing_package_raises_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "torch_fidelity.feature_extractor_inceptionv3", None)
-    with pytest.raises(MissingPackage, match=r"^Inception's features need a package \(.*\): pip install -e .*\.$"):
+    with pytest.raises(MissingPackage, match=r"^Inception needs a package \(.*\): pip install -e .*\.$"):
         Inception()

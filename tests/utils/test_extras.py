@@ -29,5 +29,6 @@ def test_an_installed_wheel_is_named_by_its_package(tmp_path: Path, monkeypatch:
 def test_every_extra_in_the_code_exists() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     sources = [path.read_text() for path in (ROOT / "t2f").rglob("*.py")]
-    used = {extra for source in sources for extra in re.findall(r"install_command\('([a-z]+)'\)", source)}
+    pattern = r"install_command\('([a-z]+)'\)|needs_extra\(.*, \"([a-z]+)\"\)"
+    used = {first or second for source in sources for first, second in re.findall(pattern, source)}
     assert {"demo", "export", "hub", "metrics", "text", "video"} <= used <= set(extras)

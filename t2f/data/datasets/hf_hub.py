@@ -12,8 +12,8 @@ import numpy as np
 from t2f.data.datasets.photographs import ImageDataset, ImageListing, hold_out, size_and_time, split_position
 from t2f.data.images.decode import ImageSource
 from t2f.data.tables.columns import SAMPLE_SIZE, is_file_column, is_missing, only_column, text_columns
-from t2f.utils.errors import UserError, require
-from t2f.utils.extras import install_command
+from t2f.utils.errors import UserError, first_line, require
+from t2f.utils.extras import needs_extra
 from t2f.utils.private_api import data_fingerprints
 from t2f.utils.unicode import well_formed
 
@@ -138,10 +138,8 @@ class HFHub(ImageDataset):
         return ImageListing(images, train, captions, np.zeros((len(captions), 0), np.int8), [], notes)
 
     def _load(self, split: str) -> Any:
-        try:
+        with needs_extra("data=hub", "hub"):
             datasets = importlib.import_module("datasets")
-        except ImportError as error:
-            raise UserError(f"data=hub needs the library datasets: {install_command('hub')}.") from error
         path = Path(self.dataset).expanduser()
         try:
             if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():  # of save_to_disk
@@ -161,9 +159,8 @@ class HFHub(ImageDataset):
         except UserError:
             raise
         except Exception as error:  # of the library, the network or the disk, without a common class
-            reason = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
             raise UserError(
-                f"The data set {self.dataset} cannot be loaded ({reason}): check data.dataset, data.config, data.split "
+                f"The data set {self.dataset} cannot be loaded ({first_line(error).rstrip('.')}): check data.dataset, data.config, data.split "
                 "and data.held_out_split."
             ) from error
         return data.with_format(None)

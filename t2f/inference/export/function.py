@@ -10,7 +10,7 @@ from torch.export import Dim, ExportedProgram
 
 from t2f.conditioning.sentences import TokenConditioner
 from t2f.inference.pipeline import Pipeline
-from t2f.utils.errors import UserError, require
+from t2f.utils.errors import UserError, first_line, require
 
 TOLERANCE = 1e-4
 INPUTS, OUTPUT = ("condition", "noise"), "images"
@@ -48,9 +48,8 @@ def trace(pipeline: Pipeline) -> ExportedProgram:
     try:
         program = torch.export.export(generator, inputs, dynamic_shapes=dynamic_shapes(pipeline))
     except Exception as error:  # custom networks can fail in any way
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UserError(
-            f"torch.export cannot trace these networks ({reason}): omit --onnx and --program, or change the code that "
+            f"torch.export cannot trace these networks ({first_line(error)}): omit --onnx and --program, or change the code that "
             "the message names; often it uses the batch size as a Python number."
         ) from error
     for module in program.graph_module.modules():

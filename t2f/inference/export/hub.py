@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from t2f.utils.errors import UserError, require
-from t2f.utils.extras import install_command
+from t2f.utils.extras import needs_extra
 
 
 def require_hub(repository: str) -> None:
     """Raise `UserError` if an upload to OWNER/NAME cannot succeed, before the export does any work."""
-    try:
+    with needs_extra("--hub", "hub"):
         from huggingface_hub import get_token
-    except ModuleNotFoundError as error:
-        raise UserError(f"--hub needs huggingface_hub: {install_command('hub')} installs it.") from error
+
     valid = re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", repository, re.ASCII)
     require(valid is not None, f"--hub {repository} is not the name of a repository: give OWNER/NAME.")
     require(

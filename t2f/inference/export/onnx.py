@@ -12,19 +12,16 @@ from torch.export import ExportedProgram
 
 from t2f.inference.export.function import INPUTS, OUTPUT, check_export, dynamic_shapes
 from t2f.inference.pipeline import Pipeline
-from t2f.utils.errors import UserError
-from t2f.utils.extras import install_command
+from t2f.utils.extras import needs_extra
 
 ONNX = "model.onnx"
 
 
 def require_onnx() -> None:
     """Raise `UserError` if a package that writes or runs ONNX is missing."""
-    try:
+    with needs_extra("--onnx", "export"):
         import onnxruntime  # noqa: F401  # availability check
         import onnxscript  # noqa: F401  # availability check
-    except ModuleNotFoundError as error:
-        raise UserError(f"--onnx needs {error.name}: {install_command('export')} installs it.") from error
 
 
 def write_onnx(program: ExportedProgram, pipeline: Pipeline, folder: Path) -> float:
