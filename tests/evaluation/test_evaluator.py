@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
-from fixtures.toy import ToyGenerator, ToyDataset, TinyFeatures, conditioner
+from fixtures.toy import TinyFeatures, ToyDataset, ToyGenerator, conditioner
 
 from t2f.cli.evaluate import compose_evaluation
 from t2f.evaluation.evaluator import Evaluator
@@ -21,8 +21,8 @@ from t2f.metrics.distances import FrechetDistance, KernelDistance
 from t2f.metrics.features import BATCH_SIZE, extract_features
 from t2f.metrics.neighbors import Memorization, PrecisionRecall
 from t2f.utils.errors import UserError
-from t2f.utils.instantiate import build
 from t2f.utils.extras import MissingPackage
+from t2f.utils.instantiate import build
 
 
 def evaluator(cache: Path, **changes: object) -> Evaluator:
@@ -64,7 +64,9 @@ def test_column_of_real_images_measures_held_out_ones(tmp_path: Path) -> None:
 
 
 def test_metrics_depend_on_the_seed_only(tmp_path: Path) -> None:
-    one, same, other = (evaluator(tmp_path, seed=seed)(ToyGenerator(), ToyDataset(), conditioner()).flat() for seed in (0, 0, 1))
+    one, same, other = (
+        evaluator(tmp_path, seed=seed)(ToyGenerator(), ToyDataset(), conditioner()).flat() for seed in (0, 0, 1)
+    )
     assert one == same
     assert one != other
 
@@ -75,7 +77,9 @@ def test_truncation_reduces_diversity(tmp_path: Path) -> None:
         images = generate_images(ToyGenerator(), torch.ones(BATCH_SIZE, 2), 0, None, truncation).images.float()
         deviations.append(float(images.std(dim=0).mean()))
     assert deviations[0] > deviations[1] > deviations[2] == 0
-    full, half = (evaluator(tmp_path, truncation=t)(ToyGenerator(), ToyDataset(), conditioner()).flat() for t in (1.0, 0.5))
+    full, half = (
+        evaluator(tmp_path, truncation=t)(ToyGenerator(), ToyDataset(), conditioner()).flat() for t in (1.0, 0.5)
+    )
     assert full != half
 
 
@@ -123,7 +127,8 @@ def test_reference_held_out_has_no_column_of_real_images(tmp_path: Path) -> None
 
 def test_fewer_images_than_features_are_noted(tmp_path: Path) -> None:
     few, enough = (
-        " ".join(evaluator(tmp_path, count=count)(ToyGenerator(), ToyDataset(), conditioner()).notes) for count in (12, 150)
+        " ".join(evaluator(tmp_path, count=count)(ToyGenerator(), ToyDataset(), conditioner()).notes)
+        for count in (12, 150)
     )
     assert "biased upwards" in few
     assert "biased upwards" not in enough
@@ -146,7 +151,10 @@ def test_missing_package_disables_image_quality_only(tmp_path: Path) -> None:
 
 def test_names_of_metrics_end_with_the_extractor(tmp_path: Path) -> None:
     metrics = {"kid": KernelDistance(subsets=1), "copies": Memorization()}
-    names = {metric.name for metric in evaluator(tmp_path, metrics=metrics)(ToyGenerator(), ToyDataset(), conditioner()).metrics}
+    names = {
+        metric.name
+        for metric in evaluator(tmp_path, metrics=metrics)(ToyGenerator(), ToyDataset(), conditioner()).metrics
+    }
     assert names == {"kid_tiny", "copies_tiny"}
 
 
@@ -215,7 +223,8 @@ def test_result_has_the_nearest_real_images(tmp_path: Path) -> None:
 
 def test_undetected_copies_are_noted(tmp_path: Path) -> None:
     subset, full = (
-        " ".join(evaluator(tmp_path, real_count=count)(ToyGenerator(), ToyDataset(), conditioner()).notes) for count in (200, 300)
+        " ".join(evaluator(tmp_path, real_count=count)(ToyGenerator(), ToyDataset(), conditioner()).notes)
+        for count in (200, 300)
     )
     assert "does not detect copies of other training images" in subset
     assert "does not detect copies" not in full

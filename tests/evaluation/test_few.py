@@ -124,7 +124,7 @@ def test_classifier_of_unlabeled_images_is_finite() -> None:
 
 
 def test_too_few_images_are_reported_before_the_evaluation(tmp_path: Path) -> None:
-    from fixtures.toy import ToyDataset, TinyFeatures
+    from fixtures.toy import TinyFeatures, ToyDataset
 
     metrics = {
         "frechet": FrechetDistance(),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ROOT
-from fixtures.toy import ToyDataset, TinyFeatures
+from fixtures.toy import TinyFeatures, ToyDataset
 from PIL import Image
 from rich.console import Console
 

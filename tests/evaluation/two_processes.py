@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch.distributed as dist
 from evaluation.test_evaluator import evaluator
-from fixtures.toy import ToyGenerator, ToyDataset, conditioner
+from fixtures.toy import ToyDataset, ToyGenerator, conditioner
 
 if __name__ == "__main__":
     dist.init_process_group("gloo")

@@ -56,7 +56,9 @@ def test_frechet_distance_of_fewer_images_than_features_equals_torch_fidelity() 
 
 def test_frechet_distance_of_axis_aligned_normal_distributions() -> None:
     """N(m, diag(s^2)) and N(0, diag(t^2)): |m|^2 + sum (s - t)^2."""
-    white = torch.linalg.qr(normal_features(0, 500, 5).double() - normal_features(0, 500, 5).double().mean(0)).Q * 499**0.5
+    white = (
+        torch.linalg.qr(normal_features(0, 500, 5).double() - normal_features(0, 500, 5).double().mean(0)).Q * 499**0.5
+    )
     mean = torch.tensor([1.0, 0, -2, 0, 3], dtype=torch.float64)
     s, t = torch.tensor([1.0, 2, 3, 4, 0], dtype=torch.float64), torch.tensor([3.0, 2, 0, 1, 1], dtype=torch.float64)
     expected = mean.square().sum() + (s - t).square().sum()
@@ -109,7 +111,10 @@ def test_kernel_distance_of_two_images_each() -> None:
 
 
 def test_kernel_distance_of_equal_distributions_is_near_zero_and_may_be_negative() -> None:
-    near = [kernel(normal_features(0, 400, 8)[:200], normal_features(0, 400, 8)[200:], seed=seed, subset_size=50) for seed in range(3)]
+    near = [
+        kernel(normal_features(0, 400, 8)[:200], normal_features(0, 400, 8)[200:], seed=seed, subset_size=50)
+        for seed in range(3)
+    ]
     apart = kernel(normal_features(0, 200, 8, mean=1), normal_features(0, 200, 8))
     assert max(map(abs, near)) < 0.03 * apart
     small = [kernel(normal_features(seed, 40, 8)[:20], normal_features(seed, 40, 8)[20:]) for seed in range(20)]

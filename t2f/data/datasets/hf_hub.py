@@ -159,8 +159,9 @@ class HFHub(ImageDataset):
         except UserError:
             raise
         except Exception as error:  # of the library, the network or the disk, without a common class
+            reason = first_line(error).rstrip(".")
             raise UserError(
-                f"The data set {self.dataset} cannot be loaded ({first_line(error).rstrip('.')}): check data.dataset, data.config, data.split "
+                f"The data set {self.dataset} cannot be loaded ({reason}): check data.dataset, data.config, data.split "
                 "and data.held_out_split."
             ) from error
         return data.with_format(None)

@@ -49,8 +49,8 @@ def trace(pipeline: Pipeline) -> ExportedProgram:
         program = torch.export.export(generator, inputs, dynamic_shapes=dynamic_shapes(pipeline))
     except Exception as error:  # custom networks can fail in any way
         raise UserError(
-            f"torch.export cannot trace these networks ({first_line(error)}): omit --onnx and --program, or change the code that "
-            "the message names; often it uses the batch size as a Python number."
+            f"torch.export cannot trace these networks ({first_line(error)}): omit --onnx and --program, or change the "
+            "code that the message names; often it uses the batch size as a Python number."
         ) from error
     for module in program.graph_module.modules():
         if isinstance(module, torch.fx.GraphModule):

@@ -238,9 +238,7 @@ def test_one_person_cannot_be_split(folder: Path) -> None:
 
 @pytest.mark.skipif(REAL is None, reason="T2F_TEST_DATA is not set")
 def test_real_data(tmp_path: Path) -> None:
-    faces = Face2Text(
-        f"{REAL}/lfw", f"{REAL}/face2text/clean.json", cache=str(tmp_path), resolution=32, workers=1
-    )
+    faces = Face2Text(f"{REAL}/lfw", f"{REAL}/face2text/clean.json", cache=str(tmp_path), resolution=32, workers=1)
     faces.prepare()
     assert (len(faces.train), len(faces.held_out)) == (270, 30)
     assert sum(map(len, faces.train.captions)) + sum(map(len, faces.held_out.captions)) == 888

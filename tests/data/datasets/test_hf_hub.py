@@ -268,7 +268,9 @@ def test_data_that_cannot_be_loaded_raise(tmp_path: Path) -> None:
         _ = source(tmp_path / "data", split="valid").listing
     on_disk(tmp_path / "one")
     for settings in ({"held_out_split": "test"}, {"split": "test"}, {"split": "train[:8]"}):
-        with pytest.raises(UserError, match=r"one was saved without splits and has no split t.*: set data\.split=train"):
+        with pytest.raises(
+            UserError, match=r"one was saved without splits and has no split t.*: set data\.split=train"
+        ):
             _ = source(tmp_path / "one", **settings).listing
     parquet(tmp_path / "parquet")
     with pytest.raises(UserError, match=r"^The data set .*parquet cannot be loaded \(.*valid.*\): check data\.dataset"):
