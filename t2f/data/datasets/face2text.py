@@ -85,7 +85,7 @@ class Face2Text(ImageDataset):
         require(self.images.is_dir(), f"No such folder: {self.images} (data.images); {LAYOUT}.")
         require(self.descriptions.is_file(), f"No such file: {self.descriptions} (data.descriptions); {FORMATS}.")
         descriptions = list(_descriptions(self.descriptions))
-        names = FileIndex(self.images, skip=self.skip)
+        names = FileIndex(self.images)
         files = names.resolve([(str(self.descriptions), image) for image, _ in descriptions])
         captions: dict[str, list[str]] = {}
         missing = []

@@ -137,7 +137,7 @@ class ImageFolder(ImageDataset):
             found = [part for part in ("train", *HELD_OUT) if has_rows(self.source / part)]
         parts = found if "train" in found else [""]
         notes: list[str] = []
-        names = FileIndex(self.source, skip=self.skip)
+        names = FileIndex(self.source)
         faces = [self._faces(part, names, notes) for part in parts]
         if len(faces) > 1:
             return list(chain.from_iterable(faces)), len(faces[0]), notes

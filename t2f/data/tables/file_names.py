@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import posixpath
 import re
 import unicodedata
 from collections import defaultdict
@@ -29,9 +30,13 @@ def is_inside(name: str) -> bool:
 
 def files_below(folder: Path) -> list[str]:
     """Return the sorted relative paths of all files below a folder, without hidden ones. Links are followed once."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
     seen: set[str] = set()
     found = []
-    for path, folders, files in os.walk(folder, followlinks=True):
+    for path, folders, files in os.walk(folder, followlinks=True, onerror=refuse) if folder.is_dir() else ():
         real = os.path.realpath(path)
         if real in seen:
             folders.clear()
@@ -53,17 +58,19 @@ class FileIndex:
     Args:
         folder: The folder.
         files: Relative paths of all files; None: search the folder.
-        skip: Whether names that are invalid on this file system are treated as missing files.
     """
 
-    def __init__(self, folder: Path, files: Iterable[str] | None = None, skip: bool = False) -> None:
+    def __init__(self, folder: Path, files: Iterable[str] | None = None) -> None:
         self.folder = folder
         self.given = files
-        self.skip = skip
 
     @cached_property
     def files(self) -> list[str]:
         return files_below(self.folder) if self.given is None else list(self.given)
+
+    @cached_property
+    def _set(self) -> set[str]:
+        return set(self.files)
 
     @cached_property
     def _by_stem(self) -> dict[str, list[str]]:
@@ -97,12 +104,9 @@ class FileIndex:
             file = found[name] or self._find_similar(location, name, part, apart)
             if file and owners.setdefault(file, _parts(name)) == _parts(name):  # else the file belongs to another name
                 found[name] = file
-        if not any(
-            file and _is_absolute(name) for name, file in found.items()
-        ):  # else the absolute paths are of another machine
-            for location, name in names:
-                if _is_absolute(name):
-                    self._raise_outside(location, name, part)
+        absolute = [(location, name) for location, name in names if _is_absolute(name)]
+        if absolute and not any(found[name] for _, name in absolute):  # else they are paths of another machine
+            self._raise_outside(*absolute[0], part)
         return [found[name] for _, name in names]
 
     def hint(self, name: str) -> str:
@@ -129,32 +133,16 @@ class FileIndex:
     def _below(self, name: str) -> str | None:
         """Return the relative path of an absolute path below the folder, or None."""
         path = Path(os.path.abspath(name))
-        return next(
-            (path.relative_to(folder).as_posix() for folder in self._roots if path.is_relative_to(folder)), None
-        )
-
-    @cached_property
-    def _roots(self) -> list[Path]:
-        return [Path(os.path.abspath(self.folder)), self.folder.resolve()]
+        folders = (Path(os.path.abspath(self.folder)), self.folder.resolve())
+        return next((path.relative_to(each).as_posix() for each in folders if path.is_relative_to(each)), None)
 
     def _find_equal(self, location: str, name: str, part: str) -> str | None:
-        """Find the file whose name is equal after normalization."""
-        if _is_absolute(name):
-            return self._below(name) if self._is_file(Path(name)) else None
-        spelled = _slashes(name)
-        for form in (name, spelled, unicodedata.normalize("NFC", spelled), unicodedata.normalize("NFD", spelled)):
-            if is_inside(form) and self._is_file(self.folder / part / form):
-                return (Path(part) / form).as_posix()
-        wanted = _parts(f"{part}/{name}")
+        """Find the file with the same name, or else the one whose name is equal after normalization."""
+        spelled = self._below(name) if _is_absolute(name) else posixpath.normpath(posixpath.join(part, _slashes(name)))
+        if spelled is None or spelled in self._set:
+            return spelled
+        wanted = _parts(spelled)
         return self._unique(location, name, [file for file in self._same_stem(name) if _parts(file) == wanted])
-
-    def _is_file(self, path: Path) -> bool:
-        try:
-            return path.is_file()
-        except OSError:
-            if not self.skip:
-                raise
-            return False
 
     def _find_similar(self, location: str, name: str, part: str, apart: bool) -> str | None:
         """Find the file that differs in its parent folders or its ending."""

@@ -317,7 +317,7 @@ def test_a_missing_image(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_a_name_that_is_too_long_raises(folder: Path) -> None:
     with (folder / "metadata.jsonl").open("a") as file:
         file.write(json.dumps({"file_name": "a" * 300, "text": "b"}))
-    with pytest.raises(UserError, match=r"/a{300} cannot be read \(File name too long\): check data\.\*, that name, "):
+    with pytest.raises(UserError, match=r"jsonl, line 21, names a{300}, which is not in .*: add the image or remove"):
         _ = source(folder).listing
 
 
