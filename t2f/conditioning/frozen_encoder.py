@@ -139,7 +139,7 @@ condition = units * units.shape[1] ** 0.5""".lstrip()
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
-        return cls(state["name"], state["size"], example=state.get("example"))
+        return cls(state["name"], state["size"], example=state["example"])
 
     def _embed(self, captions: Sequence[str], progress: bool) -> tuple[Embeddings, npt.NDArray[np.int64]]:
         """Embed each distinct caption once.

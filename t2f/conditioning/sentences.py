@@ -167,7 +167,7 @@ class TokenConditioner(TextConditioner):
         return "; ".join(f"{topic} ({', '.join(words[:4])})" for topic, words in self.known_words().items())
 
     def _default_example(self) -> str:
-        """Return the general example if its words are known, else the most frequent word; old models store none."""
+        """Return the general example if its words are known, else the most frequent word."""
         if self.reader(TextConditioner.example).as_written:
             return TextConditioner.example
         by_id = sorted(self.tokenizer.vocabulary.items(), key=lambda item: item[1])
@@ -194,4 +194,4 @@ condition = np.array([[number for number in ids if number != unknown]], dtype=np
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
-        return cls(WordTokenizer.from_json(state["tokenizer"], state["max_tokens"]), state.get("example"))
+        return cls(WordTokenizer.from_json(state["tokenizer"], state["max_tokens"]), state["example"])

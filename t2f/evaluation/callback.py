@@ -93,4 +93,4 @@ class ValidationMetrics(ImagesSeenCallback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best = state_dict["best"]
-        self.measuring = state_dict.get("measuring", False)  # missing in older checkpoints
+        self.measuring = state_dict["measuring"]

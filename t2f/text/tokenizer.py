@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
@@ -23,27 +23,11 @@ ENDING = rf"(?<!{NO_WORD}){NO_WORD}*\z"
 MAX_TOKENS = 10_000  # the largest row length
 
 
-NORMALIZER_VERSION = 3
-"""Version 1 keeps the end of a caption, 2 replaces it by a full stop, 3 also expands contractions and hyphens."""
-
-
-def create_normalizer(version: int, for_reading: bool = False) -> normalizers.Normalizer:
-    """Create the normalizer of captions.
-
-    Args:
-        version: See `NORMALIZER_VERSION`.
-        for_reading: Whether the normalizer is for the descriptions of users. It then expands contractions in all
-            versions, but not hyphens: in versions 1 and 2 a hyphen is a word of the vocabulary.
-    """
-    expansions = CONTRACTIONS if version == NORMALIZER_VERSION else CONTRACTIONS[:-1] if for_reading else ()
-    patterns = [*expansions, *([(ENDING, " .")] if version > 1 else [])]
+def create_normalizer() -> normalizers.Normalizer:
+    """Create the normalizer of captions. It expands contractions and hyphens, and ends each caption in a full stop."""
+    patterns = [*CONTRACTIONS, (ENDING, " .")]
     replacements = [normalizers.Replace(Regex(pattern), words) for pattern, words in patterns]
     return normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase(), *replacements])
-
-
-def saved_version(saved: Any) -> int:
-    """Return the normalizer version of a saved tokenizer, from the number of its normalizers."""
-    return {2: 1, 3: 2}.get(len(saved["normalizer"]["normalizers"]), NORMALIZER_VERSION)
 
 
 class Token(NamedTuple):
@@ -64,22 +48,21 @@ class WordTokenizer:
     Args:
         tokenizer: A word-level tokenizer. Its normalizer, pre-tokenizer, truncation and padding are set here.
         max_tokens: Length of a row, in [1, 10000].
-        version: See `NORMALIZER_VERSION`.
 
     Raises:
         ValueError: `max_tokens` is out of range.
     """
 
-    def __init__(self, tokenizer: Tokenizer, max_tokens: int, version: int = NORMALIZER_VERSION) -> None:
+    def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:
         if not 1 <= max_tokens <= MAX_TOKENS:
             raise ValueError(f"max_tokens must be from 1 to {MAX_TOKENS:,}, but is {max_tokens}")
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
         self.vocabulary: dict[str, int] = tokenizer.get_vocab()
-        tokenizer.normalizer = create_normalizer(version)
+        tokenizer.normalizer = create_normalizer()
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
         self.untruncated = Tokenizer(tokenizer.model)
-        self.untruncated.normalizer = create_normalizer(version, for_reading=True)
+        self.untruncated.normalizer = tokenizer.normalizer
         self.untruncated.pre_tokenizer = tokenizer.pre_tokenizer
         # The text of a special token in a caption is ordinary text.
         tokenizer.encode_special_tokens = True
@@ -96,7 +79,7 @@ class WordTokenizer:
             max_tokens: See the class.
         """
         tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
-        tokenizer.normalizer = create_normalizer(NORMALIZER_VERSION)
+        tokenizer.normalizer = create_normalizer()
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
         trainer = trainers.WordLevelTrainer(vocab_size=vocabulary, special_tokens=[PAD, UNKNOWN], show_progress=False)
         tokenizer.train_from_iterator(captions, trainer)
@@ -104,14 +87,11 @@ class WordTokenizer:
 
     @classmethod
     def from_json(cls, text: str, max_tokens: int) -> WordTokenizer:
-        """Load a tokenizer from the output of `to_json`, with the normalization that it was trained with.
-
-        Checkpoints are untrusted, so only the vocabulary and the number of normalizers are read.
-        """
+        """Load a tokenizer from the output of `to_json`. Checkpoints are untrusted, so only the vocabulary is read."""
         saved = json.loads(text)
         tokenizer = Tokenizer(models.WordLevel(saved["model"]["vocab"], unk_token=UNKNOWN))
         tokenizer.add_special_tokens([PAD, UNKNOWN])
-        return cls(tokenizer, max_tokens, saved_version(saved))
+        return cls(tokenizer, max_tokens)
 
     def to_json(self) -> str:
         """Return the tokenizer in the JSON format of the `tokenizers` library."""

