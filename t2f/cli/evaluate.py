@@ -87,12 +87,7 @@ def compose_evaluation(overrides: list[str]) -> DictConfig:
 
 
 def load_dataset(pipeline: Pipeline, cache: str, overrides: list[str]) -> FaceDataset:
-    """Build and prepare the data set that a model was trained on.
-
-    Args:
-        pipeline: the model.
-        cache: the folder for cached images.
-        overrides: settings of the data set, such as data.folder=/path/to/celeba.
+    """Build and prepare the data set that a model was trained on, with overrides such as data.folder=/path/to/celeba.
 
     Raises:
         UserError: the checkpoint has no data set, an override is invalid, or the data cannot be read.

@@ -93,14 +93,9 @@ def require_writable(out: Path) -> None:
 
 
 def find_report(folder: Path, images_seen: int) -> dict[str, Any]:
-    """Return the evaluation report of a model, without its command, which contains local paths.
+    """Return the report in a folder on the checkpoint after `images_seen`; empty if there is none.
 
-    Args:
-        folder: the folder of a run or of an exported model.
-        images_seen: the number that the report must have; a report of another checkpoint is skipped.
-
-    Returns:
-        The report, or an empty dictionary.
+    Its command is left out, because it contains local paths.
     """
     for name in REPORTS:
         try:

@@ -129,16 +129,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 
 def write_images(path: Path, resolution: int, chunks: Iterable[Images]) -> int:
-    """Write chunks of images to an `images.npy`. The number of images need not be known in advance.
-
-    Args:
-        path: the file to write.
-        resolution: R.
-        chunks: uint8 (n, 3, R, R) each.
-
-    Returns:
-        The number of images N in the file.
-    """
+    """Write chunks of images, uint8 (n, 3, R, R) each, to an `images.npy`, and return the number of images."""
 
     def header(count: int) -> bytes:
         buffer = io.BytesIO()

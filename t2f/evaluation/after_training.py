@@ -19,18 +19,7 @@ def evaluate_run(
 ) -> dict[str, float]:
     """Evaluate a trained model; write evaluation.md and evaluation.json, print the report and log the metrics.
 
-    All processes must call this function.
-
-    Args:
-        evaluator: Evaluator.
-        trainer: Trainer of the finished training.
-        system: Trained model.
-        data: Data of the training.
-        config: Resolved config of the run as YAML.
-        folder: Folder of the report.
-
-    Returns:
-        Names and values of the metrics; empty except in the first process.
+    All processes must call this function. It returns the metrics by name in the first process, and nothing in others.
     """
     system.to(trainer.strategy.root_device)  # Lightning has moved it to the CPU
     result = evaluator(system, data.source, data.conditioner)

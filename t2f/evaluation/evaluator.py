@@ -92,15 +92,7 @@ class Evaluator:
                 raise ValueError(f"features.{error}") from error
 
     def __call__(self, generator: ImageGenerator, source: FaceDataset, conditioner: Conditioner) -> EvaluationResult:
-        """Generate images and measure them.
-
-        Args:
-            generator: Model.
-            source: Data set with real images.
-            conditioner: Conditioner of the model.
-
-        Returns:
-            The result; an empty one except in the first process.
+        """Generate images and measure them. The result is empty except in the first process.
 
         Raises:
             UserError: If there are no descriptions, or generated pixels or features are not finite.

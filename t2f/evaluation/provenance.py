@@ -26,18 +26,7 @@ PACKAGES = ("torch", "torchvision", "torchmetrics", "pytorch-lightning", "timm",
 def provenance(
     evaluator: Evaluator, source: FaceDataset, config: str, images_seen: int, device: torch.device
 ) -> dict[str, Any]:
-    """Collect the settings of an evaluation, checksums of the data, and versions of the software.
-
-    Args:
-        evaluator: Evaluator.
-        source: Data set.
-        config: Resolved config of the model's run as YAML.
-        images_seen: Images that the model was trained on.
-        device: Device of the model.
-
-    Returns:
-        Plain values that can be written as JSON.
-    """
+    """Collect the settings of an evaluation, checksums of the data, and versions of the software, as plain values."""
     extractor = evaluator.extractor
     return {
         "images_seen": images_seen,

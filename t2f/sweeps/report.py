@@ -30,11 +30,7 @@ Row = dict[str, Any]
 def report(folder: Path, console: Console) -> dict[str, Job]:
     """Write `sweep.csv` and `sweep.png`, and print the table and the failed jobs.
 
-    The plot needs matplotlib. Without it, the report prints how to install it.
-
-    Args:
-        folder: A folder of one or more sweeps. The files are written into it.
-        console: Console for the table.
+    The folder may have several sweeps. The plot needs matplotlib; without it, the report prints how to install it.
 
     Returns:
         The jobs by their paths relative to the folder.

@@ -25,19 +25,10 @@ def generate_captions(
     seed: int,
     workers: int,
 ) -> CachedCaptions:
-    """Generate captions for each face, when one is first read.
+    """Generate `count` captions for each of N faces, when one is first read, and cache them in a JSON file.
 
-    The captions of a face are a function of its attributes, its file name and the seed.
-
-    Args:
-        cache: Folder for the JSON file with the captions.
-        source: Name of the data set, for the file name.
-        files: N file names.
-        attributes: int8 (N, A): 1 present, 0 absent, -1 unknown.
-        names: The A attributes.
-        count: Captions per face.
-        seed: Random seed.
-        workers: Number of processes.
+    The captions of a face are a function of its attributes, int8 (N, A), its file name and the seed. `source` is the
+    name of the data set, for the name of the file.
     """
     settings: dict[str, Any] = {"files": list(files), "attributes": attributes.tobytes().hex(), "names": list(names)}
     settings |= {"count": count, "seed": seed, "rules": CACHE_VERSION}

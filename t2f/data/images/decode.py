@@ -143,12 +143,8 @@ def _header(file: str | bytes) -> bytes:
 def parallel_map(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
     """Apply a function to items in a process pool, and yield the results in order.
 
-    Unlike `Executor.map`, this reads only `workers + 2` items ahead, because items may be large.
-
-    Args:
-        work: a picklable function.
-        items: its arguments.
-        workers: number of processes. With 1 or less, the function runs in this process.
+    Unlike `Executor.map`, this reads only `workers + 2` items ahead, because items may be large. With one worker, the
+    function runs in this process.
 
     Raises:
         UserError: if a process of the pool dies.
@@ -202,15 +198,9 @@ def in_chunks(
     title: str,
     size: int = 32,
 ) -> Iterator[tuple[range, Result]]:
-    """Process the indices 0...total - 1 in chunks, in parallel and with a progress bar.
+    """Process the indices 0...total - 1 in chunks of `size`, in parallel and with a progress bar.
 
-    Args:
-        work: a picklable function of what `read` returns.
-        read: called in this process with the indices of each chunk.
-        total: number of indices.
-        workers: number of processes.
-        title: title of the progress bar.
-        size: indices per chunk.
+    `read` is called in this process with the indices of each chunk, and `work`, which is pickled, with its result.
 
     Yields:
         The indices and the result of each chunk, in order.
@@ -226,15 +216,7 @@ def in_chunks(
 def decode_all(
     path: Path, images: ImageSource, resolution: int, crop: Crop, on_error: str, workers: int
 ) -> dict[int, str]:
-    """Decode images into an `images.npy`, in order.
-
-    Args:
-        path: the file to write.
-        images: N encoded images.
-        resolution: R in pixels.
-        crop: side of the central square as a fraction of the width.
-        on_error: "raise", or "skip" to omit images that cannot be decoded.
-        workers: number of processes.
+    """Decode images into an `images.npy`, in order; see `ImageDataset` for the settings.
 
     Returns:
         The reasons of omitted images by their index.

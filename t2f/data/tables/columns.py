@@ -65,15 +65,9 @@ def _stem(name: str) -> str:
 
 
 def file_column(columns: Columns, chosen: str | None, location: str) -> tuple[str | None, str | None]:
-    """Find the column of file names.
+    """Return the name of the column of file names, if there is one, and a note if it is not file_name.
 
-    Args:
-        columns: The columns of the table.
-        chosen: The column that the user set, or None.
-        location: The table, for messages.
-
-    Returns:
-        The name of the column, or None, and a note if it is not file_name.
+    `chosen` is the column that the user set, `location` the table in messages.
 
     Raises:
         UserError: The chosen column does not exist, or several columns may contain file names.
@@ -87,15 +81,9 @@ def file_column(columns: Columns, chosen: str | None, location: str) -> tuple[st
 
 
 def text_columns(columns: Columns, chosen: str | None, location: str) -> tuple[list[str], str | None]:
-    """Find the columns of texts.
+    """Return the names of the columns of texts, several for caption_1, caption_2, ..., and a note if it is not text.
 
-    Args:
-        columns: The columns of the table, without that of the file names.
-        chosen: The column that the user set, or None.
-        location: The table, for messages.
-
-    Returns:
-        The names of the columns, several for caption_1, caption_2, ..., and a note if it is not text.
+    `columns` are those of the table without the file names; see `file_column`.
 
     Raises:
         UserError: The chosen column does not exist, or several columns may contain texts.

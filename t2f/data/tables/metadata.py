@@ -40,14 +40,7 @@ class Row:
 
 
 def find_table(folder: Path, metadata_only: bool = False) -> Path | None:
-    """Find the table of a folder.
-
-    Args:
-        folder: The folder.
-        metadata_only: Whether to accept only tables with the name metadata.*.
-
-    Returns:
-        The metadata table, or else the only table; None if there is none.
+    """Return the metadata table of a folder, or else its only table unless `metadata_only`; None if there is none.
 
     Raises:
         UserError: There are several tables.
@@ -87,11 +80,7 @@ def _has_header(path: Path) -> bool:
 def read_rows(folder: Path, file_name: str | None, text: str | None, source: Path) -> tuple[list[Row], bool, list[str]]:
     """Read the rows of a folder.
 
-    Args:
-        folder: The folder.
-        file_name: The column of file names, if the user set it.
-        text: The column of texts, if the user set it.
-        source: The folder that the user set, for messages.
+    `file_name` and `text` are the columns that the user set, `source` is the folder that messages name.
 
     Returns:
         The rows, whether they are text files in other folders than the images, and notes for the terminal.

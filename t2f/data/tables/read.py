@@ -68,12 +68,9 @@ def _encoding(content: bytes) -> str:
 
 
 def read_table(path: Path, chosen: str | None, layout: str) -> list[TableRow]:
-    """Read the rows of a table.
+    """Read the rows of a table, in JSON or CSV by its ending.
 
-    Args:
-        path: The table. Its ending selects JSON or CSV.
-        chosen: The column of file names, if the user set it.
-        layout: A clause for messages that describes the expected layout.
+    `chosen` is the column of file names that the user set, `layout` a clause for messages on the expected layout.
 
     Raises:
         UserError: The table cannot be read.
@@ -116,14 +113,7 @@ def _has_unnamed_is_index(first: list[str], width: int) -> bool:
 
 
 def read_csv(path: Path, chosen: str | None = None) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """Read a CSV file.
-
-    Args:
-        path: The file.
-        chosen: The column of file names, if the user set it.
-
-    Returns:
-        The column names, and the line number and values of each row that is not blank.
+    """Return the column names of a CSV file, and the line number and values of each row that is not blank.
 
     Raises:
         UserError: The file cannot be read.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -81,18 +81,14 @@ def random_inputs(pipeline: Pipeline, count: int, length: int) -> tuple[Tensor, 
 def check_export(exported: Generate, pipeline: Pipeline, name: str) -> float:
     """Compare an export with the model for several batch sizes and sentence lengths.
 
-    Args:
-        exported: the exported function.
-        pipeline: the model.
-        name: the exported file, for the error message.
-
     Returns:
         The largest absolute difference of a pixel, on a scale from -1 to 1.
 
     Raises:
-        UserError: the difference is above `TOLERANCE`.
+        UserError: the difference is above `TOLERANCE`. The message has the `name` of the exported file.
     """
-    worst = max(max_difference(exported, pipeline, *inputs) for inputs in check_inputs(pipeline))
+    sizes = ((1, 1), (1, 12), (2, 50), (5, 7), (16, 20))
+    worst = max(max_difference(exported, pipeline, *random_inputs(pipeline, *size)) for size in sizes)
     require(
         worst <= TOLERANCE,
         f"The exported {name} generates other images than the model (they differ by up to {worst:.2g}, on a scale from "
@@ -106,8 +102,3 @@ def max_difference(exported: Generate, pipeline: Pipeline, condition: Tensor, no
     """Return the largest absolute difference of a pixel; infinity if a pixel is NaN."""
     expected = pipeline.sample(condition, noise)
     return float((exported(condition, noise) - expected).abs().nan_to_num(nan=torch.inf).max())
-
-
-def check_inputs(pipeline: Pipeline) -> Iterator[tuple[Tensor, Tensor]]:
-    for count, length in ((1, 1), (1, 12), (2, 50), (5, 7), (16, 20)):
-        yield random_inputs(pipeline, count, length)

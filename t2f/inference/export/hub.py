@@ -25,16 +25,9 @@ def require_hub(repository: str) -> None:
 
 
 def upload(folder: Path, files: Sequence[str], repository: str, private: bool) -> str:
-    """Upload files of a folder to a repository on the Hub, and delete those of an earlier export.
+    """Upload the files of an export that exist in a folder, delete the others there, and return the repository's URL.
 
-    Args:
-        folder: the local folder.
-        files: names of the files that an export can have.
-        repository: OWNER/NAME; it is created if it does not exist.
-        private: whether a new repository is private. The visibility of an existing one does not change.
-
-    Returns:
-        The URL of the repository.
+    The repository is created if it does not exist. The visibility of an existing one does not change.
 
     Raises:
         UserError: the upload failed.

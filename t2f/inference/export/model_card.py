@@ -48,13 +48,8 @@ def write_card(
 ) -> None:
     """Write the model card.
 
-    Args:
-        pipeline: the model.
-        name: what `t2f.load` accepts: OWNER/NAME on the Hub, or a folder.
-        on_hub: whether `name` is a repository on the Hub.
-        differences: for each exported file, its largest absolute difference from the model.
-        report: the report of `t2f evaluate`; empty if there is none.
-        path: the file to write.
+    `name` is what `t2f.load` accepts. `differences` has the largest absolute difference from the model of each exported
+    file, `report` the report of `t2f evaluate`, if there is one.
     """
     config = from_yaml(pipeline.config)
     origin = find_origin(config)

@@ -137,15 +137,9 @@ class TerminalReport(pl.Callback):
 def print_results(
     folder: Path, overrides: Sequence[str], images_seen: int, total: int, example: str, console: Console
 ) -> None:
-    """Print the files of a run that ended or was stopped, and the commands to use next.
+    """Print the files of a run that ended or was stopped after `images_seen` of `total` images, and the next commands.
 
-    Args:
-        folder: Folder of the run.
-        overrides: Hydra overrides of the run.
-        images_seen: Images seen so far.
-        total: Images of the whole schedule.
-        example: A description that the model can generate.
-        console: Where to print.
+    `example` is a description that the model can generate.
     """
     if images_seen < total:
         job = parallel_job_number()
