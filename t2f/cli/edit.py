@@ -12,7 +12,6 @@ from t2f.cli.generate import (
     display_size,
     model_name,
     png_text,
-    print_note,
     print_result,
     require_descriptions,
 )
@@ -20,6 +19,7 @@ from t2f.inference.load import load
 from t2f.inference.pipeline import Pipeline, validate_descriptions
 from t2f.utils.errors import require
 from t2f.utils.images import add_title, image_grid, save_png, to_uint8
+from t2f.utils.progress import print_note
 
 
 def edit(model: str, before: str, after: str, count: int, steps: int, seed: int, truncation: float, out: Path) -> None:

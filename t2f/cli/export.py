@@ -9,7 +9,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from t2f.cli.evaluate import run_folder
-from t2f.cli.generate import describe_model, print_note, print_result
+from t2f.cli.generate import describe_model, print_result
 from t2f.evaluation.metric_value import MetricValue
 from t2f.evaluation.runs import REPORTS
 from t2f.inference.export.function import trace
@@ -21,7 +21,7 @@ from t2f.inference.load import CONFIG, MODEL_CARD, WEIGHTS, find, load, load_fol
 from t2f.training.resume import TRAINING_SETTINGS
 from t2f.utils.errors import disk_errors, require
 from t2f.utils.instantiate import from_yaml, to_yaml
-from t2f.utils.progress import Task
+from t2f.utils.progress import Task, print_note
 
 FILES = (WEIGHTS, CONFIG, MODEL_CARD, REPORT, ONNX, PROGRAM)
 

@@ -17,6 +17,7 @@ from t2f.inference.load import INCLUDED, PRETRAINED, find, holds_model, load
 from t2f.inference.pipeline import filter_descriptions
 from t2f.utils.errors import UserError, require
 from t2f.utils.images import add_title, captioned_sheet, image_grid, save_png, to_pil, to_uint8
+from t2f.utils.progress import print_note
 from t2f.utils.quoting import print_verbatim, shell_command
 
 FACE_SIZE = 128
@@ -112,10 +113,6 @@ def describe_model(model: str) -> str:
         return "the pretrained model" if model == PRETRAINED else f"the included model {model}"
     path = find(model) if Path(model).is_dir() else Path(model)
     return f"{path}, the newest checkpoint in {model}" if path.is_file() and path != Path(model) else model
-
-
-def print_note(note: str) -> None:
-    Console(stderr=True).print(f"note: {note}", style="yellow", markup=False)
 
 
 def print_result(line: str) -> None:

@@ -10,13 +10,14 @@ from PIL import Image
 from torch import Tensor
 
 from t2f.cli.edit import interpolate_embeddings
-from t2f.cli.generate import describe_model, display_size, print_note, print_result, require_descriptions
+from t2f.cli.generate import describe_model, display_size, print_result, require_descriptions
 from t2f.inference.load import load
 from t2f.inference.pipeline import validate_descriptions
 from t2f.utils.errors import require
 from t2f.utils.extras import needs_extra
 from t2f.utils.files import atomic_write
 from t2f.utils.images import image_grid, to_uint8, write_gif
+from t2f.utils.progress import print_note
 
 FRAMES_PER_SECOND = 16
 

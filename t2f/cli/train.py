@@ -19,12 +19,12 @@ from t2f.training.fit import fit
 from t2f.training.growth_schedule import GrowthSchedule
 from t2f.training.loggers.csv import finish_wandb
 from t2f.training.resolvers import quiet_libraries, register_resolvers, require_numbers
-from t2f.training.resume import SafeCheckpointIO, checkpoint_to_resume, warn
+from t2f.training.resume import SafeCheckpointIO, checkpoint_to_resume
 from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
 from t2f.utils.errors import one_sentence_errors, require
 from t2f.utils.instantiate import build, raw_overrides
 from t2f.utils.processes import exclusive_run, folder_lock
-from t2f.utils.progress import Task, run_console
+from t2f.utils.progress import Task, print_note, run_console
 from t2f.utils.signals import exit_on_signals, reraise_signal
 
 FEW_IMAGES = 100  # with fewer, a GAN copies its training data
@@ -70,7 +70,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     model = build(cfg.model, metadata=metadata)
 
     if len(source.train) < FEW_IMAGES:
-        warn(
+        print_note(
             f"there are only {len(source.train):,} training images, which the model will copy: new faces need thousands"
         )
     if (metrics := finished_metrics(cfg, checkpoint, schedule)) is not None:
@@ -91,7 +91,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     if evaluation:  # its errors and warnings show before training
         evaluation.prompt_set(source, conditioner)
         if few := evaluation.too_few(source):
-            warn(f"at the end, {few}")
+            print_note(f"at the end, {few}")
     if trainer.is_global_zero:
         record.write_if_missing()
     stopped_by = fit(trainer, model, datamodule, checkpoint)

@@ -13,8 +13,8 @@ from t2f.evaluation.metric_value import EvaluationResult
 from t2f.training.base import GANModule
 from t2f.training.callbacks.base import ImagesSeenCallback, datamodule_of
 from t2f.training.callbacks.checkpoints import save_checkpoint
-from t2f.training.resume import warn
 from t2f.utils.errors import require
+from t2f.utils.progress import print_note
 
 
 class ValidationMetrics(ImagesSeenCallback):
@@ -42,7 +42,7 @@ class ValidationMetrics(ImagesSeenCallback):
         data = datamodule_of(trainer)
         self.evaluation.prompt_set(data.source, data.conditioner)  # raises an error for missing descriptions
         if few := self.evaluation.too_few(data.source):
-            warn(f"while training, {few}")
+            print_note(f"while training, {few}")
         if self.measuring:
             self.measure(trainer, system)
 

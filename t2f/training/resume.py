@@ -13,13 +13,12 @@ import torch
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError
 from pytorch_lightning.plugins.io import TorchCheckpointIO
-from pytorch_lightning.utilities import rank_zero_only
-from rich.console import Console
 
 from t2f.utils.checkpoints import CHECKPOINT_KEY, load_file, read_checkpoint
 from t2f.utils.errors import UserError, require
 from t2f.utils.files import atomic_write
 from t2f.utils.instantiate import from_yaml
+from t2f.utils.progress import print_note
 from t2f.utils.quoting import format_override, shell_command
 
 AUTO = "auto"
@@ -94,7 +93,7 @@ def checkpoint_to_resume(cfg: DictConfig) -> Path | None:
     for group in COMPARED:
         for key, old, new in differences(saved.get(group), OmegaConf.select(cfg, group), group):
             if not key.startswith(PERFORMANCE):
-                warn(f"resuming with {key}={new}, trained so far with {old}")
+                print_note(f"resuming with {key}={new}, trained so far with {old}")
     return path
 
 
@@ -127,7 +126,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
 
 @cache  # a run looks for its checkpoint twice: to choose its folder, and to load it
 def warn_of_damage(path: Path, newest: Path | None) -> None:
-    warn(f"skipping {path}, which is damaged; the newest intact checkpoint in its folder is {newest}")
+    print_note(f"skipping {path}, which is damaged; the newest intact checkpoint in its folder is {newest}")
 
 
 def require_checkpoint(folder: Path) -> Path:
@@ -172,12 +171,6 @@ def newest_run(parent: Path) -> Path | None:
     """Return the newest run in `parent` that has an intact checkpoint, or None."""
     runs = sorted({path.parent.parent for path in parent.glob("*/checkpoints/*.ckpt")}, reverse=True)
     return next((run for run in runs if newest_checkpoint(run / "checkpoints")), None)
-
-
-@rank_zero_only
-def warn(message: str) -> None:
-    """Print a note in the terminal, in the first process only."""
-    Console(stderr=True).print(f"note: {message}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def differences(before: Any, now: Any, key: str) -> list[tuple[str, Any, Any]]:

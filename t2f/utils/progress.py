@@ -1,4 +1,4 @@
-"""Progress of long tasks: a bar in a terminal, lines of text elsewhere.
+"""Notes, and the progress of long tasks: a bar in a terminal, lines of text elsewhere.
 
 Outside of a terminal, a task prints a line after five seconds and then every ten seconds. While a nested task runs,
 such as an evaluation during training, the outer task is shown as waiting.
@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Self, TypeVar
 
+# Lightning uses this object, too. Importing it from here avoids the seconds that importing Lightning takes.
+from lightning_utilities.core.rank_zero import rank_zero_only
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID
 from rich.progress import Task as Bar
@@ -38,6 +40,12 @@ def parallel_job_number() -> int | None:
 def run_console(quiet: bool = False) -> Console:
     """Return the console for the details of a run. It is quiet in parallel jobs, which the sweep's report covers."""
     return Console(quiet=quiet or parallel_job_number() is not None)
+
+
+@rank_zero_only
+def print_note(note: str) -> None:
+    """Print a note to stderr, in the first process only."""
+    Console(stderr=True).print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 class Task:

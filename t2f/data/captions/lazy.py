@@ -45,8 +45,8 @@ class CachedCaptions(Sequence[Sequence[str]]):
 
     def __init__(self, path: Path, length: int, generate: Callable[[], list[list[str]]]) -> None:
         self.file = _CaptionFile(path, generate)
-        self.all: Sequence[int] = range(length)
-        self.indices = self.all
+        self.all = range(length)
+        self.indices: Sequence[int] = self.all
 
     def __len__(self) -> int:
         return len(self.indices)
