@@ -71,12 +71,8 @@ def compose_evaluation(overrides: list[str]) -> DictConfig:
     """Compose conf/evaluate.yaml with overrides.
 
     Raises:
-        UserError: an override is invalid, or conf/ is not installed.
+        UserError: an override is invalid.
     """
-    require(
-        (CONF / "evaluate.yaml").is_file(),
-        f"There is no {CONF / 'evaluate.yaml'}: install t2f from a clone, with pip install -e .",
-    )
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):

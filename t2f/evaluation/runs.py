@@ -54,19 +54,12 @@ class Run:
     @property
     def settings(self) -> dict[str, Any]:
         """Leaves of the config by their dotted keys, without the run's name and folders."""
-        paths = {name: str(path) for name, path in self.config.get("paths", {}).items() if name in ("run", "cache")}
-        return {
-            name: with_placeholders(value, paths)
-            for name, value in leaves(self.config)
-            if name.split(".")[0] not in ("name", "paths")
-        }
-
-
-def with_placeholders(value: Any, paths: dict[str, str]) -> Any:
-    """Replace the paths of a run by placeholders, because they differ between equal runs."""
-    for name, path in paths.items():
-        value = value.replace(path, f"<{name}>") if isinstance(value, str) else value
-    return value
+        settings = {name: value for name, value in leaves(self.config) if name.split(".")[0] not in ("name", "paths")}
+        for folder in ("run", "cache"):  # they differ between equal runs
+            if path := self.config.get("paths", {}).get(folder):
+                for name, value in settings.items():
+                    settings[name] = value.replace(str(path), f"<{folder}>") if isinstance(value, str) else value
+        return settings
 
 
 def leaves(config: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -81,23 +74,14 @@ def leaves(config: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def find_runs(paths: Sequence[Path]) -> list[Run]:
-    """Find runs recursively.
-
-    Args:
-        paths: Folders of runs, folders that contain runs, or checkpoints of runs.
-
-    Returns:
-        Each run once, without duplicates.
+    """Find the runs in folders of runs and in folders that contain runs, each once.
 
     Raises:
         UserError: If a path does not exist or there are no runs.
     """
     found: dict[Path, Path | None] = {}
     for path in paths:
-        require(path.exists(), f"There is no {path}: give the folder of a run, or a folder that contains runs.")
-        if path.is_file():
-            checkpoints = path.parent.name == "checkpoints"
-            found.setdefault((path.parent.parent if checkpoints else path.parent).resolve(), path)
+        require(path.is_dir(), f"There is no folder {path}: give the folder of a run, or a folder that contains runs.")
         for folder, subfolders, files in os.walk(path):
             if is_run(subfolders, files):
                 found.setdefault(Path(folder).resolve(), last_checkpoint(Path(folder)))
