@@ -58,26 +58,19 @@ class AttributeConditioner(Conditioner):
             raise UserError(f"The data have no attributes to train on: {instead}.")
         names = [names] if isinstance(names, str) else names
         for name in names or ():
-            require(
-                isinstance(name, str),
-                f"attributes contains {name}, which is not read as text: put such names in quotes, as in "
-                '\'conditioning.attributes=["null","1e3"]\'.',
-            )
             if name not in faces.attribute_names:
-                close = difflib.get_close_matches(name, faces.attribute_names, 3) or faces.attribute_names
+                close = difflib.get_close_matches(str(name), faces.attribute_names, 3) or faces.attribute_names
                 raise UserError(f"The data have no attribute {name} for attributes: choose among {', '.join(close)}.")
         chosen = list(names or faces.attribute_names)
         distinct = {_key(name): name for name in chosen}
         reserved = ("", "none", *map(_key, ROTATIONS))
         for name in chosen:
             marks_unknown = name.endswith("?") and _key(name.removesuffix("?")) in distinct
+            repeats = distinct[_key(name)] is not name
             require(
-                "," not in name and not marks_unknown and _key(name) not in reserved,
+                "," not in name and not marks_unknown and not repeats and _key(name) not in reserved,
                 f"The attribute name {name} is ambiguous in a list of attributes: rename that column.",
             )
-        for name in chosen:
-            other = distinct[_key(name)]
-            require(name is other, f"The attribute names {name} and {other} are equivalent: rename or remove one.")
         return cls(chosen, rotations)
 
     def conditions_of(self, faces: Faces) -> Conditions:

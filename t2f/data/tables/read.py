@@ -229,7 +229,7 @@ def _json_rows(path: Path, chosen: str | None, layout: str) -> Iterator[TableRow
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        if path.suffix.lower() == ".json" and not _is_json(text.lstrip().partition("\n")[0]):
+        if text.lstrip().startswith("["):  # else it may be JSON lines
             raise UserError(f"{path} is not JSON ({error}): correct it; {layout}.") from error
         yield from _json_lines(path, text, layout)
         return
@@ -242,14 +242,6 @@ def _json_rows(path: Path, chosen: str | None, layout: str) -> Iterator[TableRow
             isinstance(columns, dict), f"{path}, {unit} {number}, is not a JSON object: correct that {unit}; {layout}."
         )
         yield f"{path}, {unit} {number},", columns
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _json_lines(path: Path, text: str, layout: str) -> Iterator[TableRow]:
