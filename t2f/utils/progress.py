@@ -1,7 +1,8 @@
 """Notes, and the progress of long tasks: a bar in a terminal, lines of text elsewhere.
 
 Outside of a terminal, a task prints a line after five seconds and then every ten seconds. While a nested task runs,
-such as an evaluation during training, the outer task is shown as waiting.
+such as an evaluation during training, the outer task is shown as waiting. The bars of rich, which draw the terminal's,
+print nothing into a file; those of tqdm and Lightning print each state of the bar into it.
 """
 
 from __future__ import annotations

@@ -26,6 +26,9 @@ TAGGED_GROUPS = ("data", "conditioning", "text", "model", "loss", "growth", "exp
 class WandbLogger(Logger):
     """Logs to wandb with images seen as the step and as the x-axis of every chart.
 
+    Lightning's WandbLogger makes `trainer/global_step` the axis, writes no step of wandb's own, and uploads only the
+    checkpoints of `ModelCheckpoint`.
+
     A run that is resumed in its folder continues the same wandb run. Runs of a sweep are grouped by the sweep's folder.
 
     Args:
