@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from torch import Tensor
 
 from t2f.cli.evaluate import compose_evaluation, load_dataset
@@ -126,14 +127,10 @@ def to_table(lines: list[list[str]]) -> Table:
     """Build a table whose first line has the headings; cells are printed without markup."""
     table = Table()
     for index, heading in enumerate(lines[0]):
-        table.add_column(_escape(heading), justify="right" if index else "left", overflow="fold")
+        table.add_column(Text(heading), justify="right" if index else "left", overflow="fold")
     for line in lines[1:]:
-        table.add_row(*map(_escape, line))
+        table.add_row(*map(Text, line))
     return table
-
-
-def _escape(text: str) -> str:
-    return text.replace("[", "\\[")
 
 
 def best_indices(values: Sequence[MetricValue | None]) -> set[int]:

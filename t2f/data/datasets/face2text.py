@@ -19,13 +19,13 @@ import numpy as np
 
 from t2f.data.datasets.origin import Origin
 from t2f.data.datasets.photographs import Files, ImageDataset, ImageListing, split_position
+from t2f.data.images.formats import IMAGE_EXTENSIONS
 from t2f.data.tables.file_names import FileIndex, first_few
 from t2f.data.tables.read import read_text
 from t2f.utils.errors import UserError, require
 from t2f.utils.unicode import well_formed
 
 LFW_CROP = {250: 0.512}  # the central 128 of LFW's 250 pixels; the rest is mostly background
-EXTENSIONS = (".jpg", ".png", ".jpeg")
 LAYOUT = "expected LFW's layout, Name/Name_0001.jpg"
 FORMATS = 'expected a list of {"image": ..., "descriptions": [{"text": ...}]} or {"filename": ..., "description": ...}'
 
@@ -110,8 +110,8 @@ class Face2Text(ImageDataset):
         held_out_persons = set(persons[: max(1, round(self.held_out_fraction * len(persons)))])
         train = [file for file in captions if _person(file) not in held_out_persons]
         if self.undescribed:
-            others = sorted({path.relative_to(self.images).as_posix() for path in self._all()} - captions.keys())
-            train += [file for file in others if _person(file) not in held_out_persons]
+            others = (file for file in names.files if file.lower().endswith(IMAGE_EXTENSIONS) and file not in captions)
+            train += sorted(file for file in others if _person(file) not in held_out_persons)
         listed = train + [file for file in captions if _person(file) in held_out_persons]
         return ImageListing(
             images=Files(self.images, listed),
@@ -121,10 +121,6 @@ class Face2Text(ImageDataset):
             attribute_names=[],
             notes=notes,
         )
-
-    def _all(self) -> Iterator[Path]:
-        for pattern in ("*", "*/*"):
-            yield from (path for path in self.images.glob(pattern) if path.suffix.lower() in EXTENSIONS)
 
 
 def _person(image: str) -> str:
