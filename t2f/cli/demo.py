@@ -51,7 +51,6 @@ def demo(models: Sequence[str], host: str, port: int) -> None:
         ) from error
     limit_unread_sessions(blocks, MAX_SESSIONS)
     names = " and ".join(map(describe_model, models))
-    print_result(f"Demo page of {names}: {address}
-Press Ctrl-C to stop.")
+    print_result(f"Demo page of {names}: {address}\nPress Ctrl-C to stop.")
     signal.signal(signal.SIGINT, signal.default_int_handler)  # Gradio closes the server on it, and the exit status is 0
     blocks.block_thread()

@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from fixtures.toy import NAMES, ToyGenerator, ToyDataset, conditioner
+from fixtures.toy import NAMES, ToyDataset, ToyGenerator, conditioner
 from omegaconf import DictConfig
 
 from t2f.cli.evaluate import compose_evaluation

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fixtures.toy import ToyGenerator, ToyDataset, TinyFeatures, conditioner
+from fixtures.toy import TinyFeatures, ToyDataset, ToyGenerator, conditioner
 from torch import Tensor
 
 from t2f.cli.evaluate import compose_evaluation
