@@ -10,7 +10,7 @@ from t2f.evaluation.metric_value import EvaluationResult, MetricValue
 from t2f.evaluation.text_alignment import EvaluationBatch, TextAlignment
 from t2f.metrics.attribute_accuracy import AttributeAccuracy
 from t2f.metrics.attribute_classifier import AttributeClassifier, cached_classifier
-from t2f.metrics.efficientnet import Network, display_name
+from t2f.networks.efficientnet import Network, display_name
 from t2f.utils.extras import MissingPackage
 
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2f.data.faces import Faces, checksum, fingerprint
-from t2f.metrics.efficientnet import Network, pretrained_network
+from t2f.networks.efficientnet import Network, pretrained_network
 from t2f.utils.cached_tensors import cached_tensors
 from t2f.utils.images import perturbed, to_float, to_uint8
 from t2f.utils.progress import track

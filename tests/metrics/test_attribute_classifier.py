@@ -9,7 +9,7 @@ import torch
 from t2f.data.faces import Faces
 from t2f.metrics import attribute_classifier
 from t2f.metrics.attribute_classifier import AttributeClassifier, cached_classifier, fit_logistic, train_classifier
-from t2f.metrics.efficientnet import Network
+from t2f.networks.efficientnet import Network
 
 CPU = torch.device("cpu")
 

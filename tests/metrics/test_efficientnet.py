@@ -15,8 +15,9 @@ from torch import Tensor
 
 from t2f.data.datasets.celeba import CelebA
 from t2f.evaluation.attribute_alignment import AttributeAlignment
-from t2f.metrics.efficientnet import EfficientNetLite, Network
+from t2f.metrics.efficientnet import EfficientNetLite
 from t2f.metrics.features import extract_features
+from t2f.networks.efficientnet import Network
 from t2f.utils.errors import UserError
 from t2f.utils.extras import MissingPackage
 

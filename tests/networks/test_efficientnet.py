@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from t2f.metrics.efficientnet import pretrained_network
-from t2f.networks.efficientnet import CHANNELS, FrozenEfficientNet
+from t2f.networks.efficientnet import CHANNELS, FrozenEfficientNet, pretrained_network
 
 pytest.importorskip("timm")
 
