@@ -1,17 +1,17 @@
-"""Run a study and write its figures: python experiments/study.py experiments/facegan
+"""Run a study and write its results: python experiments/study.py experiments/facegan
 
 A study is a folder with a `study.yaml`:
 
-    common: [overrides of train.py, for all its runs]
+    common: [overrides of train.py for all runs]
     runs:
       name: [further overrides]
     evaluate: [optional: overrides of t2f evaluate]
-    descriptions: [optional: what to draw for the sheets, where the held-out captions are not ours to publish]
+    descriptions: [optional: descriptions of the sample grids, if the held-out captions may not be published]
 
-Each run is a `python train.py`, timed from start to end, in runs/STUDY/NAME, and a `t2f evaluate` of what it trained;
-one that was stopped goes on, one that is finished is not run again. The folder then gets results.json, results.md,
-curves.png, and of each run its last sheet (without photographs), its report and its config.
-`--seconds` stops the study between two runs once so much time is spent.
+Each run is a `python train.py` in runs/STUDY/NAME, timed from start to end, and a `t2f evaluate` of its model. A run that
+was stopped is resumed; a finished one is not repeated. The study's folder gets results.json, results.md and curves.png,
+and of each run its last sample grid (without photographs), its report and its config.
+`--seconds` starts no further run after this time.
 """
 
 import argparse
@@ -46,7 +46,7 @@ CURVES = ("loss/discriminator", "loss/generator", "accuracy/real", "accuracy/fak
 
 
 def processor() -> str:
-    """The processor's name, as far as the system tells."""
+    """Return the processor's name, as far as it is known."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
@@ -54,7 +54,7 @@ def processor() -> str:
 
 
 def machine() -> str:
-    """The processor, the threads used, and the GPU if there is one."""
+    """Describe the threads used, the processor, and the GPU."""
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
@@ -62,13 +62,13 @@ def machine() -> str:
 
 
 def run(name: str, overrides: list[str], folder: Path) -> None:
-    """Train into `folder`, or go on there; `spent.json` beside the run adds up its time, and says where and when."""
+    """Train in `folder` or resume there; spent.json in it has the total time, the machine and the date."""
     spent_file = folder / "spent.json"
     if (folder / "finished").exists():
         return
     resume = [f"resume={folder}"] if (folder / "checkpoints" / "last.ckpt").exists() else [f"hydra.run.dir={folder}"]
-    goes_on = spent_file.exists() and resume[0].startswith("resume")
-    before = json.loads(spent_file.read_text())["minutes"] if goes_on else 0.0
+    resumes = spent_file.exists() and resume[0].startswith("resume")
+    before = json.loads(spent_file.read_text())["minutes"] if resumes else 0.0
     start = time.perf_counter()
     try:
         subprocess.run([sys.executable, "train.py", f"name={name}", *overrides, *resume], cwd=ROOT, check=True)
@@ -86,20 +86,20 @@ def run(name: str, overrides: list[str], folder: Path) -> None:
 
 
 def evaluate(overrides: list[str], folder: Path) -> None:
-    """Measure a finished run, once."""
+    """Evaluate a finished run, once."""
     if not (folder / "report.json").exists():
         subprocess.run([sys.executable, "-m", "t2f", "evaluate", str(folder), *overrides], cwd=ROOT, check=True)
 
 
 def was_stopped(folder: Path) -> bool:
-    """Whether a run that ended well was ended by Ctrl-C, which saves first."""
+    """Return whether a run that exited normally was interrupted by Ctrl-C, which saves first."""
     images = yaml.safe_load((folder / "config.yaml").read_text())["growth"]["images"]
     seen = read_checkpoint(folder / "checkpoints" / "last.ckpt")[CHECKPOINT_KEY]["images_seen"]
     return images is not None and seen < sum(images)
 
 
 def figures(name: str, overrides: list[str], folder: Path) -> dict[str, Any]:
-    """What a finished run measured."""
+    """Return the results of a finished run."""
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     report = json.loads((folder / "report.json").read_text())
@@ -116,7 +116,7 @@ def figures(name: str, overrides: list[str], folder: Path) -> dict[str, Any]:
 
 
 def collect(study: Path, name: str, folder: Path, descriptions: list[str] | None) -> None:
-    """Copy a run's last sheet, report and config; without the folders of the machine that ran it."""
+    """Copy a run's last sample grid, report and config, without the folders of this machine."""
     here = f"runs/{study.name}/{name}"
     (study / f"{name}.report.md").write_text((folder / "report.md").read_text().replace(str(folder), here))
     config = yaml.safe_load((folder / "config.yaml").read_text())
@@ -125,7 +125,7 @@ def collect(study: Path, name: str, folder: Path, descriptions: list[str] | None
     else:
         sheet = Image.open(max((folder / "samples").glob("*.png")))
         if config["data"]["_target_"] != "t2f.data.datasets.avatars.Avatars":
-            sheet = without_real_faces(sheet, config["callbacks"]["sheets"]["face_size"])
+            sheet = without_real_faces(sheet, config["callbacks"]["sample_grids"]["face_size"])
         sheet.save(study / f"{name}.png", optimize=True)
     cache = config["paths"]["cache"]
     text = yaml.safe_dump(config, sort_keys=False).replace(str(folder), here)
@@ -133,7 +133,7 @@ def collect(study: Path, name: str, folder: Path, descriptions: list[str] | None
 
 
 def without_real_faces(sheet: Image.Image, face_size: int) -> Image.Image:
-    """A sheet without its column of photographs, which are not ours to publish."""
+    """Remove the column of photographs, which may not be published, from a sample grid."""
     column = face_size + GAP
     cut = Image.new("RGB", (sheet.width - column, sheet.height), "white")
     cut.paste(sheet.crop((0, 0, CAPTION_WIDTH, sheet.height)), (0, 0))
@@ -142,7 +142,7 @@ def without_real_faces(sheet: Image.Image, face_size: int) -> Image.Image:
 
 
 def draw_curves(study: Path, folders: dict[str, Path]) -> None:
-    """Losses and the discriminator's accuracy against images seen, one column a run."""
+    """Plot losses and the discriminator's accuracy against images seen, one column for each run."""
     figure = Figure(figsize=(3 * len(folders) + 1, 5), layout="constrained")
     axes = figure.subplots(2, len(folders), squeeze=False, sharex="col", sharey="row")
     for column, (name, folder) in zip(axes.T, folders.items(), strict=True):
@@ -160,27 +160,27 @@ def draw_curves(study: Path, folders: dict[str, Path]) -> None:
 
 
 def cell(figure: dict[str, Any]) -> str:
-    """Drawn, and beside it what shuffled words and real faces give."""
+    """Format the value of the generated images, with those of shuffled text and of real images in parentheses."""
     others = [number(figure[key]) for key in ("shuffled", "real") if figure[key] is not None]
     return number(figure["generated"]) + (f" ({' / '.join(others)})" if others else "")
 
 
 def measured(results: list[dict[str, Any]]) -> dict[str, str]:
-    """The names and titles of all figures that any of the runs has, in order."""
+    """Return names and titles of all metrics that at least one run has, in order."""
     figures = [figure for result in results for figure in result["table"]]
-    return {figure["name"]: re.sub(r" (among|\(chance).*", "", figure["title"]) for figure in figures}
+    return {figure["name"]: re.sub(r" (of \d|\(chance).*", "", figure["title"]) for figure in figures}
 
 
 def cells(result: dict[str, Any], names: Iterable[str]) -> list[str]:
-    """A run's cells under these figures."""
+    """Return the cells of a run for these metrics."""
     figures = {figure["name"]: cell(figure) for figure in result["table"]}
     return [figures.get(name, "") for name in names]
 
 
 def table(results: list[dict[str, Any]]) -> str:
-    """The figures as a page."""
+    """Format results.md."""
     titles = measured(results)
-    headings = ["run", "images", "minutes", *titles.values(), "discriminator right on real / drawn"]
+    headings = ["run", "images", "minutes", *titles.values(), "discriminator's accuracy on real / generated"]
     rows = [
         [
             result["name"],
@@ -195,8 +195,9 @@ def table(results: list[dict[str, Any]]) -> str:
     lines = [
         f"Written by `experiments/study.py` on {results[0]['date']}; {results[0]['machine']}; Python "
         f"{platform.python_version()}, torch {results[0]['versions']['torch']}, pytorch-lightning "
-        f"{results[0]['versions']['pytorch-lightning']}. Of drawn faces; in brackets of shuffled words, if they matter "
-        "to the figure, and of real held-out faces. The numbers of faces are in the reports.",
+        f"{results[0]['versions']['pytorch-lightning']}. Features: {results[0]['features']}. Values of generated images; in "
+        "parentheses those of shuffled text, if the metric depends on text, and of real held-out images. The numbers of "
+        "images are in the reports.",
         "",
         *markdown(headings, rows),
         "",
@@ -207,12 +208,12 @@ def table(results: list[dict[str, Any]]) -> str:
 
 
 def mean_rows(results: list[dict[str, Any]], names: Iterable[str]) -> list[list[str]]:
-    """Mean and standard deviation of each figure, over runs that differ by their seed alone."""
-    alike: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    """Return the mean and standard deviation of each metric over runs that differ only in their seed."""
+    by_command: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for result in results:
-        alike[re.sub(r" seed=\S+", "", result["command"])].append(result)
+        by_command[re.sub(r" seed=\S+", "", result["command"])].append(result)
     rows = []
-    for runs in alike.values():
+    for runs in by_command.values():
         if len(runs) > 1:
             row = [f"mean of {', '.join(run['name'] for run in runs)} (± standard deviation)", "", ""]
             for name in names:
@@ -234,7 +235,7 @@ def markdown(headings: list[str], rows: list[list[str]]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path)
-    parser.add_argument("--only", nargs="+", help="some of its runs")
+    parser.add_argument("--only", nargs="+", help="names of the runs to run")
     parser.add_argument("--seconds", type=float, default=float("inf"))
     arguments = parser.parse_args()
     study = arguments.study.resolve()

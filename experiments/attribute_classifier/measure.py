@@ -1,6 +1,7 @@
 """Compare classifiers of attributes: linear probes and a network from scratch. Needs CelebA in data/celeba.
 
-The avatars' classifiers also read 1,000 faces that the included model generates for prompts about held-out faces.
+The avatars' classifiers are also measured on 1,000 faces that the included model generates from prompts about held-out
+faces.
 
 python experiments/attribute_classifier/measure.py [data.folder=FOLDER]
 """
@@ -63,7 +64,7 @@ def network(faces: Faces) -> Logits:
 
 
 def pooled(faces: Faces) -> Logits:
-    """The features that distances are taken in."""
+    """Fit a linear probe to the pooled features, which the distances use."""
     extractor = EfficientNetLite()
     weight, bias = fit_logistic(
         extract_features(extractor, images_of(faces)).features, torch.from_numpy(np.array(faces.attributes))
@@ -72,7 +73,7 @@ def pooled(faces: Faces) -> Logits:
 
 
 def without_copies(faces: Faces) -> Logits:
-    """The fourth stage, fitted to the faces as they are, without perturbed copies."""
+    """Fit a linear probe to the fourth stage, without perturbed copies."""
     classifier = attribute_classifier.AttributeClassifier(len(faces.attribute_names)).eval()
     with torch.inference_mode():
         features = torch.cat([classifier.features(part) for part in images_of(faces).split(64)])
@@ -97,14 +98,14 @@ KINDS = {
 }
 
 
-def scores(read: Tensor, truth: Tensor) -> dict[str, float]:
+def scores(predicted: Tensor, truth: Tensor) -> dict[str, float]:
     known = truth >= 0
-    plain = (read == truth.bool())[known].float().mean()
-    return {"balanced": float(accuracy(read, truth).nanmean()), "plain": float(plain)}
+    unbalanced = (predicted == truth.bool())[known].float().mean()
+    return {"balanced": float(accuracy(predicted, truth).nanmean()), "unbalanced": float(unbalanced)}
 
 
 def generated(source: FaceDataset) -> tuple[Tensor, Tensor]:
-    """Faces that the included model generates for COUNT prompts about held-out faces, and what the prompts ask for."""
+    """Return faces that the included model generates from COUNT prompts about held-out faces, and their expected attributes."""
     pipeline = load()
     prompts = pipeline.conditioner.prompt_set(source.held_out, COUNT, seed=0)
     with torch.inference_mode():
@@ -114,9 +115,11 @@ def generated(source: FaceDataset) -> tuple[Tensor, Tensor]:
 
 
 def measure(source: FaceDataset, faces: tuple[Tensor, Tensor] | None) -> dict[str, dict[str, float]]:
-    """The scores on the held-out faces, and the seconds of learning from the training faces.
+    """Return each classifier's scores on the held-out faces and the seconds that its training took.
 
-    `faces`: generated ones, with what was asked for.
+    Args:
+        source: Data set.
+        faces: Generated faces and their expected attributes; None to measure on real faces only.
     """
     truth = torch.from_numpy(np.array(source.held_out.attributes))
     found = {}
@@ -130,7 +133,7 @@ def measure(source: FaceDataset, faces: tuple[Tensor, Tensor] | None) -> dict[st
         if faces:
             with torch.inference_mode():
                 found[name]["generated"] = float(accuracy(classify(faces[0]) > 0, faces[1]).nanmean())
-        if name == NETWORK:  # present is also what is likelier than in the training faces, not only than absent
+        if name == NETWORK:  # also with the attribute's frequency in the training faces as the threshold of its probability
             present, known = (
                 torch.from_numpy(each).float().sum(0)
                 for each in (source.train.attributes == 1, source.train.attributes >= 0)
@@ -153,17 +156,16 @@ def main() -> None:
             results[f"{data}: {name}"] = {**found, "train": len(source.train), "held_out": len(source.held_out)}
     lines = [
         f"Written by `experiments/attribute_classifier/measure.py` on {date.today()}: one thread of a CPU "
-        f"({platform.machine()}), PyTorch {version('torch')}; seconds are of the processor, for reading the training "
-        f"faces and learning from them. Generated faces: balanced accuracy of what was asked for, of {COUNT:,}. "
-        "One seed.",
+        f"({platform.machine()}), PyTorch {version('torch')}. CPU seconds are those of feature extraction and training. "
+        f"Generated faces: balanced accuracy of the attributes in the prompts, {COUNT:,} faces. One seed.",
         "",
-        "| data: classifier | faces to learn from / held out | balanced accuracy | plain accuracy | generated faces "
+        "| data: classifier | training / held-out faces | balanced accuracy | unbalanced accuracy | generated faces "
         "| CPU seconds |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for name, found in results.items():
         lines.append(
-            f"| {name} | {found['train']:,} / {found['held_out']:,} | {found['balanced']:.3f} | {found['plain']:.3f} "
+            f"| {name} | {found['train']:,} / {found['held_out']:,} | {found['balanced']:.3f} | {found['unbalanced']:.3f} "
             f"| {format(found['generated'], '.3f') if 'generated' in found else ''} | {found['cpu_seconds']:.0f} |"
         )
     (HERE / "results.md").write_text("\n".join(lines) + "\n")

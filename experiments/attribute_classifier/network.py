@@ -1,4 +1,4 @@
-"""The classifier that was trained from scratch before the linear probe: three convolutions, ten epochs."""
+"""The network trained from scratch that t2f used before the linear probe: three convolutions, ten epochs."""
 
 import sys
 
@@ -13,7 +13,7 @@ from t2f.metrics.dual_encoder import convolutions, pool_to_32
 from t2f.utils.images import perturbed, to_float
 
 EPOCHS = 10
-MAX_IMAGES = 200_000  # of all epochs together
+MAX_IMAGES = 200_000  # summed over the epochs
 BATCH_SIZE = 128
 LEARNING_RATE = 4e-3
 
@@ -38,7 +38,7 @@ class Network(nn.Module):
 
 
 def train_network(faces: Faces, seed: int = 0) -> Network:
-    """Learn to read the attributes of `faces` where they can be told, by logistic loss."""
+    """Train on the known attributes of `faces` by cross-entropy."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         classifier = Network(len(faces.attribute_names))

@@ -1,10 +1,10 @@
-"""Time the default command and measure what it learnt; write this folder's report.
+"""Time the default command, evaluate its model and write the report of this folder.
 
     python experiments/default_run/measure.py --seeds 0 1 2
 
-Each seed is a run of `python train.py` as a newcomer types it; the faces are drawn and the attribute reader is
-taught before the clock starts, and both are kept in the cache for all later runs. The report shows the first seed's
-sheet and time-lapse, and the figures of all.
+Each seed is a run of `python train.py`. A short run first renders the faces and trains the attribute classifier, which
+are cached, so their time is not measured. The report has the sample grid and time-lapse of the first seed, and the
+results of all.
 """
 
 import argparse
@@ -25,14 +25,14 @@ ROOT = HERE.parent.parent
 
 
 def train(*overrides: str) -> float:
-    """Seconds that train.py takes, start to end."""
+    """Run train.py and return its seconds from start to end."""
     start = time.perf_counter()
     subprocess.run([sys.executable, "train.py", *overrides], cwd=ROOT, check=True)
     return time.perf_counter() - start
 
 
 def machine() -> str:
-    """The processor, as far as the system tells."""
+    """Describe the processor, as far as it is known."""
     cpuinfo = Path("/proc/cpuinfo")
     models = [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
     return f"{os.cpu_count()} cores of {models[0] if models else platform.processor()}, no GPU"
@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     seeds = parser.parse_args().seeds
-    # A run of one step draws the faces and teaches the attribute reader, both kept in the cache.
+    # A run of one step for each stage fills the cache with faces and the attribute classifier.
     train("name=default_run_setup", "growth.images=[1,1,1,1]", "logger=csv")
 
     results = []
@@ -63,13 +63,13 @@ def main() -> None:
 
 
 def report(results: list[dict]) -> str:
-    """The table, one row a seed."""
+    """Format results.md, one row for each seed."""
     keys = ("minutes", "attribute_accuracy", "attribute_accuracy_shuffled", "attribute_accuracy_real")
     lines = [
         f"Measured {date.today()} on {machine()}; Python {platform.python_version()}, torch {version('torch')}, "
         f"pytorch-lightning {version('pytorch-lightning')}.",
         "",
-        "| seed | minutes, start to end | attribute accuracy | shuffled captions | reader on real faces |",
+        "| seed | minutes, start to end | attribute accuracy | shuffled captions | real faces |",
         "|---:|---:|---:|---:|---:|",
     ]
     rows = [(str(result["seed"]), *(result[key] for key in keys)) for result in results]

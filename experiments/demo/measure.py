@@ -1,6 +1,6 @@
-"""How fast does the page answer? python experiments/demo/measure.py [--model MODEL]
+"""Time the demo page: python experiments/demo/measure.py [--model MODEL]
 
-From a click to all faces, as a browser sees them, on one thread; beside it opening the page, with its first faces.
+Measures in a browser, with one thread, the time from a click to all faces, and from opening the page to its first ones.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from t2f import load
 HERE = Path(__file__).parent
 CLICKS = 30
 VISITS = 5
-THERE = """([title, count]) => {
+ALL_FACES = """([title, count]) => {
     const faces = [...document.querySelectorAll(".faces img")];
     return faces.length == count && faces.every((face) => face.alt == title && face.complete);
 }"""
@@ -34,7 +34,7 @@ THERE = """([title, count]) => {
 
 @contextmanager
 def served(model: str) -> Iterator[str]:
-    """The address of a page."""
+    """Start the page and return its address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "t2f", "demo", "--model", model, "--port", str(port)]
@@ -50,7 +50,7 @@ def served(model: str) -> Iterator[str]:
 
 
 def opened(browser: Browser, address: str) -> tuple[Page, float]:
-    """A page with its first faces, and how long they took; each visit with an empty cache."""
+    """Open the page with an empty cache; return it and the seconds until its first faces are shown."""
     page = browser.new_context(viewport={"width": 1200, "height": 780}).new_page()
     start = time.perf_counter()
     page.goto(address)
@@ -59,16 +59,16 @@ def opened(browser: Browser, address: str) -> tuple[Page, float]:
 
 
 def answered(page: Page, description: str, count: int) -> float:
-    """Seconds from a click on Draw until all faces are there."""
+    """Click on the button and return the seconds until all faces are shown."""
     page.locator("#description textarea").fill(description)
     start = time.perf_counter()
     page.locator("#generate").click()
-    page.wait_for_function(THERE, arg=[description, count])
+    page.wait_for_function(ALL_FACES, arg=[description, count])
     return time.perf_counter() - start
 
 
 def clicks(page: Page, count: int) -> list[float]:
-    """Draw the examples in turn, so many faces each."""
+    """Generate `count` faces from each example in turn; return the seconds of each click."""
     examples = page.locator(".examples button").all_inner_texts()
     page.locator("#count input[type=number]").fill(str(count))
     answered(page, "a man", count)
@@ -76,13 +76,13 @@ def clicks(page: Page, count: int) -> list[float]:
 
 
 def take_picture(page: Page) -> None:
-    """Of eight faces on the way between two descriptions."""
+    """Save a screenshot of eight faces between two descriptions."""
     page.locator("#count input[type=number]").fill("8")
     description, other = page.locator(".examples button").first.inner_text(), "a bald man with a beard"
     answered(page, description, 8)
     page.locator("#other textarea").fill(other)
     page.locator("#weight input[type=number]").fill("0.4")
-    page.wait_for_function(THERE, arg=[f"{description}  ->  {other}, 40%", 8])
+    page.wait_for_function(ALL_FACES, arg=[f"{description}  ->  {other}, 40%", 8])
     page.screenshot(path=HERE / "screenshot.png")
 
 
@@ -114,8 +114,8 @@ def main() -> None:
     (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     lines = [
         f"Written by `experiments/demo/measure.py` on {date.today()}; model `{Path(model).name}` after {seen:,} "
-        f"images; {machine}; {', '.join(f'{name} {number}' for name, number in versions.items())}. Seconds, as a "
-        "browser on the same machine sees them.",
+        f"images; {machine}; {', '.join(f'{name} {number}' for name, number in versions.items())}. Seconds, measured "
+        "in a browser on the same machine.",
         "",
         "| | N | median | slowest |",
         "|---|---:|---:|---:|",

@@ -1,7 +1,7 @@
-"""Does the model that comes with t2f understand what people type? python experiments/pretrained/phrases.py
+"""Measure the included model on phrases that people type: python experiments/pretrained/phrases.py
 
-Its words were learnt from sentences that a small grammar makes; these are others. A classifier taught on the drawn
-faces reads off, of 200 faces for each, which share has all that is asked.
+The training captions come from a small grammar; these phrases do not. 200 faces are generated for each phrase, and the
+attribute classifier counts the faces that have all requested attributes.
 """
 
 from __future__ import annotations
@@ -58,39 +58,46 @@ PHRASES: dict[str, dict[str, int]] = {
 }
 
 
-def right(read: Tensor, names: list[str], asked: dict[str, int]) -> dict[str, float]:
-    """The share of faces, bool (N, A), that have each attribute as asked, and under "all" that have all of them."""
-    each = {name: read[:, names.index(name)] == bool(value) for name, value in asked.items()}
-    shares = {name: round(hits.float().mean().item(), 3) for name, hits in each.items()}
-    return {"all": round(torch.stack(list(each.values())).all(0).float().mean().item(), 3), **shares}
+def correct(predicted: Tensor, names: list[str], requested: dict[str, int]) -> dict[str, float]:
+    """Return the fraction of faces with each requested attribute, and under "all" with all of them.
+
+    Args:
+        predicted: Attributes of the faces, bool (N, A).
+        names: The A names.
+        requested: Value of each requested attribute.
+    """
+    hits = {name: predicted[:, names.index(name)] == bool(value) for name, value in requested.items()}
+    fractions = {name: round(hit.float().mean().item(), 3) for name, hit in hits.items()}
+    return {"all": round(torch.stack(list(hits.values())).all(0).float().mean().item(), 3), **fractions}
 
 
 def main() -> None:
     cache = os.environ.get("T2F_CACHE", str(Path.home() / ".cache" / "t2f"))
     data = Avatars(cache, count=30_000, resolution=64)
     data.prepare()
-    reader = cached_classifier(data.train, Path(cache), torch.device("cpu"))
+    classifier = cached_classifier(data.train, Path(cache), torch.device("cpu"))
     pipeline = load()
     noise = pipeline.noise(COUNT, SEED)
     results = {}
-    for phrase, asked in PHRASES.items():
+    for phrase, requested in PHRASES.items():
         notes: list[str] = []
         validate_descriptions([phrase], pipeline.conditioner, notes.append)
-        read = reader.predict(to_uint8(pipeline.generate_from_text([phrase] * COUNT, noise)))
-        results[phrase] = {"right": right(read, list(data.train.attribute_names), asked), "note": "; ".join(notes)}
+        predicted = classifier.predict(to_uint8(pipeline.generate_from_text([phrase] * COUNT, noise)))
+        fractions = correct(predicted, list(data.train.attribute_names), requested)
+        results[phrase] = {"correct": fractions, "note": "; ".join(notes)}
     lines = [
         f"Written by `experiments/pretrained/phrases.py` on {date.today()}: {COUNT} faces for each, seed {SEED}, after "
-        f"{pipeline.images_seen:,} images. The least is the attribute most often missed. Nobody who says less means a "
-        "hat.",
+        f"{pipeline.images_seen:,} images. *Lowest* is the attribute that was most often wrong. 'A woman', 'a man' and 'a "
+        "person' are expected to have no hat.",
         "",
-        "| typed | all as asked | the least | told |",
+        "| phrase | all attributes correct | lowest | note to the user |",
         "|---|---:|---|---|",
     ]
     for phrase, found in results.items():
-        shares = dict(found["right"])
-        all_right = shares.pop("all")
-        least = min(shares, key=lambda name: shares[name])
-        lines.append(f"| {phrase} | {all_right:.2f} | `{least}` {shares[least]:.2f} | {found['note']} |")
+        fractions = dict(found["correct"])
+        all_correct = fractions.pop("all")
+        lowest = min(fractions, key=lambda name: fractions[name])
+        lines.append(f"| {phrase} | {all_correct:.2f} | `{lowest}` {fractions[lowest]:.2f} | {found['note']} |")
     (HERE / "phrases.json").write_text(json.dumps({"count": COUNT, "seed": SEED, "phrases": results}, indent=1) + "\n")
     (HERE / "phrases.md").write_text("\n".join([*lines, ""]))
     print("\n".join(lines))

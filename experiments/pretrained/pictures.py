@@ -1,4 +1,4 @@
-"""Draw this folder's pictures with the model that comes with t2f: python experiments/pretrained/pictures.py"""
+"""Generate the images of this folder with the included model: python experiments/pretrained/pictures.py"""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ FACES = [
     "a person who wears a hat",
     "a bald man with a beard",
 ]
-MANY = [
+MANY_DESCRIPTIONS = [
     *("a man", "a woman", "a bald man", "a man with glasses", "a man with a beard", "a man with a hat"),
     *("a woman with long blond hair", "a woman with short black hair", "a dark-skinned man", "a pale woman"),
 ]
@@ -24,7 +24,7 @@ MANY = [
 def main() -> None:
     generate("pretrained", FACES, 6, 0, 1.0, HERE / "faces.png")
     generate("pretrained", ["a smiling woman with brown hair"], 24, 0, 1.0, HERE / "variety.png")
-    generate("pretrained", MANY, 4, 3, 1.0, HERE / "faithfulness.png")
+    generate("pretrained", MANY_DESCRIPTIONS, 4, 3, 1.0, HERE / "faithfulness.png")
     edit(
         "pretrained",
         "a pale woman with blond hair",

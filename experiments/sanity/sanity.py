@@ -1,7 +1,7 @@
-"""Give every metric faces whose worth is known: python experiments/sanity/sanity.py
+"""Compute every metric on faces of known quality: python experiments/sanity/sanity.py
 
-Real drawn faces are compared with others of their kind: as they are, blurred, made noisy, fewer and fewer of them again
-and again, and copied. Writes results.json, results.md and compared.png beside this file.
+Synthetic faces in place of generated ones are compared with others of the same data set: unchanged, blurred, noisy, few
+of them repeated, and copies. Writes results.json, results.md and compared.png in this folder.
 """
 
 import argparse
@@ -37,7 +37,14 @@ SPLITS = 20
 
 @dataclass(frozen=True)
 class Trial:
-    """Faces put in place of drawn ones: `change`d, then those numbers that `pick` takes of 2 N, the last N real."""
+    """Faces in place of generated ones.
+
+    Attributes:
+        series: Degradation that several trials share, from weak to strong.
+        name: Name in the report.
+        change: Function of the images; None leaves them unchanged.
+        pick: Maps N to the indices of N faces among the N changed ones, followed by the N real ones.
+    """
 
     series: str
     name: str
@@ -46,50 +53,51 @@ class Trial:
 
 
 def blurred(images: Tensor, sigma: float) -> Tensor:
-    """By a Gaussian, pixels."""
+    """Blur with a Gaussian of this standard deviation in pixels."""
     size = 2 * round(3 * sigma) + 1
     return gaussian_blur(images, [size, size], [sigma, sigma])
 
 
 def noisy(images: Tensor, deviation: float) -> Tensor:
-    """By normal noise, in grey levels of 255."""
+    """Add Gaussian noise of this standard deviation in gray levels of 255."""
     noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
     return (images + deviation * noise).round().clamp(0, 255).to(torch.uint8)
 
 
-def again_and_again(count: int, faces: int) -> Tensor:
+def repeated(count: int, faces: int) -> Tensor:
+    """Repeat the first faces."""
     return torch.arange(count) % faces
 
 
-def copies(count: int, share: float) -> Tensor:
-    """That share of the real faces themselves."""
+def copies(count: int, fraction: float) -> Tensor:
+    """Replace this fraction of the faces by real ones."""
     rows = torch.arange(count)
-    return torch.where(rows < share * count, rows + count, rows)
+    return torch.where(rows < fraction * count, rows + count, rows)
 
 
-AS_THEY_ARE = Trial("", "other real faces")
+UNCHANGED = Trial("", "other real faces")
 TRIALS = [
-    AS_THEY_ARE,
+    UNCHANGED,
     *(Trial("blur", f"blurred, sigma {s} pixels", partial(blurred, sigma=s)) for s in (0.5, 1, 2, 4)),
     *(Trial("noise", f"noisy, deviation {d} of 255", partial(noisy, deviation=d)) for d in (4, 8, 16, 32, 64)),
-    *(Trial("fewer", f"{n} faces again and again", pick=partial(again_and_again, faces=n)) for n in (500, 100, 10)),
-    Trial("fewer", "one face again and again", pick=partial(again_and_again, faces=1)),
-    *(Trial("copies", f"{s:.0%} copies of real faces", pick=partial(copies, share=s)) for s in (0.1, 0.5, 1)),
+    *(Trial("fewer", f"{n} faces again and again", pick=partial(repeated, faces=n)) for n in (500, 100, 10)),
+    Trial("fewer", "one face again and again", pick=partial(repeated, faces=1)),
+    *(Trial("copies", f"{s:.0%} copies of real faces", pick=partial(copies, fraction=s)) for s in (0.1, 0.5, 1)),
 ]
 
 
-def verdict(figures: list[MetricValue]) -> str:
-    """Whether a metric got worse, or stayed, at every step of a series; the first of its figures is of real faces."""
-    real = figures[0].generated
-    worth = {"higher": lambda value: value, "lower": lambda value: -value, "as real": lambda value: -abs(value - real)}
-    values = [worth[figures[0].better](figure.generated) for figure in figures]
-    if values[-1] >= values[0]:
+def verdict(values: list[MetricValue]) -> str:
+    """Describe whether a metric got worse along a series, whose first value is that of other real faces."""
+    real = values[0].generated
+    quality = {"higher": lambda value: value, "lower": lambda value: -value, "as real": lambda value: -abs(value - real)}
+    qualities = [quality[values[0].better](value.generated) for value in values]
+    if qualities[-1] >= qualities[0]:
         return "**no**"
-    return "yes" if all(a >= b for a, b in pairwise(values)) else "in the end"
+    return "yes" if all(a >= b for a, b in pairwise(qualities)) else "in the end"
 
 
 def random_splits(metric: Metric, faces: Features) -> list[float]:
-    """What a metric says of random halves of 2 N real faces: of nothing but chance."""
+    """Compute a metric between random halves of 2 N real faces: its variation by chance."""
     values = []
     for seed in range(SPLITS):
         order = torch.randperm(len(faces), generator=torch.Generator().manual_seed(seed))
@@ -101,11 +109,11 @@ def random_splits(metric: Metric, faces: Features) -> list[float]:
 
 
 def table(results: dict[str, dict[str, MetricValue]]) -> list[str]:
-    """A row a trial."""
-    titles = {name: figure.title for figure_of in results.values() for name, figure in figure_of.items()}
-    better = {name: figure.better for figure_of in results.values() for name, figure in figure_of.items()}
+    """Format the results, one row for each trial, and the verdicts."""
+    titles = {name: value.title for values in results.values() for name, value in values.items()}
+    better = {name: value.better for values in results.values() for name, value in values.items()}
     lines = [
-        "| in place of drawn faces | " + " | ".join(titles.values()) + " |",
+        "| in place of generated faces | " + " | ".join(titles.values()) + " |",
         "|---|" + "---:|" * len(titles),
         "| *better* | " + " | ".join(f"*{better[name]}*" for name in titles) + " |",
     ]
@@ -117,8 +125,8 @@ def table(results: dict[str, dict[str, MetricValue]]) -> list[str]:
     series = list(dict.fromkeys(trial.series for trial in TRIALS if trial.series))
     lines += [
         "",
-        "Does it get worse, from other real faces on? (yes: the last is worse, and no step is better than the one "
-        "before; in the end: the last is worse; no: the last is as good or better.)",
+        "Does the metric get worse along a series that starts with other real faces? (yes: worse at the end, and better at "
+        "no step; in the end: worse at the end, but better at some step; no: not worse at the end.)",
         "",
         "| | " + " | ".join(series) + " |",
         "|---|" + "---|" * len(series),
@@ -127,16 +135,16 @@ def table(results: dict[str, dict[str, MetricValue]]) -> list[str]:
         cells = []
         for each in series:
             of_series = [results[trial.name].get(name) for trial in TRIALS if trial.series in ("", each)]
-            cells.append(verdict([figure for figure in of_series if figure]) if all(of_series) else "")
+            cells.append(verdict([value for value in of_series if value]) if all(of_series) else "")
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return lines
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=COUNT, help="faces of a kind")
+    parser.add_argument("--count", type=int, default=COUNT, help="number of faces on each side")
     count = parser.parse_args().count
-    # The kernel distance of all faces at once says the same as that of many subsets, and is quicker.
+    # The kernel distance of all faces estimates the same as that of many subsets, and is faster.
     kernel = ["metrics.kernel_distance.subsets=1", f"metrics.kernel_distance.subset_size={count}"]
     cfg = compose_evaluation([f"evaluation.count={count}", *kernel])
     evaluation = instantiate(cfg.evaluation)
@@ -145,46 +153,46 @@ def main() -> None:
     conditioner = TokenConditioner.fit(source.train, vocabulary=1000, max_tokens=40)
     prompt_set = conditioner.prompt_set(source.held_out, len(source.held_out), evaluation.seed)
 
-    def read(images: Tensor) -> Features:
+    def extract(images: Tensor) -> Features:
         return cached_features(evaluation.extractor, images.numpy(), evaluation.cache)
 
     real, others = (torch.from_numpy(source.train.images[start : start + count].copy()) for start in (0, count))
     described = torch.from_numpy(source.held_out.images[prompt_set.faces])
-    real_reading = read(real)
+    real_features = extract(real)
     results: dict[str, dict[str, MetricValue]] = {}
     shown = []
     for trial in TRIALS:
         change = trial.change or torch.clone
         rows = trial.pick(count)
-        reading = read(change(others))
-        both = [torch.cat(pair)[rows] for pair in zip(vars(reading).values(), vars(real_reading).values(), strict=True)]
-        figures, _ = evaluation.compute_metrics(Features(*both), real_reading)
-        if trial.series != "copies":  # which were described by nobody
-            drawn = change(described)[trial.pick(len(described))]
+        features = extract(change(others))
+        both = [torch.cat(pair)[rows] for pair in zip(vars(features).values(), vars(real_features).values(), strict=True)]
+        values, _ = evaluation.compute_metrics(Features(*both), real_features)
+        if trial.series != "copies":  # the real faces have no prompts
+            generated = change(described)[trial.pick(len(described))]
             cpu = torch.device("cpu")
-            batch = EvaluationBatch(prompt_set, drawn, source, conditioner, evaluation.seed, evaluation.cache, cpu)
-            figures += [figure for marker in evaluation.text_alignment.values() for figure in marker(batch).metrics]
-        results[trial.name] = {figure.name: figure for figure in figures}
+            batch = EvaluationBatch(prompt_set, generated, source, conditioner, evaluation.seed, evaluation.cache, cpu)
+            values += [value for metric in evaluation.text_alignment.values() for value in metric(batch).metrics]
+        results[trial.name] = {value.name: value for value in values}
         shown.append(both[0][:SHOWN])
         print(trial.name, {key: round(each.generated, 4) for key, each in results[trial.name].items()}, flush=True)
 
     about: dict[str, Any] = provenance(evaluation, source, "", 0, torch.device("cpu"))
     kept = ("seed", "features", "resize", "extractor", "data", "data_fingerprint", "git_commit", "date", "versions")
     about = {"count": count, "described": len(described), **{name: about[name] for name in kept}}
-    all_real = Features(*map(torch.cat, zip(*(vars(read(part)).values() for part in (real, others)), strict=True)))
+    all_real = Features(*map(torch.cat, zip(*(vars(extract(part)).values() for part in (real, others)), strict=True)))
     about["kernel_distance_of_random_splits"] = random_splits(evaluation.metrics["kernel_distance"], all_real)
     male = source.train.attributes[:, source.train.attribute_names.index("Male")]
     about["share_of_men"] = [float((male[start : start + count] == 1).mean()) for start in (0, count)]
-    values = {name: {key: figure.generated for key, figure in figures.items()} for name, figures in results.items()}
-    (HERE / "results.json").write_text(json.dumps({**about, "figures": values}, indent=2) + "\n")
+    numbers = {name: {key: value.generated for key, value in values.items()} for name, values in results.items()}
+    (HERE / "results.json").write_text(json.dumps({**about, "figures": numbers}, indent=2) + "\n")
     splits = torch.tensor(about["kernel_distance_of_random_splits"])
     men = ", ".join(f"{share:.1%}" for share in about["share_of_men"])
     head = (
-        f"Written by `experiments/sanity/sanity.py` on {about['date']}: {count:,} against {count:,} drawn faces of "
-        f"32x32 pixels, {about['features']}; the last two columns are of {len(described):,} held-out faces and "
-        f"sentences about them as they are. What is chance: the kernel distance of {SPLITS} random splits of the "
-        f"{2 * count:,} faces is {splits.mean():.2f}, with a standard deviation of {splits.std():.2f}. The two sets "
-        f"compared hold {men} men."
+        f"Written by `experiments/sanity/sanity.py` on {about['date']}: {count:,} against {count:,} synthetic faces of "
+        f"32x32 pixels, {about['features']}; the last two columns are those of {len(described):,} held-out faces and "
+        f"descriptions of the unchanged faces. By chance, {SPLITS} random splits of the {2 * count:,} faces have a kernel "
+        f"distance of {splits.mean():.2f} with a standard deviation of {splits.std():.2f}. The fractions of men in the "
+        f"two sets compared are {men}."
     )
     (HERE / "results.md").write_text("\n".join([head, "", *table(results), ""]))
     captions = [trial.name for trial in TRIALS]

@@ -1,10 +1,10 @@
-"""Kill a run at random moments, go on by the same command, and compare its end with an undisturbed one's.
+"""Kill a run at random moments, resume it by the same command, and compare its result with that of an undisturbed run.
 
     python experiments/survival/kill.py --kills 200
 
-The command is `python train.py ... resume=auto` on drawn faces of 8 pixels. This program imports everything once, and
-each process that is killed is a fork of it, which saves the seconds that Python takes to start. It writes
-`results.json` and `results.md` into `--out` (default: beside this file).
+The command is `python train.py ... resume=auto` on synthetic faces of 8 pixels. This program imports everything once, and
+each process that is killed is a fork of it, which saves the start of Python. It writes `results.json` and `results.md`
+to `--out` (default: this folder).
 """
 
 import argparse
@@ -30,7 +30,7 @@ from typing import Any
 
 import torch
 
-import t2f.cli.train  # noqa: F401  # all that a run imports
+import t2f.cli.train  # noqa: F401  # imports everything that a run needs
 from t2f.training.base import GANModule
 from t2f.training.resume import SafeCheckpointIO
 
@@ -61,11 +61,11 @@ COMMAND = [
     "logger=csv",
     "evaluation=none",
 ]
-MOMENTS = ["while starting", "in a step", "in a step, fading", "while a checkpoint was written", "between the two"]
+MOMENTS = ["while starting", "in a step", "in a step, fading", "while a checkpoint was written", "at another moment"]
 
 
 class Marker:
-    """Where a forked process stands, told through shared memory: one of `MOMENTS`, as a byte."""
+    """The moment that a forked process is in, in shared memory: an index of `MOMENTS` as a byte."""
 
     def __init__(self) -> None:
         self.memory = mmap.mmap(-1, 1)
@@ -77,7 +77,7 @@ class Marker:
         return struct.unpack_from("B", self.memory, 0)[0]
 
     def around(self, function: Callable[..., Any], moment: Callable[..., int]) -> Callable[..., Any]:
-        """The function, marked while it runs."""
+        """Wrap a function so that the marker is set while it runs."""
 
         def marked(*args: Any, **kwargs: Any) -> Any:
             self.set(moment(*args))
@@ -89,7 +89,7 @@ class Marker:
 
 
 def start(marker: Marker, runs: Path, name: str, log: Path) -> int:
-    """`python train.py` in a fork of this process; its number."""
+    """Run `python train.py` in a fork of this process; return its process id."""
     marker.set(0)
     process = os.fork()
     if process:
@@ -112,7 +112,7 @@ def start(marker: Marker, runs: Path, name: str, log: Path) -> int:
 
 
 def has_ended(process: int, log: Path, wait: bool = True) -> bool:
-    """Whether a process has come to its end by itself, which must be a good one; otherwise it runs, or was killed."""
+    """Return whether a process has exited by itself: False if it runs or was killed. Exit if it failed."""
     number, status = os.waitpid(process, 0 if wait else os.WNOHANG)
     if os.WIFEXITED(status) and os.WEXITSTATUS(status):
         sys.exit(f"A run failed:\n{log.read_text()}")
@@ -120,7 +120,7 @@ def has_ended(process: int, log: Path, wait: bool = True) -> bool:
 
 
 def reaches_first_step(process: int, marker: Marker, log: Path) -> bool:
-    """Wait for a process to train; False where it ends before."""
+    """Wait for the first step of a process; return False if it exits before."""
     while marker.get() == 0:
         if has_ended(process, log, wait=False):
             return False
@@ -129,9 +129,17 @@ def reaches_first_step(process: int, marker: Marker, log: Path) -> bool:
 
 
 def kill(process: int, marker: Marker, log: Path, rng: random.Random, starting: float, training: float) -> bool:
-    """Kill a process at a random moment; False where it ends before.
+    """Kill a process at a random moment; return False if it exits before.
 
-    One in ten is killed while it starts, and one in five within the milliseconds that a checkpoint takes to write.
+    One in ten is killed while it starts, and one in five within the milliseconds in which a checkpoint is written.
+
+    Args:
+        process: Process id.
+        marker: Its marker.
+        log: File of its output.
+        rng: Random numbers.
+        starting: Seconds until the first step of an undisturbed run.
+        training: Seconds from there to its end.
     """
     aim = rng.random()
     if aim < 0.1:
@@ -151,8 +159,8 @@ def kill(process: int, marker: Marker, log: Path, rng: random.Random, starting: 
     return not has_ended(process, log)
 
 
-def end_of(folder: Path) -> dict[str, Any]:
-    """All that a run leaves and that must not depend on whether it was disturbed."""
+def result_of(folder: Path) -> dict[str, Any]:
+    """Return all results of a run that must not depend on whether it was killed."""
     (run,) = (path.parent.parent for path in folder.glob("*/checkpoints/last.ckpt"))
     checkpoint = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
     with (run / "metrics.csv").open(newline="") as file:
@@ -161,16 +169,16 @@ def end_of(folder: Path) -> dict[str, Any]:
         ]
     return {
         "weights": checkpoint["state_dict"],
-        "optimisers": checkpoint["optimizer_states"],
-        "clock": checkpoint["t2f"]["images_seen"],
+        "optimizers": checkpoint["optimizer_states"],
+        "images seen": checkpoint["t2f"]["images_seen"],
         "metrics": rows,
-        "sheets": {path.name: path.read_bytes() for path in sorted((run / "samples").iterdir())},
+        "sample grids": {path.name: path.read_bytes() for path in sorted((run / "samples").iterdir())},
         "checkpoints": {path.name for path in (run / "checkpoints").iterdir()},
     }
 
 
 def same(one: Any, other: Any) -> bool:
-    """Nested containers equal to the bit."""
+    """Return whether nested containers are equal to the bit."""
     if isinstance(one, torch.Tensor):
         return one.dtype == other.dtype and torch.equal(one, other)
     if isinstance(one, dict):
@@ -190,47 +198,47 @@ def main() -> None:
     COMMAND.extend(arguments.overrides)
     print(f"seed {arguments.seed}", flush=True)
     rng = random.Random(arguments.seed)
-    torch.set_num_threads(1)  # the threads of a process do not survive its fork
+    torch.set_num_threads(1)  # a fork does not copy the threads of a process
     folder = Path(tempfile.mkdtemp(prefix="survival-"))
     marker, log = Marker(), folder / "log.txt"
 
-    has_ended(start(marker, folder, "first", log), log)  # draws the faces, so that the next one tells the time
-    began = time.monotonic()
+    has_ended(start(marker, folder, "first", log), log)  # fills the cache, so that the next run can be timed
+    start_time = time.monotonic()
     process = start(marker, folder, "undisturbed", log)
     reaches_first_step(process, marker, log)
-    starting = time.monotonic() - began
+    starting = time.monotonic() - start_time
     has_ended(process, log)
-    training = time.monotonic() - began - starting
-    undisturbed = end_of(folder / "undisturbed")
+    training = time.monotonic() - start_time - starting
+    undisturbed = result_of(folder / "undisturbed")
 
     kills: Counter[str] = Counter()
     differing: Counter[str] = Counter()
-    runs, killed_of_run, most = 0, 0, 0
-    while kills.total() < arguments.kills or killed_of_run:
+    runs, kills_of_run, most_kills = 0, 0, 0
+    while kills.total() < arguments.kills or kills_of_run:
         name = f"killed_{runs}"
         process = start(marker, folder, name, log)
         enough = kills.total() == arguments.kills
         if not enough and kill(process, marker, log, rng, starting, training):
             kills[MOMENTS[marker.get()]] += 1
-            killed_of_run += 1
+            kills_of_run += 1
             continue
         if enough:
             has_ended(process, log)
-        end = end_of(folder / name)
-        differing.update(part for part in undisturbed if not same(undisturbed[part], end[part]))
-        most = max(most, killed_of_run)
+        result = result_of(folder / name)
+        differing.update(part for part in undisturbed if not same(undisturbed[part], result[part]))
+        most_kills = max(most_kills, kills_of_run)
         shutil.rmtree(folder / name)
-        runs, killed_of_run = runs + 1, 0
+        runs, kills_of_run = runs + 1, 0
         results = {
             "seed": arguments.seed,
             "kills": kills.total(),
             "moments": {moment: kills[moment] for moment in MOMENTS},
             "runs": runs,
-            "most_kills_of_a_run": most,
+            "most_kills_of_a_run": most_kills,
             "rows_of_metrics": len(undisturbed["metrics"]),
             "runs_that_differ": {part: differing[part] for part in undisturbed},
         }
-        write(arguments.out, results)  # after each run: what was measured so far is not lost, whatever happens
+        write(arguments.out, results)  # after each run, so that an error loses nothing
 
     shutil.rmtree(folder)
     print((arguments.out / "results.md").read_text())
@@ -243,7 +251,7 @@ def write(out: Path, results: dict[str, Any]) -> None:
 
 
 def report(results: dict[str, Any]) -> str:
-    """The table, a row a moment."""
+    """Format results.md, one row for each moment."""
     lines = [
         f"Measured {date.today()} on {os.cpu_count()} CPU cores, seed {results['seed']}; Python "
         f"{platform.python_version()}, torch {version('torch')}, pytorch-lightning {version('pytorch-lightning')}.",
@@ -251,9 +259,9 @@ def report(results: dict[str, Any]) -> str:
         "| killed | times |",
         "|---|---:|",
         *(f"| {moment} | {times} |" for moment, times in results["moments"].items()),
-        f"| in all | {results['kills']} |",
+        f"| total | {results['kills']} |",
         "",
-        f"{results['runs']} runs came to their end, one of them after {results['most_kills_of_a_run']} kills.",
+        f"{results['runs']} runs ended, one of them after {results['most_kills_of_a_run']} kills.",
         "",
         "| compared with the undisturbed run, to the bit | runs that differ |",
         "|---|---:|",

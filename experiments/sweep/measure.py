@@ -1,9 +1,9 @@
-"""Sweep 24 short jobs, three made to fail, with joblib and with Ray; run both again; write this folder's report.
+"""Sweep 24 short jobs, of which three fail, with joblib and with Ray; repeat both sweeps; write the report of this folder.
 
     python experiments/sweep/measure.py
 
-Each job goes on from its seed's checkpoint, and that of seed 5 is not there, so its three jobs fail. Then it is put
-in its place, and the same command runs again.
+Each job starts from a checkpoint of its seed. The checkpoint of seed 5 is missing, so its three jobs fail. Then it is
+restored, and the same command runs again.
 """
 
 import csv
@@ -35,7 +35,7 @@ LAUNCHERS = {
 
 
 def train(*overrides: str) -> tuple[int, str, float]:
-    """The exit status of train.py, what it said, and its minutes."""
+    """Run train.py; return its exit status, its output and its minutes."""
     start = time.perf_counter()
     command = [sys.executable, "train.py", *overrides, *SHORT]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
@@ -43,12 +43,12 @@ def train(*overrides: str) -> tuple[int, str, float]:
 
 
 def sweep(name: str, launcher: list[str]) -> dict[str, object]:
-    """Run one sweep as it is typed; what its table says."""
+    """Run one sweep; return what its output and its table say."""
     folder = RUNS / name
-    status, said, minutes = train("-m", *JOBS, *launcher, f"hydra.sweep.dir={folder}")
-    if "Sweep of 24 jobs" not in said:
-        raise SystemExit(said)
-    listed = re.findall(r"^(\d+) of 24 jobs failed:$", said, flags=re.MULTILINE)
+    status, output, minutes = train("-m", *JOBS, *launcher, f"hydra.sweep.dir={folder}")
+    if "Sweep of 24 jobs" not in output:
+        raise SystemExit(output)
+    listed = re.findall(r"^(\d+) of 24 jobs failed:$", output, flags=re.MULTILINE)
     with (ROOT / folder / "sweep.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     written = {row["job"]: (ROOT / folder / row["job"] / "job.json").stat().st_mtime_ns for row in rows}
@@ -67,9 +67,9 @@ def main() -> None:
     shutil.rmtree(ROOT / RUNS, ignore_errors=True)
     starts = ROOT / RUNS / "starts"
     starts.mkdir(parents=True)
-    status, said, _ = train(f"hydra.run.dir={RUNS}/start")  # also draws the faces, and teaches the reader of attributes
+    status, output, _ = train(f"hydra.run.dir={RUNS}/start")  # also fills the cache
     if status:
-        raise SystemExit(said)
+        raise SystemExit(output)
     for seed in range(8):
         shutil.copy(ROOT / RUNS / "start/checkpoints/4px.ckpt", starts / f"{seed}.ckpt")
 

@@ -1,7 +1,7 @@
-"""What does the LSTM cost a step, packed or as a batch cut at its longest row? python experiments/threads/lstm.py
+"""Time the LSTM on packed sequences and on a batch cut at its longest row: python experiments/threads/lstm.py
 
-Forward and back over 40 batches of 16 rows as long as drawn faces' captions, on one thread, the two in turn; the time
-that the process had, in milliseconds a batch.
+Forward and backward passes over 40 batches of 16 rows that are as long as captions of synthetic faces, on one thread,
+in turn. Prints CPU milliseconds for each batch.
 """
 
 import random
@@ -20,7 +20,7 @@ ROUNDS = 5
 
 
 def batches(count: int, rows: int = 16, words: int = 150) -> list[Tensor]:
-    """Random ids in rows as long as captions are."""
+    """Return batches of random token ids in rows that are as long as captions."""
     rng = random.Random(0)
     torch.manual_seed(0)
     made = torch.randint(1, words, (count, rows, 50))
@@ -36,11 +36,11 @@ def packed(encoder: LSTMEncoder, tokens: Tensor) -> Tensor:
     return encoder.lstm(sequence)[1][0][-1].float()
 
 
-def milliseconds(read: Callable[[Tensor], Tensor], data: list[Tensor], half: bool) -> float:
+def milliseconds(encode: Callable[[Tensor], Tensor], data: list[Tensor], half: bool) -> float:
     start = time.process_time()
     for tokens in data:
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            embedding = read(tokens)
+            embedding = encode(tokens)
         embedding.square().sum().backward()
     return 1000 * (time.process_time() - start) / len(data)
 
@@ -51,12 +51,12 @@ def main() -> None:
     data = batches(40)
     longest = statistics.mean(int((tokens != 0).sum(dim=1).max()) for tokens in data)
     print(f"The longest row of a batch has {longest:.1f} words on average.")
-    ways = {"packed": lambda tokens: packed(encoder, tokens), "as a batch": encoder}
+    encoders = {"packed": lambda tokens: packed(encoder, tokens), "as a batch": encoder}
     for half in (False, True):
-        taken: dict[str, list[float]] = {name: [] for name in ways}
+        taken: dict[str, list[float]] = {name: [] for name in encoders}
         for number in range(ROUNDS + 1):
-            for name, read in ways.items():
-                value = milliseconds(read, data, half)
+            for name, encode in encoders.items():
+                value = milliseconds(encode, data, half)
                 if number:  # the first round warms up
                     taken[name].append(value)
         print("bf16" if half else "float32", {name: round(statistics.median(each), 1) for name, each in taken.items()})

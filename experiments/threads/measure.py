@@ -1,9 +1,9 @@
-"""How long does a step of the default run take, alone and beside others? python experiments/threads/measure.py
+"""Time a step of the default run, alone and beside other programs: python experiments/threads/measure.py
 
-For each situation (alone, beside a busy loop, beside another training) the same steps are run in turn by processes that
-differ in their threads (one, or as many as there are cores) and in what a waiting thread does: it spins, as OpenMP has
-it by default, or it sleeps, which is t2f's default. Each answers how long its steps took, and waits for its next turn.
-The medians count. Write `results.json` and `results.md` here, with what else the machine did at the time.
+In each situation (alone, beside a busy loop, beside another training) several processes run the same steps in turn. They
+differ in the number of threads (one, or one for each core) and in what a waiting thread does: it spins, as OpenMP does
+by default, or it sleeps, which is t2f's default. Writes the medians and the load of the machine to `results.json` and
+`results.md` in this folder.
 """
 
 import argparse
@@ -30,12 +30,12 @@ SIDES = {
     (threads, waiting): f"{threads} thread{'s' * (threads > 1)}" + (f", {waiting}" if threads > 1 else "")
     for threads in dict.fromkeys((1, CORES))
     for waiting in (SPINS, SLEEPS)
-    if threads > 1 or waiting == SLEEPS  # one thread waits for nobody
+    if threads > 1 or waiting == SLEEPS  # a single thread never waits
 }
 
 
 def serve() -> None:
-    """Run the steps that are asked for on stdin, a line `resolution count` each; print the seconds that they took."""
+    """Read lines `resolution count` from stdin; run these steps and print their seconds."""
     sys.path[:0] = [str(HERE.parent / "speed")]
     import torch
     from sides import made_up_batch, stand_at, system_of
@@ -43,7 +43,7 @@ def serve() -> None:
     device = torch.device("cpu")
     system = system_of([f"conditioning.size={WORDS}"], device)
     faces = made_up_batch(BATCH, system.max_resolution, 50, device)
-    lengths = torch.arange(BATCH)[:, None] + 7  # as drawn faces are described: 7 to 22 words
+    lengths = torch.arange(BATCH)[:, None] + 7  # 7 to 22 words, as in captions of synthetic faces
     faces["conditions"] = torch.randint(1, WORDS, (BATCH, 50)) * (torch.arange(50) < lengths)
     for line in sys.stdin:
         resolution, count = map(int, line.split())
@@ -55,14 +55,14 @@ def serve() -> None:
 
 
 class Server:
-    """A process that runs steps when it is asked to."""
+    """A process that runs steps on request."""
 
     def __init__(self, threads: int, waiting: str) -> None:
         environment = {
             key: value for key, value in os.environ.items() if key not in ("OMP_WAIT_POLICY", "KMP_BLOCKTIME")
         }
         environment["OMP_NUM_THREADS"] = str(threads)
-        # torch before t2f is as it was before t2f set the policy.
+        # t2f sets the policy unless torch has been imported before.
         first = "torch" if waiting == SPINS else "t2f"
         code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import {first}; import measure; measure.serve()"
         self.process = subprocess.Popen(
@@ -89,7 +89,7 @@ class Server:
 
 @contextmanager
 def beside(situation: str, threads: int, waiting: str, resolution: int):
-    """What else runs, of the same kind as what is measured."""
+    """Run another process beside the measured one. Another training has the same threads and policy."""
     with ExitStack() as stack:
         if situation == "beside a busy loop":
             loop = subprocess.Popen(BUSY_LOOP)
@@ -105,7 +105,7 @@ def beside(situation: str, threads: int, waiting: str, resolution: int):
 
 
 def measure(rounds: int, steps: int, situations: list[str]) -> dict[str, dict[str, dict[str, float]]]:
-    """Milliseconds of a step: by situation, resolution and side."""
+    """Return milliseconds of a step by situation, resolution and side."""
     servers = {side: Server(*side) for side in SIDES}
     results: dict[str, dict[str, dict[str, float]]] = {}
     try:
@@ -151,7 +151,7 @@ def report(results: dict, load: list[float], rounds: int, steps: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=16, help="In a turn: two cycles of the lazy penalty.")
+    parser.add_argument("--steps", type=int, default=16, help="steps in a turn; 16 are two cycles of the lazy penalty")
     situations = ["alone", "beside a busy loop", "beside another training"]
     parser.add_argument("--situations", nargs="+", default=situations, choices=situations)
     arguments = parser.parse_args()
