@@ -8,9 +8,9 @@ A study is a folder with a `study.yaml`:
     evaluate: [optional: overrides of t2f evaluate]
     descriptions: [optional: descriptions of the sample grids, if the held-out captions may not be published]
 
-Each run is a `python train.py` in runs/STUDY/NAME, timed from start to end, and a `t2f evaluate` of its model. A run that
-was stopped is resumed; a finished one is not repeated. The study's folder gets results.json, results.md and curves.png,
-and of each run its last sample grid (without photographs), its report and its config.
+Each run is a `python train.py` in runs/STUDY/NAME, timed from start to end, and a `t2f evaluate` of its model. A run
+that was stopped is resumed; a finished one is not repeated. The study's folder gets results.json, results.md and
+curves.png, and of each run its last sample grid (without photographs), its report and its config.
 `--seconds` starts no further run after this time.
 """
 
@@ -195,9 +195,9 @@ def table(results: list[dict[str, Any]]) -> str:
     lines = [
         f"Written by `experiments/study.py` on {results[0]['date']}; {results[0]['machine']}; Python "
         f"{platform.python_version()}, torch {results[0]['versions']['torch']}, pytorch-lightning "
-        f"{results[0]['versions']['pytorch-lightning']}. Features: {results[0]['features']}. Values of generated images; in "
-        "parentheses those of shuffled text, if the metric depends on text, and of real held-out images. The numbers of "
-        "images are in the reports.",
+        f"{results[0]['versions']['pytorch-lightning']}. Features: {results[0]['features']}. Values of generated "
+        "images; in parentheses those of shuffled text, if the metric depends on text, and of real held-out images. "
+        "The numbers of images are in the reports.",
         "",
         *markdown(headings, rows),
         "",

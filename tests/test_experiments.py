@@ -40,7 +40,7 @@ WRITERS: dict[str, Callable[[Path], list[str]]] = {
     ],
 )
 def test_every_experiment_trains_as_configured(tiny: Tiny, tmp_path: Path, experiment: str) -> None:
-    """With its data format and full networks, but few faces, and one step of at most 4 images per stage."""
+    """It runs with its data format and full networks, few faces, and one step of at most 4 images per stage."""
     base = [f"experiment={experiment}", *QUICK]
     data = WRITERS[tiny(base=base).data._target_](tmp_path / "data")
     cfg = tiny(*data, base=base)

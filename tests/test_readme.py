@@ -33,15 +33,15 @@ TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 
 def commands(mark: str) -> list[str]:
-    """The lines of the code blocks that follow `<!-- mark -->`."""
+    """Return the lines of the code blocks that follow `<!-- mark -->`."""
     blocks = re.findall(rf"<!-- {mark} -->\n```bash\n(.*?)```", TEXT, flags=re.DOTALL)
     return [line for block in blocks for line in block.splitlines() if line]
 
 
 def small(overrides: list[str]) -> list[str]:
-    """Overrides that make what these compose tiny: networks, stages, data; but nothing that they set themselves.
+    """Return overrides that make the networks, stages and data of a command tiny, except what it sets itself.
 
-    Of a sweep over experiments, Hydra first composes what is common to all: keys that it does not know yet need a ++.
+    In a sweep over experiments, Hydra first composes the config without them, so keys that only they define need a ++.
     """
     first = [re.sub(r"^([^=]+=)(?:range\()?([^,\[]+),.*", r"\1\2", each) for each in overrides if each != "-m"]
     GlobalHydra.instance().clear()
@@ -55,16 +55,17 @@ def small(overrides: list[str]) -> list[str]:
         tiny = [each for each in TINY if not each.startswith("growth.")] + ONE_STAGE
     if "count" not in cfg.data:
         tiny = [each for each in tiny if not each.startswith("data.")] + ["++data.workers=1", "++data.held_out=0.3"]
-    if "model=t2f,dcgan" in overrides:  # what is tiny for both
+    if "model=t2f,dcgan" in overrides:  # overrides that both models have
         tiny = [*TINY_DATA, *TINY_LSTM, "growth=none", *ONE_STAGE]
     set_already = {each.split("=")[0] for each in overrides if "." not in each.split("=")[0]} - {"resolution"}
     return [each for each in tiny if each.split("=")[0] not in set_already]
 
 
 def execute(command: str, folder: Path) -> None:
-    """Run one command in `folder`, as its own main program; training is made tiny by further overrides.
+    """Run one command in `folder` as a main program, with overrides that make a training tiny.
 
-    In this process, since a new one imports Lightning for ten seconds; tests/test_train.py starts real ones.
+    The command runs in this process, since a new one imports Lightning for ten seconds. tests/test_train.py starts
+    processes.
     """
     program, *words = shlex.split(command)
     with pytest.MonkeyPatch.context() as patch:
@@ -83,19 +84,19 @@ def execute(command: str, folder: Path) -> None:
 
 
 def files(kind: str) -> dict[str, str]:
-    """The README's files of a kind, py or yaml, by their names."""
+    """Return the content of the files with this extension in the pages, by their names."""
     blocks = re.findall(rf"<!-- file (\S+\.{kind}) -->\n```\w+\n(.*?)```", TEXT, flags=re.DOTALL)
     return dict(blocks)
 
 
 def last_part(command: str) -> str:
-    """What a set-up command runs once its environment is there."""
+    """Return the last part of a set-up command, which runs in the new environment."""
     return command.rsplit(" && ", maxsplit=1)[-1].replace(".venv/bin/", "").replace(".venv-test/bin/", "")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the README's first commands have been run."""
+    """Return a folder in which the README's first commands have run."""
     folder = tmp_path_factory.mktemp("readme")
     (start,), (train,) = commands("start"), commands("train")
     execute(last_part(start), folder)
@@ -112,13 +113,13 @@ def test_exactly_two_commands_set_everything_up() -> None:
     assert last_part(test) == "python -m pytest"
 
 
-def seldom(command: str) -> bool:
-    """Whether a command takes long, or needs what one that does has left."""
+def is_slow(command: str) -> bool:
+    """Return whether a command is slow, or needs the results of a slow one."""
     return any(word in command for word in (" -m ", "models-sweep", "logger=wandb", "t2f export"))
 
 
 @pytest.mark.parametrize(
-    "command", [pytest.param(each, marks=pytest.mark.slow) if seldom(each) else each for each in commands("run")]
+    "command", [pytest.param(each, marks=pytest.mark.slow) if is_slow(each) else each for each in commands("run")]
 )
 def test_every_command_works(folder: Path, command: str) -> None:
     execute(command, folder)
@@ -144,7 +145,7 @@ def test_every_command_for_a_plugin_composes(command: str) -> None:
     assert any(part._target_.startswith("hydra_plugins.") for part in (cfg.hydra.launcher, cfg.hydra.sweeper))
 
 
-def test_commands_that_need_an_account_are_there() -> None:
+def test_commands_that_need_an_account_exist() -> None:
     dashboard, sweep = (shlex.split(command) for command in commands("online"))
     assert dashboard[:2] == ["t2f", "dashboard"]
     assert "dashboard" in {command.name or command.callback.__name__ for command in app.registered_commands}
@@ -152,7 +153,7 @@ def test_commands_that_need_an_account_are_there() -> None:
     assert (ROOT / sweep[2]).exists()
 
 
-def test_the_page_is_opened_by_a_command_that_is_there() -> None:
+def test_the_command_of_the_demo_page_exists() -> None:
     """tests/cli/test_demo.py opens it."""
     (page,) = (shlex.split(command) for command in commands("page"))
     assert page[:2] == ["t2f", "demo"]
@@ -238,7 +239,7 @@ def test_what_the_pages_link_exists() -> None:
 
 @pytest.mark.parametrize("command", commands("own"))
 def test_what_users_add_trains(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The README's own objective, encoder and data set, as files beside ours, with the objective's test."""
+    """The objective, encoder and data set of CONTRIBUTING.md, as files beside ours, with the objective's test."""
     code = {name: content for name, content in files("py").items() if name.startswith("t2f/")}
     for name, content in {**files("py"), **files("yaml")}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

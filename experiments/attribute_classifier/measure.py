@@ -105,7 +105,7 @@ def scores(predicted: Tensor, truth: Tensor) -> dict[str, float]:
 
 
 def generated(source: FaceDataset) -> tuple[Tensor, Tensor]:
-    """Return faces that the included model generates from COUNT prompts about held-out faces, and their expected attributes."""
+    """Return faces that the included model generates from COUNT held-out prompts, and their expected attributes."""
     pipeline = load()
     prompts = pipeline.conditioner.prompt_set(source.held_out, COUNT, seed=0)
     with torch.inference_mode():
@@ -133,7 +133,9 @@ def measure(source: FaceDataset, faces: tuple[Tensor, Tensor] | None) -> dict[st
         if faces:
             with torch.inference_mode():
                 found[name]["generated"] = float(accuracy(classify(faces[0]) > 0, faces[1]).nanmean())
-        if name == NETWORK:  # also with the attribute's frequency in the training faces as the threshold of its probability
+        if (
+            name == NETWORK
+        ):  # also with the attribute's frequency in the training faces as the threshold of its probability
             present, known = (
                 torch.from_numpy(each).float().sum(0)
                 for each in (source.train.attributes == 1, source.train.attributes >= 0)
@@ -156,8 +158,8 @@ def main() -> None:
             results[f"{data}: {name}"] = {**found, "train": len(source.train), "held_out": len(source.held_out)}
     lines = [
         f"Written by `experiments/attribute_classifier/measure.py` on {date.today()}: one thread of a CPU "
-        f"({platform.machine()}), PyTorch {version('torch')}. CPU seconds are those of feature extraction and training. "
-        f"Generated faces: balanced accuracy of the attributes in the prompts, {COUNT:,} faces. One seed.",
+        f"({platform.machine()}), PyTorch {version('torch')}. CPU seconds are those of feature extraction and training."
+        f" Generated faces: balanced accuracy of the attributes in the prompts, {COUNT:,} faces. One seed.",
         "",
         "| data: classifier | training / held-out faces | balanced accuracy | unbalanced accuracy | generated faces "
         "| CPU seconds |",
@@ -165,8 +167,9 @@ def main() -> None:
     ]
     for name, found in results.items():
         lines.append(
-            f"| {name} | {found['train']:,} / {found['held_out']:,} | {found['balanced']:.3f} | {found['unbalanced']:.3f} "
-            f"| {format(found['generated'], '.3f') if 'generated' in found else ''} | {found['cpu_seconds']:.0f} |"
+            f"| {name} | {found['train']:,} / {found['held_out']:,} | {found['balanced']:.3f} "
+            f"| {found['unbalanced']:.3f} | {format(found['generated'], '.3f') if 'generated' in found else ''} "
+            f"| {found['cpu_seconds']:.0f} |"
         )
     (HERE / "results.md").write_text("\n".join(lines) + "\n")
     (HERE / "results.json").write_text(json.dumps(results, indent=2) + "\n")

@@ -128,7 +128,13 @@ def generate_hostile(model: str, count: int, seed: int) -> dict[str, Any]:
         )
         outcomes[GENERATED] += int(finite.sum())
         outcomes[NOT_FINITE] += int((~finite).sum())
-    return {"captions": count, "seed": seed, **outcomes, "refused by kind": dict(refused), "slowest 100, seconds": slowest}
+    return {
+        "captions": count,
+        "seed": seed,
+        **outcomes,
+        "refused by kind": dict(refused),
+        "slowest 100, seconds": slowest,
+    }
 
 
 def image_sizes(model: str, captions: list[str], seed: int) -> list[tuple[int, int]]:

@@ -87,8 +87,8 @@ def main() -> None:
         results[phrase] = {"correct": fractions, "note": "; ".join(notes)}
     lines = [
         f"Written by `experiments/pretrained/phrases.py` on {date.today()}: {COUNT} faces for each, seed {SEED}, after "
-        f"{pipeline.images_seen:,} images. *Lowest* is the attribute that was most often wrong. 'A woman', 'a man' and 'a "
-        "person' are expected to have no hat.",
+        f"{pipeline.images_seen:,} images. *Lowest* is the attribute that was most often wrong. 'A woman', 'a man' and "
+        "'a person' are expected to have no hat.",
         "",
         "| phrase | all attributes correct | lowest | note to the user |",
         "|---|---:|---|---|",

@@ -89,7 +89,11 @@ TRIALS = [
 def verdict(values: list[MetricValue]) -> str:
     """Describe whether a metric got worse along a series, whose first value is that of other real faces."""
     real = values[0].generated
-    quality = {"higher": lambda value: value, "lower": lambda value: -value, "as real": lambda value: -abs(value - real)}
+    quality = {
+        "higher": lambda value: value,
+        "lower": lambda value: -value,
+        "as real": lambda value: -abs(value - real),
+    }
     qualities = [quality[values[0].better](value.generated) for value in values]
     if qualities[-1] >= qualities[0]:
         return "**no**"
@@ -125,8 +129,8 @@ def table(results: dict[str, dict[str, MetricValue]]) -> list[str]:
     series = list(dict.fromkeys(trial.series for trial in TRIALS if trial.series))
     lines += [
         "",
-        "Does the metric get worse along a series that starts with other real faces? (yes: worse at the end, and better at "
-        "no step; in the end: worse at the end, but better at some step; no: not worse at the end.)",
+        "Does the metric get worse along a series that starts with other real faces? (yes: worse at the end, and "
+        "better at no step; in the end: worse at the end, but better at some step; no: not worse at the end.)",
         "",
         "| | " + " | ".join(series) + " |",
         "|---|" + "---|" * len(series),
@@ -165,7 +169,9 @@ def main() -> None:
         change = trial.change or torch.clone
         rows = trial.pick(count)
         features = extract(change(others))
-        both = [torch.cat(pair)[rows] for pair in zip(vars(features).values(), vars(real_features).values(), strict=True)]
+        both = [
+            torch.cat(pair)[rows] for pair in zip(vars(features).values(), vars(real_features).values(), strict=True)
+        ]
         values, _ = evaluation.compute_metrics(Features(*both), real_features)
         if trial.series != "copies":  # the real faces have no prompts
             generated = change(described)[trial.pick(len(described))]
@@ -190,9 +196,9 @@ def main() -> None:
     head = (
         f"Written by `experiments/sanity/sanity.py` on {about['date']}: {count:,} against {count:,} synthetic faces of "
         f"32x32 pixels, {about['features']}; the last two columns are those of {len(described):,} held-out faces and "
-        f"descriptions of the unchanged faces. By chance, {SPLITS} random splits of the {2 * count:,} faces have a kernel "
-        f"distance of {splits.mean():.2f} with a standard deviation of {splits.std():.2f}. The fractions of men in the "
-        f"two sets compared are {men}."
+        f"descriptions of the unchanged faces. By chance, {SPLITS} random splits of the {2 * count:,} faces have a "
+        f"kernel distance of {splits.mean():.2f} with a standard deviation of {splits.std():.2f}. The fractions of men "
+        f"in the two sets compared are {men}."
     )
     (HERE / "results.md").write_text("\n".join([head, "", *table(results), ""]))
     captions = [trial.name for trial in TRIALS]

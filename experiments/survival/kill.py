@@ -2,9 +2,9 @@
 
     python experiments/survival/kill.py --kills 200
 
-The command is `python train.py ... resume=auto` on synthetic faces of 8 pixels. This program imports everything once, and
-each process that is killed is a fork of it, which saves the start of Python. It writes `results.json` and `results.md`
-to `--out` (default: this folder).
+The command is `python train.py ... resume=auto` on synthetic faces of 8 pixels. This program imports everything once,
+and each process that is killed is a fork of it, which saves the start of Python. It writes `results.json` and
+`results.md` to `--out` (default: this folder).
 """
 
 import argparse

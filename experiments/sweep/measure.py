@@ -1,4 +1,4 @@
-"""Sweep 24 short jobs, of which three fail, with joblib and with Ray; repeat both sweeps; write the report of this folder.
+"""Sweep 24 short jobs, of which three fail, with joblib and with Ray; repeat both sweeps; write this folder's report.
 
     python experiments/sweep/measure.py
 

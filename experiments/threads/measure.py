@@ -1,9 +1,9 @@
 """Time a step of the default run, alone and beside other programs: python experiments/threads/measure.py
 
-In each situation (alone, beside a busy loop, beside another training) several processes run the same steps in turn. They
-differ in the number of threads (one, or one for each core) and in what a waiting thread does: it spins, as OpenMP does
-by default, or it sleeps, which is t2f's default. Writes the medians and the load of the machine to `results.json` and
-`results.md` in this folder.
+In each situation (alone, beside a busy loop, beside another training) several processes run the same steps in turn.
+They differ in the number of threads (one, or one for each core) and in what a waiting thread does: it spins, as OpenMP
+does by default, or it sleeps, which is t2f's default. Writes the medians and the load of the machine to `results.json`
+and `results.md` in this folder.
 """
 
 import argparse

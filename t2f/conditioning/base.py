@@ -1,4 +1,8 @@
-"""The common interface of all conditioners: text as token ids or embeddings, and attributes."""
+"""The common interface of all conditioners, which turn captions and attributes into conditions.
+
+A condition is the input of the text encoder: the token ids of a caption, its embedding by a frozen encoder, or a vector
+of attributes. The generator's own condition c, a vector, follows from the text embedding: see `conditional_generator`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The conditional generator: condition -> text embedding -> [c, z] -> image."""
+"""The conditional generator: condition (token ids or a vector) -> text embedding -> [c, z] -> image."""
 
 from __future__ import annotations
 

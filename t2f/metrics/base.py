@@ -31,7 +31,7 @@ def on_features(metric: Callable[..., M], num_features: int, **settings: Any) ->
 
 
 def cat_state(state: list[Tensor] | Tensor) -> Tensor:
-    """Concatenate a list state as `dim_zero_cat`, which raises an error for an empty one; that gives (0, 0)."""
+    """Concatenate a list state. For an empty one, where `dim_zero_cat` raises an error, return a tensor (0, 0)."""
     return dim_zero_cat(state) if len(state) else torch.empty(0, 0)
 
 

@@ -16,7 +16,7 @@ from t2f.utils.images import to_float
 class EfficientNetLite(FeatureExtractor):
     """Pooled features (1,280) and ImageNet logits (1,000) of an EfficientNet-Lite.
 
-    A Frechet distance in these features is not an FID, which uses Inception's features. Features that a discriminator
+    A Frechet distance on these features is not an FID, which uses Inception's features. Features that a discriminator
     was trained on favor its generator, so a GAN on the features of one network is measured with another.
 
     Args:

@@ -35,7 +35,7 @@ class DiffAugment(nn.Module):
         return self.change(images, self.draw(len(images), images.device))
 
     def draw(self, count: int, device: torch.device) -> Tensor:
-        """Draw seven numbers in [0, 1) an image: (count, 7). An empty policy draws none, and returns them unset."""
+        """Draw seven numbers in [0, 1) for each image: (count, 7). For an empty policy they are uninitialized."""
         return sharded_rand(count, 7, device=device) if self.policy else torch.empty(count, 7, device=device)
 
     def change(self, images: Tensor, numbers: Tensor) -> Tensor:
@@ -44,8 +44,8 @@ class DiffAugment(nn.Module):
         numbers = numbers[:, :, None, None, None]
         if "color" in self.policy:
             images = images + (numbers[:, 0] - 0.5)  # brightness
-            grey = images.mean(dim=1, keepdim=True)
-            images = (images - grey) * (2 * numbers[:, 1]) + grey  # saturation
+            gray = images.mean(dim=1, keepdim=True)
+            images = (images - gray) * (2 * numbers[:, 1]) + gray  # saturation
             mean = images.mean(dim=(1, 2, 3), keepdim=True)
             images = (images - mean) * (numbers[:, 2] + 0.5) + mean  # contrast
         size = images.shape[-1]

@@ -11,7 +11,7 @@ from t2f.networks.layers import EqualizedConv2d, EqualizedLinear, MinibatchStdDe
 from t2f.utils.distributed import all_gather_with_grad
 
 TEMPERATURE = 0.1
-"""Of the similarities (XMC-GAN, Zhang et al. 2021, arXiv:2101.04702, equation 1)."""
+"""Temperature of the similarities (XMC-GAN, Zhang et al. 2021, arXiv:2101.04702, equation 1)."""
 
 
 class MatchingHead(Head):
@@ -37,7 +37,7 @@ class MatchingHead(Head):
         self, channels: int, embedding_dim: int, text_dim: int, project: bool, unconditional: bool, classes: int
     ) -> None:
         super().__init__()
-        self.spread = MinibatchStdDev()
+        self.minibatch_stddev = MinibatchStdDev()
         self.conv = EqualizedConv2d(channels + 1, channels, 3, padding=1)
         self.compress = EqualizedLinear(embedding_dim, text_dim)
         self.join = EqualizedConv2d(channels + text_dim, channels, 1)
@@ -57,7 +57,7 @@ class MatchingHead(Head):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the features that all scores share: (B, channels, 4, 4) -> the same shape."""
-        return F.leaky_relu(self.conv(self.spread(x)), 0.2)
+        return F.leaky_relu(self.conv(self.minibatch_stddev(x)), 0.2)
 
     def conditional_logits(self, features: Tensor, text_embedding: Tensor) -> Tensor:
         text = self.compress(text_embedding)[:, :, None, None].expand(-1, -1, *features.shape[2:])
@@ -74,15 +74,15 @@ class MatchingHead(Head):
         return score
 
     def similarity(self, features: Tensor, text_embedding: Tensor) -> Tensor:
-        """Cosines divided by the temperature."""
+        """Compute cosine similarities divided by the temperature."""
         image, text = self.image_features(features), self.projection(text_embedding)
-        # Half precision cannot tell cosines near 1 apart.
+        # Half precision cannot resolve differences between cosines near 1.
         with torch.autocast(features.device.type, enabled=False):
             image, text = (all_gather_with_grad(F.normalize(each.float(), dim=1)) for each in (image, text))
             return image @ text.T / TEMPERATURE
 
     def attribute_logits(self, features: Tensor, text_embedding: Tensor) -> tuple[Tensor, Tensor]:
-        """One classifier reads both sides of the similarity, so that images and texts share a space."""
+        """Classify both sides of the similarity by the same layer, so that images and texts share a space."""
         image, text = self.image_features(features), self.projection(text_embedding)
         return self.classifier(image).float(), self.classifier(text).float()
 

@@ -64,6 +64,6 @@ class MinibatchStdDev(nn.Module):
         grouped = x.float().reshape(group, batch // group, channels, height, width)
         from_mean = grouped - grouped.mean(dim=0)
         variance = from_mean.square().mean(dim=0)  # var() takes six times as long on a CPU
-        spread = (variance + 1e-8).sqrt().mean(dim=(1, 2, 3))
-        plane = spread.to(x.dtype).repeat(group).reshape(batch, 1, 1, 1).expand(batch, 1, height, width)
+        stddev = (variance + 1e-8).sqrt().mean(dim=(1, 2, 3))
+        plane = stddev.to(x.dtype).repeat(group).reshape(batch, 1, 1, 1).expand(batch, 1, height, width)
         return torch.cat([x, plane], dim=1)

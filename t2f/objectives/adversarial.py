@@ -64,7 +64,7 @@ class Mismatched(_Adversarial):
 
 
 class Unconditional(_Adversarial):
-    """Tells real samples from fake ones whatever the text, as StackGAN++ does beside its conditional loss.
+    """Tells real samples from fake ones independently of the text, as StackGAN++ does beside its conditional loss.
 
     Zhang et al. 2018, arXiv:1710.10916, equations 3 and 4. Unlabeled samples contribute.
     """

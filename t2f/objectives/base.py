@@ -99,5 +99,5 @@ class Objective(ABC):  # noqa: B024  # a subclass overrides one of the two metho
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Average the values (B,) where the mask, bool (B,), is true; unlike indexing, without waiting for the device."""
+    """Average the values (B,) where the mask, bool (B,), is true. Unlike indexing, it does not wait for the device."""
     return torch.where(mask, values, 0.0).sum() / mask.sum()

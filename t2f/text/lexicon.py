@@ -13,7 +13,7 @@ PERSON, AGE, HAIR_COLOR, SKIN = "man, woman or anyone", "age", "hair color", "sk
 MAX_SUGGESTION_LENGTH = 30  # letters
 OPPOSITES = {"man": "woman", "long": "short", "curly": "straight", "young": "older"}
 OPPOSITES |= {opposite: word for word, opposite in OPPOSITES.items()}
-"""Words that captions of attributes never deny, because there is a word for the opposite."""
+"""Words that captions of attributes never negate, because there is a word for the opposite."""
 
 CONCEPTS_OF: dict[str, list[Concept]] = defaultdict(list)
 """The concepts of each word or phrase."""
@@ -51,7 +51,7 @@ class Lexicon:
     def replacement(
         self, word: str, *, before_hair: bool = False, ends_phrase: bool = True, allow_same: bool = False
     ) -> tuple[str, ...] | None:
-        """Return known words that mean the same as a word or phrase, or name its kind.
+        """Return known words that mean the same as a word or phrase, or something broader: "hat" for "fedora".
 
         Args:
             word: The word or phrase.
@@ -63,7 +63,7 @@ class Lexicon:
         Returns:
             The replacement as single words; None if the vocabulary has none.
         """
-        # A suffix of a word with an own topic has no meaning: "german" does not contain "man".
+        # A word with its own topic is not split into forms: "german" does not contain "man".
         has_own_topic = word in TOPIC_OF and word not in CONCEPTS_OF
         for form in (word,) if has_own_topic else forms(word):
             concepts = CONCEPTS_OF.get(form, [])

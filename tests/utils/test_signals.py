@@ -23,7 +23,7 @@ def test_a_signal_exits_with_its_status(number: int, capsys: pytest.CaptureFixtu
 
 
 def test_the_previous_handler_receives_the_raised_signal() -> None:
-    """As of a launcher that restarts a job when the cluster warns."""
+    """A launcher's handler restarts a job when the cluster sends a warning."""
     received = []
     previous = signal.signal(signal.SIGUSR2, lambda number, frame: received.append(number))
     try:

@@ -33,8 +33,8 @@ def attribute_value(value: Any) -> int | None:
     """Parse an attribute value.
 
     Returns:
-        PRESENT, ABSENT, UNKNOWN, or MINUS_ONE: -1 means absent beside 1 and unknown beside 0 and 1. None for any other
-        value.
+        PRESENT, ABSENT, UNKNOWN or MINUS_ONE; None for any other value. -1 means absent in a column of -1 and 1, and
+        unknown in a column of -1, 0 and 1.
     """
     return VALUES.get("" if value is None else str(value).strip().lower())
 
@@ -138,7 +138,7 @@ def _mostly(values: Sequence[Any], test: Callable[[str], bool]) -> bool:
 
 
 def _may_be_texts(values: Sequence[Any]) -> bool:
-    """Whether some values contain letters, or are objects: `read_rows` then reports what is expected."""
+    """Whether some values contain letters, or are objects, for which `read_rows` reports the expected format."""
     letters = any(re.search(r"[^\W\d_]", text) for text in _texts(values))
     return letters or any(isinstance(value, dict) for value in _sample(values))
 

@@ -22,8 +22,8 @@ BYTES_PER_COPY = 2**26
 class ConditionedFaces(Dataset[Batch]):
     """Maps `BatchIndices` to a batch.
 
-    Faces are read where they are, usually in a memory map, and batches are made on the CPU. After `load_to`, faces and
-    batches are on that device. Both give the same batches.
+    By default, faces are read from their arrays, usually memory-mapped, and batches are made on the CPU. After
+    `load_to`, faces and batches are on that device. Both give the same batches.
 
     Args:
         faces: Images, captions and attributes.
@@ -39,7 +39,7 @@ class ConditionedFaces(Dataset[Batch]):
         self.device = CPU
         self.images = faces.images
         self.images_on_device: Tensor | None = None
-        self.rows = conditions.values
+        self.conditions = conditions.values
         self.attributes = torch.from_numpy(np.array(faces.attributes))
 
     def load_to(self, device: torch.device) -> None:
@@ -54,7 +54,7 @@ class ConditionedFaces(Dataset[Batch]):
 
     def move_conditions(self, device: torch.device) -> None:
         self.device = device
-        self.rows, self.attributes = self.rows.to(device), self.attributes.to(device)
+        self.conditions, self.attributes = self.conditions.to(device), self.attributes.to(device)
 
     def fits(self, device: torch.device) -> bool:
         """Return whether the device is a GPU, and all faces and conditions fit in a quarter of its free memory."""
@@ -62,7 +62,7 @@ class ConditionedFaces(Dataset[Batch]):
             return False
         free, _ = torch.cuda.mem_get_info(device)
         free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # cached by PyTorch
-        return self.images.nbytes + self.rows.nbytes + self.attributes.nbytes <= MAX_MEMORY_FRACTION * free
+        return self.images.nbytes + self.conditions.nbytes + self.attributes.nbytes <= MAX_MEMORY_FRACTION * free
 
     @property
     def labeled(self) -> npt.NDArray[np.bool_]:
@@ -74,20 +74,21 @@ class ConditionedFaces(Dataset[Batch]):
 
     def __getitem__(self, indices: BatchIndices) -> Batch:
         faces = self.to_device(indices.faces)
-        rows = self.first[indices.faces] + (indices.choice * self.counts[indices.faces]).astype(np.int64)
-        rows[indices.labeled :] = indices.choice[indices.labeled :] * len(self.rotation_k)
+        chosen = self.first[indices.faces] + (indices.choice * self.counts[indices.faces]).astype(np.int64)
+        # Unlabeled faces get the condition of any face.
+        chosen[indices.labeled :] = indices.choice[indices.labeled :] * len(self.rotation_k)
         images = self.read(indices.faces) if self.images_on_device is None else self.images_on_device[faces]
         if self.mirror:
             mirrored = self.to_device(np.flatnonzero(indices.mirror < 0.5))
             images[mirrored] = images[mirrored].flip(3)
         for rotation_k in (1, 2, 3):
-            rotated = np.flatnonzero(self.rotation_k[rows] == rotation_k)
+            rotated = np.flatnonzero(self.rotation_k[chosen] == rotation_k)
             if len(rotated):
                 index = self.to_device(rotated)
                 images[index] = images[index].rot90(rotation_k, (2, 3))
         return {
             "images": images,
-            "conditions": self.rows[self.to_device(rows)],
+            "conditions": self.conditions[self.to_device(chosen)],
             "attributes": self.attributes[faces],
             "labeled": torch.arange(len(indices.faces), device=self.device) < indices.labeled,
         }

@@ -16,7 +16,7 @@ from t2f.utils.errors import disk_errors
 from t2f.utils.files import write_csv
 
 IMAGES_SEEN = "images_seen"
-"""The column, and the wandb metric, that all others are plotted against."""
+"""The CSV column and wandb metric of the horizontal axis of all plots."""
 
 
 class CSVLogger(Logger):
@@ -35,7 +35,7 @@ class CSVLogger(Logger):
         self.columns: list[str] = []
         self.rows: list[dict[str, Any]] = []
         self.has_read = False
-        self.can_append = False  # not to the file of an earlier part of the run, whose last row may be incomplete
+        self.can_append = False  # the last row of an earlier part of the run may be incomplete
         self.last_step: int | None = None
 
     @property
