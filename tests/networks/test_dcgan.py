@@ -1,4 +1,4 @@
-"""The networks of faCeGAN, against plain torch layers in the order of its published list."""
+"""The networks of faCeGAN, compared with plain torch layers in the order of its published code."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ LABELS, NOISE = 2, 100
 
 
 class PublishedGenerator(nn.Module):
-    """At 64x64: noise and label through a layer each, joined, then four more."""
+    """At 64x64: one layer each for noise and label, concatenated, then four layers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class PublishedGenerator(nn.Module):
 
 
 class PublishedDiscriminator(nn.Module):
-    """At 64x64: picture and broadcast label through a layer each, joined, then four more."""
+    """At 64x64: one layer each for image and broadcast label, concatenated, then four layers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,8 +65,8 @@ def act(x: Tensor) -> Tensor:
     return torch.where(x > 0, x, 0.2 * x)
 
 
-def copied(own: nn.Module, published: nn.Module) -> None:
-    """Our weights, biases and running statistics into the published layers, in order, each of the same shape."""
+def copy_state(own: nn.Module, published: nn.Module) -> None:
+    """Copy our weights, biases and running statistics to the published layers, in order; the shapes must be equal."""
     pairs = zip(own.state_dict().values(), published.state_dict().values(), strict=True)
     for ours, theirs in pairs:
         assert ours.shape == theirs.shape
@@ -89,8 +89,8 @@ def discriminator() -> DCGANDiscriminator:
     return DCGANDiscriminator(LABELS, width=128, resolution=64, augment=DiffAugment([]))
 
 
-def test_the_generators_parameters_are_as_many_as_published(generator: DCGANGenerator) -> None:
-    """Weights, biases and batch norm's two numbers a channel, layer by layer."""
+def test_the_generator_has_the_published_number_of_parameters(generator: DCGANGenerator) -> None:
+    """Weights, biases and two values of batch norm for each channel, layer by layer."""
     expected = [
         NOISE * 512 * 16 + 512 + 2 * 512,
         LABELS * 512 * 16 + 512 + 2 * 512,
@@ -102,7 +102,7 @@ def test_the_generators_parameters_are_as_many_as_published(generator: DCGANGene
     assert count(generator) == sum(expected)
 
 
-def test_the_discriminators_parameters_are_as_many_as_published(discriminator: DCGANDiscriminator) -> None:
+def test_the_discriminator_has_the_published_number_of_parameters(discriminator: DCGANDiscriminator) -> None:
     expected = [
         3 * 64 * 16 + 64,
         LABELS * 64 * 16 + 64,
@@ -116,9 +116,9 @@ def test_the_discriminators_parameters_are_as_many_as_published(discriminator: D
 
 @pytest.mark.parametrize("training", [True, False])
 @torch.no_grad()
-def test_the_generator_draws_what_the_published_layers_draw(generator: DCGANGenerator, training: bool) -> None:
+def test_the_generator_generates_the_same_as_the_published_layers(generator: DCGANGenerator, training: bool) -> None:
     published = PublishedGenerator()
-    copied(generator, published)
+    copy_state(generator, published)
     label, noise = torch.tensor([[1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]]), torch.randn(3, NOISE)
     expected = published.train(training)(label, noise)
     assert expected.abs().max() > 1e-3
@@ -129,7 +129,7 @@ def test_the_generator_draws_what_the_published_layers_draw(generator: DCGANGene
 @torch.no_grad()
 def test_the_discriminator_scores_as_the_published_layers_do(discriminator: DCGANDiscriminator, training: bool) -> None:
     published = PublishedDiscriminator()
-    copied(discriminator, published)
+    copy_state(discriminator, published)
     label, image = torch.tensor([[1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]]), torch.rand(3, 3, 64, 64) * 2 - 1
     expected = published.train(training)(image, label)
     assert expected.shape == (3,)
@@ -139,7 +139,7 @@ def test_the_discriminator_scores_as_the_published_layers_do(discriminator: DCGA
 
 
 @pytest.mark.parametrize(("labels", "size"), [(2, 32), (40, 32), (5, 4), (5, 8)])
-def test_a_constant_map_is_convolved_as_if_it_were_whole(labels: int, size: int) -> None:
+def test_a_constant_map_is_convolved_like_a_full_one(labels: int, size: int) -> None:
     torch.manual_seed(0)
     convolution = nn.Conv2d(labels, 7, 4, 2, 1)
     values = torch.randn(3, labels)
@@ -147,7 +147,7 @@ def test_a_constant_map_is_convolved_as_if_it_were_whole(labels: int, size: int)
     torch.testing.assert_close(convolve_constant(convolution, values, size), whole, rtol=0, atol=1e-6)
 
 
-def test_a_constant_map_teaches_the_convolution_as_if_it_were_whole() -> None:
+def test_a_constant_map_gives_the_gradients_of_a_full_one() -> None:
     torch.manual_seed(0)
     convolution = nn.Conv2d(4, 3, 4, 2, 1).double()
     values = torch.randn(2, 4, dtype=torch.float64, requires_grad=True)
@@ -161,7 +161,9 @@ def test_a_constant_map_teaches_the_convolution_as_if_it_were_whole() -> None:
 
 
 @pytest.mark.parametrize("network", ["generator", "discriminator"])
-def test_weights_start_normal_with_a_deviation_of_a_fiftieth(network: str, request: pytest.FixtureRequest) -> None:
+def test_weights_are_initialized_with_a_standard_deviation_of_a_fiftieth(
+    network: str, request: pytest.FixtureRequest
+) -> None:
     module: nn.Module = request.getfixturevalue(network)
     convolutions = [part for part in module.modules() if isinstance(part, nn.Conv2d | nn.ConvTranspose2d)]
     norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]

@@ -1,4 +1,4 @@
-"""Against PyTorch's own second derivatives."""
+"""Second derivatives, compared with those of PyTorch."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -17,7 +17,7 @@ WINDOWS = [  # kernel, stride, padding, dilation, groups
     (1, 1, 0, 1, 1),
     (4, 2, 1, 1, 1),
     (4, 1, 0, 1, 2),
-    (3, 2, 0, 1, 1),  # the last column is left over
+    (3, 2, 0, 1, 1),  # the last column is not covered
     (3, 1, (2, 1), (2, 1), 1),
 ]
 
@@ -29,7 +29,7 @@ def convolution(window: tuple[Any, ...]) -> nn.Conv2d:
 
 
 def second_derivatives(layer: nn.Module, x: Tensor, context: AbstractContextManager[object]) -> list[Tensor]:
-    """Value, gradient by x, and what the gradient's length gives to x and to the weights."""
+    """Return the value, its gradient by x, and the gradients of that gradient's norm by x and by the weights."""
     x = x.clone().requires_grad_()
     with context:
         y = layer(x).sin()
@@ -39,7 +39,7 @@ def second_derivatives(layer: nn.Module, x: Tensor, context: AbstractContextMana
 
 
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
-def test_every_derivative_is_pytorchs(window: tuple[Any, ...]) -> None:
+def test_every_derivative_equals_that_of_pytorch(window: tuple[Any, ...]) -> None:
     layer = convolution(window)
     x = torch.randn(3, 4, 8, 8, dtype=torch.float64)
     torch.testing.assert_close(
@@ -48,7 +48,7 @@ def test_every_derivative_is_pytorchs(window: tuple[Any, ...]) -> None:
 
 
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
-def test_derivatives_are_the_quotients_of_differences(window: tuple[Any, ...]) -> None:
+def test_derivatives_are_those_of_finite_differences(window: tuple[Any, ...]) -> None:
     layer = convolution(window)
     steps = (layer.stride, layer.padding, layer.dilation, layer.groups)
     x = torch.randn(2, 4, 5, 5, dtype=torch.float64, requires_grad=True)
@@ -58,29 +58,29 @@ def test_derivatives_are_the_quotients_of_differences(window: tuple[Any, ...]) -
     assert torch.autograd.gradcheck(lambda *given: InputGradient.apply(*given, x.detach(), steps), (g, weight))
 
 
-def test_penalties_of_a_discriminator_in_bf16_are_as_near_to_exact_ones_as_before(
+def test_penalties_in_bf16_are_as_accurate_as_those_of_pytorch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     torch.manual_seed(0)
     layers = [nn.Conv2d(3, 8, 3, padding=1), nn.LeakyReLU(0.2), nn.Conv2d(8, 8, 4, 2, 1), nn.Tanh(), nn.Flatten()]
-    judge = nn.Sequential(*layers, nn.Linear(8 * 16, 1), nn.Flatten(0))
+    discriminator = nn.Sequential(*layers, nn.Linear(8 * 16, 1), nn.Flatten(0))
     real = torch.randn(4, 3, 8, 8)
 
-    def descent(exact: bool) -> Tensor:
+    def gradient_of_penalty(exact: bool) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16, enabled=not exact):
-            value = R1().penalty(lambda x: judge(x).float(), real, real)
-        return torch.cat([each.flatten() for each in torch.autograd.grad(value, list(judge.parameters())[:-1])])
+            value = R1().penalty(lambda x: discriminator(x).float(), real, real)
+        return torch.cat([each.flatten() for each in torch.autograd.grad(value, list(discriminator.parameters())[:-1])])
 
-    exact, fast = descent(exact=True), descent(exact=False)
+    exact, fast = gradient_of_penalty(exact=True), gradient_of_penalty(exact=False)
     monkeypatch.setattr("t2f.objectives.penalties.FastDoubleBackward", nullcontext)
-    torch.testing.assert_close(descent(exact=True), exact)
-    native = descent(exact=False)
+    torch.testing.assert_close(gradient_of_penalty(exact=True), exact)
+    native = gradient_of_penalty(exact=False)
     assert not torch.equal(fast, exact)
     assert (fast - exact).norm() < 1.2 * (native - exact).norm()
 
 
 class Kernels(TorchDispatchMode):
-    """The largest side of any kernel that convolutions are made with."""
+    """Records the largest side of all kernels of convolutions."""
 
     largest = 0
 
@@ -90,7 +90,7 @@ class Kernels(TorchDispatchMode):
         return func(*args, **kwargs or {})
 
 
-def test_no_kernel_is_as_large_as_the_picture() -> None:
+def test_no_kernel_is_as_large_as_the_image() -> None:
     layer = nn.Conv2d(4, 6, 3, padding=1)
     x = torch.randn(2, 4, 16, 16)
     largest = {}
@@ -101,9 +101,9 @@ def test_no_kernel_is_as_large_as_the_picture() -> None:
     assert largest == {"PyTorch's": 16, "fast": 3}
 
 
-def test_nothing_else_is_changed() -> None:
+def test_other_functions_do_not_change() -> None:
     x = torch.randn(2, 3, 4, 4)
     kernel = torch.randn(1, 3, 3, 3)
     with FastDoubleBackward():
-        made = [F.linear(x, torch.eye(4)), F.conv2d(x, kernel), F.conv2d(input=x, weight=kernel, padding="same")]
-    torch.testing.assert_close(made, [x, F.conv2d(x, kernel), F.conv2d(x, kernel, padding="same")])
+        outputs = [F.linear(x, torch.eye(4)), F.conv2d(x, kernel), F.conv2d(input=x, weight=kernel, padding="same")]
+    torch.testing.assert_close(outputs, [x, F.conv2d(x, kernel), F.conv2d(x, kernel, padding="same")])

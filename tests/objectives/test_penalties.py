@@ -21,7 +21,7 @@ def fake() -> Tensor:
 @pytest.fixture
 def w() -> Tensor:
     weights = torch.randn(SHAPE[1:], generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    return (weights * 2.5 / weights.norm()).requires_grad_()  # of length 2.5
+    return (weights * 2.5 / weights.norm()).requires_grad_()  # the norm is 2.5
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def net() -> nn.Module:
 
 
 def value_of(penalty: GradientPenalty, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
-    """As it is added to the loss."""
+    """Return the penalty with its weight, as it is added to the loss."""
     return penalty.weight * penalty.every * penalty.penalty(critic, real, fake)
 
 
@@ -61,31 +61,31 @@ def test_interpolated_penalty_of_a_linear_critic(w: Tensor, real: Tensor, fake: 
     torch.testing.assert_close(gradient, 2 * 10 * (2.5 - 1) * w.detach() / 2.5)
 
 
-def test_interpolated_penalty_is_nothing_at_slope_one(w: Tensor, real: Tensor, fake: Tensor) -> None:
+def test_interpolated_penalty_is_zero_at_slope_one(w: Tensor, real: Tensor, fake: Tensor) -> None:
     value = value_of(WGANGP(10.0), linear(w / 2.5), real, fake)
     assert value.item() == pytest.approx(0, abs=1e-9)
 
 
-def test_r1_looks_at_reals_and_r2_at_fakes(real: Tensor, fake: Tensor) -> None:
+def test_r1_uses_real_and_r2_fake_samples(real: Tensor, fake: Tensor) -> None:
     assert value_of(R1(2.0), bowl, real, fake).item() == pytest.approx(real.square().sum().item() / len(real))
     assert value_of(R2(2.0), bowl, real, fake).item() == pytest.approx(fake.square().sum().item() / len(fake))
 
 
-def test_interpolated_penalty_looks_between_each_real_and_its_fake(real: Tensor, fake: Tensor) -> None:
-    looked_at: list[Tensor] = []
+def test_interpolated_penalty_is_computed_between_each_real_and_its_fake(real: Tensor, fake: Tensor) -> None:
+    inputs: list[Tensor] = []
 
     def critic(x: Tensor) -> Tensor:
-        looked_at.append(x.detach())
+        inputs.append(x.detach())
         return bowl(x)
 
     torch.manual_seed(0)
     value = value_of(WGANGP(1.0), critic, real, fake)
-    (between,) = looked_at
-    shares = (between - real) / (fake - real)
-    first = shares[:, :1, :1, :1]
-    torch.testing.assert_close(shares, first.expand(SHAPE))  # one share for all pixels of an image
+    (between,) = inputs
+    fractions = (between - real) / (fake - real)
+    first = fractions[:, :1, :1, :1]
+    torch.testing.assert_close(fractions, first.expand(SHAPE))  # the same for all pixels of an image
     assert ((first >= 0) & (first <= 1)).all()
-    assert first.unique().numel() == len(real)  # but one of its own for each
+    assert first.unique().numel() == len(real)  # and different for each image
     expected = (between.flatten(1).norm(dim=1) - 1).square().mean()
     torch.testing.assert_close(value, expected)
 
@@ -103,11 +103,11 @@ def test_squared_gradient_norm_is_that_of_finite_differences(net: nn.Module, rea
 
 
 @pytest.mark.parametrize("penalty", [R1(3.0), R2(3.0), WGANGP(3.0)], ids=["R1", "R2", "WGANGP"])
-def test_the_penalty_teaches_the_critics_weights(
+def test_the_penalty_has_the_right_gradient_by_the_critics_weights(
     penalty: GradientPenalty, net: nn.Module, real: Tensor, fake: Tensor
 ) -> None:
     def value() -> Tensor:
-        torch.manual_seed(0)  # the same places between real and fake each time
+        torch.manual_seed(0)  # the same interpolation each time
         return value_of(penalty, net, real, fake)
 
     weight = net[0].weight
@@ -125,7 +125,7 @@ def test_the_penalty_teaches_the_critics_weights(
 
 
 @pytest.mark.parametrize("kind", [R1, R2, WGANGP])
-def test_a_lazy_penalty_costs_as_much_on_average(
+def test_a_lazy_penalty_has_the_same_average(
     kind: type[GradientPenalty], w: Tensor, real: Tensor, fake: Tensor
 ) -> None:
     steps, every = 48, 16
@@ -135,16 +135,16 @@ def test_a_lazy_penalty_costs_as_much_on_average(
 
 
 @pytest.mark.parametrize("penalty", [R1(3.0), R2(3.0), WGANGP(3.0)], ids=["R1", "R2", "WGANGP"])
-def test_the_penalty_leaves_the_images_alone(
+def test_the_penalty_does_not_change_the_samples(
     penalty: GradientPenalty, net: nn.Module, real: Tensor, fake: Tensor
 ) -> None:
-    fake.requires_grad_()  # as it comes from a generator
-    kept = real.clone(), fake.detach().clone()
+    fake.requires_grad_()  # as an output of a generator does
+    copies = real.clone(), fake.detach().clone()
     value_of(penalty, net, real, fake).backward()
     assert fake.grad is None
     assert not real.requires_grad
-    assert torch.equal(real, kept[0])
-    assert torch.equal(fake, kept[1])
+    assert torch.equal(real, copies[0])
+    assert torch.equal(fake, copies[1])
 
 
 def test_interpolated_penalty_of_a_flat_critic_has_a_finite_gradient(real: Tensor, fake: Tensor) -> None:
