@@ -53,8 +53,8 @@ def find_table(folder: Path, metadata_only: bool = False) -> Path | None:
     files = sorted(path for path in folder.iterdir() if path.name[0] != "." and path.is_file())
     tables = [path for path in files if path.suffix.lower() in ENDINGS]
     if not tables:  # a caption beside its image may look like a header: "photo, a man"
-        pictures = {path.stem for path in files if path.suffix.lower() in IMAGE_EXTENSIONS}
-        texts = [path for path in files if path.suffix.lower() == ".txt" and path.stem not in pictures]
+        image_names = {path.stem for path in files if path.suffix.lower() in IMAGE_EXTENSIONS}
+        texts = [path for path in files if path.suffix.lower() == ".txt" and path.stem not in image_names]
         tables = [path for path in texts[:5] if _has_header(path)]
     names = " and ".join(path.name for path in tables)
     require(len(tables) < 2, f"{folder} holds {names}: rename the one that describes the images to metadata.*.")
