@@ -51,6 +51,9 @@ def small(overrides: list[str]) -> list[str]:
     if "width" in cfg.model.discriminator:
         widths = ["++model.networks.generator.width=16", "++model.discriminator.width=16"]
         tiny = [*TINY_DATA, *TINY_LSTM, *ONE_STAGE, *widths]
+    elif "projected" in cfg.model.discriminator._target_:  # it needs 64 pixels
+        tiny = [each for each in TINY_DATA if each != "resolution=8"] + [*TINY_LSTM, *ONE_STAGE]
+        tiny += ["++model.networks.generator.channels=[8,8,8,8,8]", "++model.discriminator.channels=[8,8,8,8,8]"]
     elif "multiscale" in cfg.model.networks.generator._target_:
         tiny = [each for each in TINY if not each.startswith("growth.")] + ONE_STAGE
     if "count" not in cfg.data:

@@ -7,6 +7,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "progressive": ["ProgressiveGenerator", "ProgressiveDiscriminator"],
         "multiscale": ["MultiScaleGenerator", "MultiScaleDiscriminator"],
+        "modulated": ["ModulatedGenerator"],
+        "projected": ["ProjectedDiscriminator"],
         "dcgan": ["DCGANGenerator", "DCGANDiscriminator"],
         "diffaugment": ["DiffAugment"],
     },
