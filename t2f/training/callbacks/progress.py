@@ -31,6 +31,9 @@ from t2f.utils.quoting import (
 )
 
 SECONDS_BEFORE_ESTIMATE = 15.0  # the first steps are slow
+COST_OF_DOUBLING = 1.75
+"""Time per image at twice the resolution, relative to one; about that of the default run on a CPU, whose channels halve
+(`experiments/first_run`: 66, 134, 223 and 365 ms a step)."""
 FILES = {
     "samples": "sample grids",
     "growth.gif": "time-lapse",
@@ -73,11 +76,11 @@ class TrainingProgress(Task):
         return f"{self.done:,}/{total:,} images ({self.done / total:.0%})  {self.speed:,.0f} images/s  {left} left"
 
     def seconds_left(self) -> float:
-        """Estimate the remaining time, if each doubling of the resolution doubles the time per image."""
+        """Estimate the remaining time from the present speed and the cost of later stages."""
         stage, start, cost = self.schedule.at(self.done).stage, self.done, 0.0
         for index in range(stage, len(self.schedule.stages)):
             end = self.schedule.stage_end(index)
-            cost += max(0, end - start) * 2 ** (index - stage)
+            cost += max(0, end - start) * COST_OF_DOUBLING ** (index - stage)
             start = end
         return cost / self.speed
 
