@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from t2f.conditioning.augmentation import ConditioningAugmentation, Moments
-from t2f.networks.base import Generator
+from t2f.networks.base import Alpha, Generator
 
 
 class ConditionalGenerator(nn.Module):
@@ -24,7 +24,7 @@ class ConditionalGenerator(nn.Module):
         self.generator = generator
         self.noise_dim = generator.noise_dim + (conditioning.dim if conditioning else 0)
 
-    def forward(self, conditions: Tensor, noise: Tensor, resolution: int, alpha: float = 1.0) -> Tensor:
+    def forward(self, conditions: Tensor, noise: Tensor, resolution: int, alpha: Alpha = 1.0) -> Tensor:
         """Generate images.
 
         Args:
@@ -39,7 +39,7 @@ class ConditionalGenerator(nn.Module):
         return self.generator.to_image(self.generate(self.encoder(conditions), noise, resolution, alpha)[0])
 
     def generate(
-        self, embedding: Tensor, noise: Tensor, resolution: int, alpha: float
+        self, embedding: Tensor, noise: Tensor, resolution: int, alpha: Alpha
     ) -> tuple[Tensor, Moments | None]:
         """Generate samples from embeddings.
 

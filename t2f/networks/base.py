@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 Alpha = float | Tensor
-"""Fade-in weight of the newest layers, in [0, 1]. Under torch.compile it is a 0-d tensor, so that a new value does not
-trigger recompilation."""
+"""Fade-in weight of the newest layers, in [0, 1]. During a fade, steps that a CUDA graph records read it from a 0-d
+tensor."""
 
 
 class Generator(nn.Module):
@@ -122,7 +122,7 @@ class Discriminator(nn.Module):
     memory_format: torch.memory_format = torch.channels_last
 
     @abstractmethod
-    def to_sample(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
+    def to_sample(self, images: Tensor, resolution: int, alpha: Alpha) -> Tensor:
         """Convert real images (B, 3, R, R), R a multiple of `resolution`, to samples like the generator's."""
 
     @abstractmethod

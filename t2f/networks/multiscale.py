@@ -84,7 +84,7 @@ class MultiScaleDiscriminator(Discriminator):
         self.join = EqualizedConv2d(channels[0] + 3 * (self.scales > 1), channels[0], 1)
         self.head = MatchingHead(channels[0], embedding_dim, text_dim, project, unconditional, classes)
 
-    def to_sample(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
+    def to_sample(self, images: Tensor, resolution: int, alpha: Alpha) -> Tensor:
         size = images.shape[-1]
         return flatten_pyramid([F.avg_pool2d(images, size // resolution_of(n + 1)) for n in range(self.scales)])
 

@@ -41,7 +41,7 @@ def is_fading(alpha: Alpha) -> bool:
     return isinstance(alpha, Tensor) or alpha < 1
 
 
-def faded_reals(images: Tensor, resolution: int, alpha: float) -> Tensor:
+def faded_reals(images: Tensor, resolution: int, alpha: Alpha) -> Tensor:
     """Downsample real images, and blend them as the generator blends its own during a fade.
 
     Args:
@@ -53,7 +53,7 @@ def faded_reals(images: Tensor, resolution: int, alpha: float) -> Tensor:
         float (B, 3, resolution, resolution).
     """
     now = F.avg_pool2d(images, images.shape[-1] // resolution)
-    if alpha >= 1:
+    if not is_fading(alpha):
         return now
     return fade(upsample(F.avg_pool2d(now, 2)), now, alpha)
 
@@ -162,7 +162,7 @@ class ProgressiveDiscriminator(Discriminator):
         self.blocks = nn.ModuleList(DiscriminatorBlock(b, a) for a, b in itertools.pairwise(channels))
         self.head = MatchingHead(channels[0], embedding_dim, text_dim, project, unconditional, classes)
 
-    def to_sample(self, images: Tensor, resolution: int, alpha: float) -> Tensor:
+    def to_sample(self, images: Tensor, resolution: int, alpha: Alpha) -> Tensor:
         return faded_reals(images, resolution, alpha)
 
     def extract(self, sample: Tensor, resolution: int, alpha: Alpha) -> Tensor:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from abc import abstractmethod
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
@@ -77,15 +75,10 @@ class WGANGP(GradientPenalty):
 def squared_gradient_norm(critic: Critic, samples: Tensor) -> Tensor:
     """Compute ||d critic(x) / d x||^2 of each of the samples (B, ...): float (B,), differentiable once more."""
     samples = samples.detach().requires_grad_(True)
-    with eager(), FastDoubleBackward():
+    with FastDoubleBackward():
         scores = critic(samples)
     (gradient,) = torch.autograd.grad(scores.sum(), samples, create_graph=True)
     return gradient.flatten(1).square().sum(dim=1)
-
-
-def eager() -> AbstractContextManager[object]:
-    """Run compiled functions uncompiled, since they cannot be differentiated twice."""
-    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
 def penalty_precision(device: str) -> torch.autocast:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence
 
 from t2f.utils.private_api import scan
 
 MAX_LAYERS = 16
+DIRECTIONS = ("", "_reverse")
+"""Suffixes of the names of weights."""
 
 
 class LSTMEncoder(nn.Module):
     """Encodes token ids (B, L), with 0 for padding, as the final hidden states of an LSTM's top layer.
 
-    Padding does not change an embedding. A unidirectional LSTM reads padded rows, and the state at each row's last
-    word is selected: oneDNN then processes the whole batch at once, three times as fast on a CPU as packed sequences
-    (`experiments/threads`). A bidirectional LSTM needs packed sequences, since its backward pass starts at the last
-    word. `torch.export` cannot trace packing, so an export computes the same states word by word.
+    Padding does not change an embedding. The LSTM reads padded rows, and the state at each row's last word is selected:
+    oneDNN then processes the whole batch at once, three times as fast on a CPU as packed sequences
+    (`experiments/threads`), and CUDA graphs can record it. To read backward, the words of each row are reversed.
+    `torch.export` fixes the length of an LSTM's input, so an export computes the same states word by word.
 
     Args:
         vocabulary: Number of token ids, including padding.
@@ -55,15 +56,37 @@ class LSTMEncoder(nn.Module):
         """Map token ids int64 (B, L) to text embeddings float32 (B, hidden_dim)."""
         lengths = (tokens != 0).sum(dim=1).clamp(min=1)
         if torch.compiler.is_exporting():
-            last = self._word_by_word(tokens, lengths)
-        elif self.lstm.bidirectional:
-            packed = pack_padded_sequence(self.words(tokens), lengths.cpu(), batch_first=True, enforce_sorted=False)
-            last = list(self.lstm(packed)[1][0])
+            last = self._word_by_word(tokens, lengths)[-2 if self.lstm.bidirectional else -1 :]
         else:
-            states, _ = self.lstm(self.words(tokens[:, : int(lengths.max())]))
-            last = [states[torch.arange(len(tokens), device=tokens.device), lengths - 1]]
-        directions = 2 if self.lstm.bidirectional else 1
-        return torch.cat(last[-directions:], dim=1).float()
+            read = self._in_both_directions if self.lstm.bidirectional else self._forward
+            rows = torch.arange(len(tokens), device=tokens.device)
+            last = [states[rows, lengths - 1] for states in read(trim_padding(tokens, lengths), lengths)]
+        return torch.cat(last, dim=1).float()
+
+    def _forward(self, tokens: Tensor, lengths: Tensor) -> list[Tensor]:
+        """Return the states (B, L, width) of the top layer."""
+        return [self.lstm(self.words(tokens))[0]]
+
+    def _in_both_directions(self, tokens: Tensor, lengths: Tensor) -> list[Tensor]:
+        """Return the states (B, L, width) of the top layer after each word, in the order of reading."""
+        place = torch.arange(tokens.shape[1], device=tokens.device)
+        reverse = torch.where(place < lengths[:, None], lengths[:, None] - 1 - place, place)[:, :, None]
+        inputs = self.words(tokens)
+        zeros = inputs.new_zeros(1, len(tokens), self.lstm.hidden_size)
+        for layer in range(self.lstm.num_layers):
+            backward = inputs.gather(1, reverse.expand_as(inputs))
+            states = [
+                torch.lstm(
+                    each, (zeros, zeros), self._weights(layer, direction), True, 1, 0.0, self.training, False, True
+                )[0]
+                for each, direction in zip((inputs, backward), DIRECTIONS, strict=True)
+            ]
+            inputs = torch.cat([states[0], states[1].gather(1, reverse.expand_as(states[1]))], dim=2)
+        return states
+
+    def _weights(self, layer: int, direction: str) -> list[Tensor]:
+        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        return [getattr(self.lstm, f"{kind}_l{layer}{direction}") for kind in kinds]
 
     def _word_by_word(self, tokens: Tensor, lengths: Tensor) -> list[Tensor]:
         """Return the final hidden states (B, width) of each layer and direction. Padding leaves a state unchanged."""
@@ -73,9 +96,8 @@ class LSTMEncoder(nn.Module):
         last = []
         for layer in range(self.lstm.num_layers):
             outputs = []
-            for direction in ("", "_reverse") if self.lstm.bidirectional else ("",):
-                names = (f"{kind}_l{layer}{direction}" for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-                weight_ih, weight_hh, bias_ih, bias_hh = (getattr(self.lstm, name) for name in names)
+            for direction in DIRECTIONS[: 2 if self.lstm.bidirectional else 1]:
+                weight_ih, weight_hh, bias_ih, bias_hh = self._weights(layer, direction)
                 inputs = [F.linear(states, weight_ih, bias_ih + bias_hh), is_word]
                 if direction:
                     inputs = [each.flip(0) for each in inputs]
@@ -84,6 +106,11 @@ class LSTMEncoder(nn.Module):
                 outputs.append(output.flip(0) if direction else output)
             states = torch.cat(outputs, dim=2)
         return last
+
+
+def trim_padding(tokens: Tensor, lengths: Tensor) -> Tensor:
+    """Cut padding behind the longest row on a CPU. On other devices, reading the length would wait for the device."""
+    return tokens[:, : int(lengths.max())] if tokens.device.type == "cpu" else tokens
 
 
 def lstm_step(hidden: Tensor, cell: Tensor, gates: Tensor, is_word: Tensor, weight_hh: Tensor) -> list[Tensor]:

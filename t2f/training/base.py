@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from t2f.training.batches.batch import Batch
 from t2f.training.growth_schedule import ScheduleState
-from t2f.training.optimizers import Optimizers
+from t2f.training.optimizers import Optimizers, rates_to_tensors
+from t2f.training.step_graphs import CUDAGraphs, GraphRecorder, StepGraphs
+from t2f.training.step_plan import StepPlan
 from t2f.utils.checkpoints import CHECKPOINT_KEY
 from t2f.utils.errors import UserError
 
@@ -52,20 +54,39 @@ class GANModule(pl.LightningModule):
         self.seed = seed
         self.metadata = metadata
         self.images_seen = 0
+        self.graphs: StepGraphs | None = None
         self._sums: dict[str, Tensor] = {}
         self._counts: Counter[str] = Counter()
 
     @abstractmethod
-    def train_on(self, batch: Batch, step: int) -> dict[str, Tensor]:
+    def plan(self, step: int) -> StepPlan:
+        """Plan the next training step.
+
+        Args:
+            step: Number of batches of this size in the images seen; lazy terms depend on it.
+        """
+
+    @abstractmethod
+    def train_on(self, batch: Batch, plan: StepPlan) -> dict[str, Tensor]:
         """Take one step of each network.
+
+        The step may be recorded, to be repeated on the same tensors with other values (`StepGraphs`).
 
         Args:
             batch: The rows of this process.
-            step: Number of batches of this size in the images seen; lazy terms depend on it.
+            plan: What to do in this step.
 
         Returns:
             Scalars to log.
         """
+
+    @abstractmethod
+    def records_steps(self) -> bool:
+        """Return whether training steps are recorded as CUDA graphs."""
+
+    @abstractmethod
+    def speed_settings(self) -> list[str]:
+        """Return what the terminal says about the device besides the precision."""
 
     @torch.no_grad()
     @abstractmethod
@@ -88,12 +109,32 @@ class GANModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         seed_for_step(step_seed(self.seed, self.images_seen), self.device)
         self.make_optimizers.set_learning_rates(self.both_optimizers(), self.schedule_state)
-        with cached_autocast(self.device.type):
-            report = self.train_on(batch, self.images_seen // self.schedule_state.batch_size)
-        for name, value in report.items():
-            self._sums[name] = self._sums.get(name, 0) + value.detach().float()
-            self._counts[name] += 1
+        plan = self.plan(self.images_seen // self.schedule_state.batch_size)
+        if self.graphs is None:
+            metrics = self.take_step(batch, plan)
+        else:
+            replays = self.graphs.replays
+            metrics = self.graphs.take(self.take_step, batch, plan)
+            if self.graphs.replays > replays:
+                self.count_optimizer_steps(plan)
+        self._counts.update(metrics)
         self.images_seen += len(batch["images"]) * self.trainer.world_size
+
+    def take_step(self, batch: Batch, plan: StepPlan) -> tuple[str, ...]:
+        """Train on a batch, add the metrics to their sums, and return their names."""
+        with cached_autocast(self.device.type):
+            report = self.train_on(batch, plan)
+        for name in report:
+            if name not in self._sums:
+                self._sums[name] = torch.zeros((), device=self.device)
+        torch._foreach_add_([self._sums[name] for name in report], [each.detach().float() for each in report.values()])
+        return tuple(report)
+
+    def count_optimizer_steps(self, plan: StepPlan) -> None:
+        """Count the steps of a replay in `trainer.global_step`, as Lightning counts those that it sees."""
+        for optimizer in self.both_optimizers()[0 if plan.trains_generator else 1 :]:
+            optimizer._on_before_step()
+            optimizer._on_after_step()
 
     def both_optimizers(self) -> list[LightningOptimizer]:
         """Return the generator's and the discriminator's optimizer."""
@@ -104,8 +145,15 @@ class GANModule(pl.LightningModule):
     def on_train_start(self) -> None:
         # The sums of a checkpoint are on the CPU.
         self._sums = {name: value.to(self.device) for name, value in self._sums.items()}
+        if self.records_steps():
+            rates_to_tensors(self.both_optimizers(), self.device)
+            self.graphs = StepGraphs(self.make_recorder(), self.parameters(), self.device)
+
+    def make_recorder(self) -> GraphRecorder:
+        return CUDAGraphs(self.device)
 
     def on_train_end(self) -> None:
+        self.graphs = None
         self.share_buffers()
 
     def share_buffers(self) -> None:
@@ -117,9 +165,10 @@ class GANModule(pl.LightningModule):
     def share_sums(self) -> None:
         """Replace the sums of each process by their mean over processes."""
         if self._sums and self.trainer.world_size > 1:
-            mean = self.trainer.strategy.reduce(torch.stack(list(self._sums.values())), reduce_op="mean")
+            sums = list(self._sums.values())
+            mean = self.trainer.strategy.reduce(torch.stack(sums), reduce_op="mean")
             assert isinstance(mean, Tensor)
-            self._sums = dict(zip(self._sums, mean, strict=True))
+            torch._foreach_copy_(sums, list(mean))
 
     def read_averages(self) -> dict[str, float]:
         """Return the averages of the metrics of `train_on` since the last call, over processes and steps.
@@ -127,13 +176,18 @@ class GANModule(pl.LightningModule):
         Each is averaged over the steps that report it. All processes must call this at the same step.
         """
         self.share_sums()
-        averages = {name: float(value) / self._counts[name] for name, value in self._sums.items()}
-        self._sums.clear()
+        if not self._counts:
+            return {}
+        sums = torch.stack([self._sums[name] for name in self._counts]).tolist()
+        averages = {name: value / count for value, (name, count) in zip(sums, self._counts.items(), strict=True)}
+        torch._foreach_zero_(list(self._sums.values()))  # in the place that a recorded step adds to
         self._counts.clear()
         return averages
 
     def gradient_norms(self) -> dict[str, float]:
         """Return the Euclidean norm of each optimizer's gradients after the last step."""
+        if self.graphs is not None:
+            self.graphs.restore_gradients()
         norms = {}
         for name, optimizer in zip(("generator", "discriminator"), self.both_optimizers(), strict=True):
             parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
@@ -163,7 +217,7 @@ class GANModule(pl.LightningModule):
             "images_seen": self.images_seen,
             "resolution": self.schedule_state.resolution,
             "alpha": self.schedule_state.alpha,
-            "not_yet_logged": {name: (value, self._counts[name]) for name, value in self._sums.items()},
+            "not_yet_logged": {name: (self._sums[name], count) for name, count in self._counts.items()},
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, cast
 
 import torch
@@ -20,6 +21,7 @@ from t2f.training.batches.batch import Batch
 from t2f.training.ema import EMA
 from t2f.training.optimizers import Optimizers
 from t2f.training.performance import Performance
+from t2f.training.step_plan import StepPlan
 from t2f.utils.distributed import all_gather, sharded_randn
 from t2f.utils.images import to_float
 
@@ -34,7 +36,7 @@ class ConditionalGAN(GANModule):
         penalties: More terms of the loss, added after these.
         optimizers: Makes both optimizers.
         ema: How the average of `networks` is taken, which generates the samples.
-        performance: Memory format, compilation and CUDA graphs.
+        performance: Memory format, TF32 and CUDA graphs.
         encoder_learns_from: The step that trains the encoder. T2F trained it in the generator's step. From the
             discriminator, which has to tell matching from mismatched text, it learns the meaning of words earlier.
         n_critic: Discriminator steps for each generator step, at least 1.
@@ -91,26 +93,45 @@ class ConditionalGAN(GANModule):
         generator = [*(conditioning.parameters() if conditioning else []), *self.networks.generator.parameters()]
         discriminator = list(self.discriminator.parameters())
         (generator if self.encoder_learns_from == "generator" else discriminator).extend(encoder)
-        return self.make_optimizers.make(generator, discriminator)
+        return self.make_optimizers.make(generator, discriminator, recorded=self.records_steps())
 
     def on_fit_start(self) -> None:
         self.performance.apply(self.networks.generator, self.ema.generator, self.discriminator, self.device)
 
-    def train_on(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        self.performance.begin_step()
+    def on_fit_end(self) -> None:
+        self.performance.reset(self.device)
+
+    def records_steps(self) -> bool:
+        world_size, precision = self.trainer.world_size, str(self.trainer.precision)
+        return self.performance.uses_graphs(self.device, world_size, precision, self.make_optimizers.capturable)
+
+    def speed_settings(self) -> list[str]:
+        tf32 = self.performance.tf32 and self.device.type == "cuda"
+        return [*(["TF32"] if tf32 else []), *(["CUDA graphs"] if self.records_steps() else [])]
+
+    def plan(self, step: int) -> StepPlan:
+        state = self.schedule_state
+        return StepPlan(
+            resolution=state.resolution,
+            alpha=state.alpha,
+            due=frozenset(name for name, term in self.objectives.items() if step % term.every == 0),
+            trains_generator=step % self.n_critic == 0,
+            ema_weight=self.averaging.weight(state.batch_size * self.n_critic, self.images_seen),
+        )
+
+    def train_on(self, batch: Batch, plan: StepPlan) -> dict[str, Tensor]:
         generator_optimizer, discriminator_optimizer = self.both_optimizers()
         images, conditions = to_float(batch["images"]), batch["conditions"]
-        state = self.schedule_state
-        real = self.discriminator.to_sample(images, state.resolution, state.alpha)
+        real = self.discriminator.to_sample(images, plan.resolution, plan.alpha)
         embedding = self.networks.encoder(conditions)
         for_generator = embedding if self.encoder_learns_from == "generator" else embedding.detach()
         for_discriminator = embedding.detach() if self.encoder_learns_from == "generator" else embedding
         # Both steps use the same fakes: the generator changes only after its gradient has been computed.
         noise = sharded_randn(len(real), self.noise_dim, device=self.device)
-        fake, moments = self.networks.generate(for_generator, noise, state.resolution, state.alpha)
+        fake, moments = self.networks.generate(for_generator, noise, plan.resolution, plan.alpha)
 
         gan_step = GANStep(
-            discriminate=self.discriminate,
+            discriminate=partial(self.discriminator, resolution=plan.resolution, alpha=plan.alpha),
             real=real,
             fake=fake.detach(),
             conditions=conditions,
@@ -119,24 +140,20 @@ class ConditionalGAN(GANModule):
             labeled=batch["labeled"],
             attributes=batch["attributes"],
         )
-        terms = {name: term.discriminator_loss(gan_step) for name, term in self.due(step).items()}
+        due = {name: term for name, term in self.objectives.items() if name in plan.due}
+        terms = {name: term.discriminator_loss(gan_step) for name, term in due.items()}
         self.descend(self.total("discriminator", terms, gan_step.metrics), discriminator_optimizer)
 
-        if step % self.n_critic == 0:
+        if plan.trains_generator:
             gan_step = replace(
                 gan_step, fake=fake, text_embedding=for_generator, mismatched_text=None, noise=noise, moments=moments
             )
             self.discriminator.requires_grad_(False)
-            terms = {name: term.generator_loss(gan_step) for name, term in self.due(step).items()}
+            terms = {name: term.generator_loss(gan_step) for name, term in due.items()}
             self.descend(self.total("generator", terms, gan_step.metrics), generator_optimizer)
             self.discriminator.requires_grad_(True)
-            new_images = len(real) * self.trainer.world_size * self.n_critic
-            self.averaging.update(self.ema, self.networks, new_images, self.images_seen)
+            self.averaging.update(self.ema, self.networks, plan.ema_weight)
         return gan_step.metrics
-
-    def due(self, step: int) -> dict[str, Objective]:
-        """Return the objectives to evaluate in this step."""
-        return {name: term for name, term in self.objectives.items() if step % term.every == 0}
 
     def total(self, network: str, terms: Mapping[str, Tensor | None], metrics: dict[str, Tensor]) -> Tensor:
         """Add up the terms of a network's loss by their weights, and report each of them unweighted."""
@@ -154,12 +171,6 @@ class ConditionalGAN(GANModule):
         with torch.autocast(self.device.type, enabled=False):  # else second derivatives would be cast again
             self.manual_backward(loss)
         optimizer.step()
-
-    def discriminate(self, sample: Tensor, text_embedding: Tensor) -> DiscriminatorOutput:
-        output: DiscriminatorOutput = self.discriminator(
-            sample, text_embedding, self.schedule_state.resolution, self.schedule_state.alpha
-        )
-        return output
 
     def mismatch(self, batch: Batch, embedding: Tensor) -> Tensor:
         """Return embeddings (B, E) of texts that do not describe the labeled samples, from the global batch."""
@@ -180,7 +191,10 @@ class ConditionalGAN(GANModule):
         self.discriminator.eval()  # else batch norm would update its statistics
         state = self.schedule_state
         sample = self.discriminator.to_sample(to_float(images), state.resolution, state.alpha)
-        scores = self.discriminate(sample, self.networks.encoder(conditions)).conditional_logits
+        output: DiscriminatorOutput = self.discriminator(
+            sample, self.networks.encoder(conditions), state.resolution, state.alpha
+        )
+        scores = output.conditional_logits
         self.discriminator.train()
         return scores
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class EMA:
@@ -26,18 +26,32 @@ class EMA:
         self.half_life = half_life
         self.ramp = ramp
 
+    def weight(self, images: int, images_seen: int) -> float:
+        """Return the weight of the model in its next average, in [0, 1].
+
+        Args:
+            images: Images since the last update.
+            images_seen: Images since the start of training.
+        """
+        half_life = min(self.half_life, self.ramp * max(images_seen, 1))
+        return 1 - 0.5 ** (images / half_life) if half_life else 1.0
+
     @torch.no_grad()
-    def update(self, average: nn.Module, model: nn.Module, images: int, images_seen: int) -> None:
+    def update(self, average: nn.Module, model: nn.Module, weight: float | Tensor) -> None:
         """Move the average towards the model, in place: all parameters, and batch norm's statistics.
 
         Args:
             average: A copy of the model.
             model: The model.
-            images: Images since the last update.
-            images_seen: Images since the start of training.
+            weight: Weight of the model, in [0, 1]; a float or a 0-d tensor.
         """
-        half_life = min(self.half_life, self.ramp * max(images_seen, 1))
-        beta = 0.5 ** (images / half_life) if half_life else 0.0
         pairs = zip(average.state_dict().values(), model.state_dict().values(), strict=True)
         followers, leaders = zip(*((a, b) for a, b in pairs if a.is_floating_point()), strict=True)
-        torch._foreach_lerp_(followers, leaders, 1 - beta)
+        if self.half_life == 0:
+            torch._foreach_copy_(followers, leaders)
+        elif isinstance(weight, Tensor):  # for which lerp takes a tensor of each weight's shape
+            differences = torch._foreach_sub(leaders, followers)
+            torch._foreach_mul_(differences, weight)
+            torch._foreach_add_(followers, differences)
+        else:
+            torch._foreach_lerp_(followers, leaders, weight)

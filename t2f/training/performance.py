@@ -1,19 +1,13 @@
-"""Memory format, compilation and CUDA graphs of the networks. They change results only by rounding."""
+"""Memory format, TF32 and CUDA graphs. They change results only by rounding."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
-from torch import Tensor
 
 from t2f.networks.base import Discriminator, Generator
 from t2f.utils.errors import require
 
 AUTO = "auto"
-MAX_VERSIONS = 128
-"""Compiled versions of one function: for each stage, with and without fade-in, with trainable or frozen weights, ..."""
 Choice = bool | str
 """True, False or AUTO."""
 
@@ -24,22 +18,26 @@ class Performance:
     Args:
         channels_last: Whether to use the channels-last memory format. AUTO: on CPUs, where it is faster for larger
             images (`experiments/speed`), and on GPUs from Ampere on, whose tensor cores use this format.
-        compile: Whether to compile generator and discriminator with `torch.compile`, which takes minutes at the start
-            of each stage. AUTO: no. It was not faster on a CPU, and was not measured on GPUs.
-        cuda_graphs: Whether to record passes as CUDA graphs, which is faster if a pass is short. AUTO: no; untested on
-            a GPU.
+        tf32: Whether CUDA multiplies float32 matrices, also those of convolutions, with TF32's 10 bits of mantissa. It
+            is what `precision=32-true` means on GPUs from Ampere on; false: all 23 bits.
+        cuda_graphs: Whether to record whole training steps as CUDA graphs (`StepGraphs`). AUTO: on CUDA, except in
+            these cases, in which true is an error. Several processes: after each backward pass, DDP with unused
+            parameters copies the map of used parameters to the CPU. `precision=16-mixed`: the gradient scaler may skip
+            a step. Optimizers that can neither be `capturable` nor `fused`: they read the learning rate on the CPU.
 
     Raises:
-        ValueError: An argument is not true, false or auto.
+        ValueError: An argument is not true or false, nor auto where that is allowed.
     """
 
-    def __init__(self, channels_last: Choice = AUTO, compile: Choice = AUTO, cuda_graphs: Choice = AUTO) -> None:
-        for name, choice in (("channels_last", channels_last), ("compile", compile), ("cuda_graphs", cuda_graphs)):
+    def __init__(self, channels_last: Choice = AUTO, tf32: bool = True, cuda_graphs: Choice = AUTO) -> None:
+        for name, choice in (("channels_last", channels_last), ("cuda_graphs", cuda_graphs)):
             if not (isinstance(choice, bool) or choice == AUTO):
                 raise ValueError(f"{name} is {choice}: it must be true, false or {AUTO}.")
+        if not isinstance(tf32, bool):
+            raise ValueError(f"tf32 is {tf32}: it must be true or false.")
         self.channels_last = channels_last
-        self.compile = compile is True
-        self.cuda_graphs = cuda_graphs is True
+        self.tf32 = tf32
+        self.cuda_graphs = cuda_graphs
 
     def memory_format(self, device: torch.device) -> torch.memory_format:
         chosen = prefers_channels_last(device) if self.channels_last == AUTO else self.channels_last
@@ -48,49 +46,51 @@ class Performance:
     def apply(
         self, generator: Generator, average: Generator, discriminator: Discriminator, device: torch.device
     ) -> None:
-        """Set up the networks for a device. Weights and their names do not change.
-
-        The averaged generator is not compiled, since it generates little.
-
-        Raises:
-            UserError: The device does not support the settings.
-        """
-        require(
-            not self.cuda_graphs or device.type == "cuda",
-            f"performance.cuda_graphs=true needs a CUDA GPU, not {device.type}: leave it at {AUTO}.",
-        )
+        """Set up the networks and PyTorch for a device. Weights and their names do not change."""
         for network in (generator, average, discriminator):
             network.memory_format = self.memory_format(device)
-        if not (self.compile or self.cuda_graphs):
-            return
-        torch._dynamo.config.recompile_limit = MAX_VERSIONS
-        torch._inductor.config.fallback_random = True  # the same random numbers as in eager mode
-        options: dict[str, Any] = {}
-        if self.cuda_graphs:
-            options = {"mode": "reduce-overhead"} if self.compile else {"backend": "cudagraphs"}
-        for module, name in (
-            (generator, "forward"),
-            (discriminator, "extract"),
-            (discriminator.head, "conditional_logits"),
-        ):
-            own = getattr(type(module), name).__get__(module)  # an earlier fit may have replaced it
-            compiled = torch.compile(own, **options)
-            setattr(module, name, compiled if module is discriminator.head else alpha_as_tensor(compiled))
+        if device.type == "cuda":
+            self.before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+            set_float32_precision("high" if self.tf32 else "highest", self.tf32)
 
-    def begin_step(self) -> None:
-        """Mark the beginning of a step, after which graphs may overwrite the outputs of the last one."""
-        if self.cuda_graphs:
-            torch.compiler.cudagraph_mark_step_begin()
+    def reset(self, device: torch.device) -> None:
+        """Restore the precision of float32 products, for what follows training in this process."""
+        if device.type == "cuda":
+            set_float32_precision(*self.before)
+
+    def uses_graphs(self, device: torch.device, world_size: int, precision: str, capturable: bool) -> bool:
+        """Return whether to record training steps as CUDA graphs.
+
+        Args:
+            device: Device of the training.
+            world_size: Number of processes.
+            precision: Precision of Lightning's Trainer.
+            capturable: Whether the optimizers can be recorded.
+
+        Raises:
+            UserError: `cuda_graphs` is true, but steps cannot be recorded.
+        """
+        obstacles = {
+            f"needs a CUDA GPU, not {device.type}": device.type != "cuda",
+            f"works in one process, not in {world_size}": world_size > 1,
+            "does not work with performance.precision=16-mixed": precision == "16-mixed",
+            "needs optimizers with capturable or fused=true, such as torch.optim.Adam": not capturable,
+        }
+        obstacle = next((reason for reason, applies in obstacles.items() if applies), None)
+        require(
+            obstacle is None or self.cuda_graphs is not True,
+            f"performance.cuda_graphs=true {obstacle}: leave it at {AUTO}.",
+        )
+        return obstacle is None and self.cuda_graphs is not False
 
 
-def alpha_as_tensor(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Wrap a function to get its last argument, alpha, as a 0-d tensor during fade-in, which avoids recompilation."""
+def set_float32_precision(products: str, tf32_in_cudnn: bool) -> None:
+    """Choose the precision of float32 products in cuBLAS and in cuDNN.
 
-    def call(*arguments: Any) -> Tensor:
-        *others, alpha = arguments
-        return function(*others, torch.full((), alpha, device=others[0].device) if alpha < 1 else alpha)
-
-    return call
+    PyTorch's newer `torch.backends.*.fp32_precision` makes a function fail that Lightning calls.
+    """
+    torch.set_float32_matmul_precision(products)
+    torch.backends.cudnn.allow_tf32 = tf32_in_cudnn
 
 
 def prefers_channels_last(device: torch.device) -> bool:

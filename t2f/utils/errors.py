@@ -103,12 +103,6 @@ def user_message(error: BaseException) -> str | None:
         message = first_line(error)
     elif type(error).__module__.startswith("wandb."):
         message = f"Weights & Biases: {str(error).rstrip('.')}; or set WANDB_MODE=offline, which needs no account."
-    elif type(error).__module__.startswith(("torch._inductor.", "torch._dynamo.")):
-        reason = first_line(getattr(error, "inner_exception", error))  # torch's own message has several lines
-        message = (
-            f"The networks cannot be compiled here ({reason}): train with "
-            "performance.compile=false performance.cuda_graphs=false."
-        )
     elif isinstance(error, torch.OutOfMemoryError):
         message = (
             "The device's memory is full: lower growth.batch_sizes or model.networks.generator.channels, or keep the "

@@ -3,7 +3,7 @@
 They run on CPUs, which emulate the rules, and on a GPU if there is one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -11,87 +11,16 @@ from typing import Any
 import pytest
 import torch
 from conftest import ROOT
-from fixtures.tiny_gans import (
-    BATCH_SIZE,
-    CONDITION_DIM,
-    LATENT_DIM,
-    NUM_ATTRIBUTES,
-    STATE,
-    TEXT_DIM,
-    fit,
-    make_batch,
-    make_gan,
-)
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
-from torch import Tensor, nn
+from fixtures.networks import dcgan, loss_of, multiscale, progressive, token_batch
+from fixtures.tiny_gans import BATCH_SIZE, STATE, TEXT_DIM, fit, make_batch
+from torch import Tensor
 
-from t2f.conditioning.augmentation import ConditioningAugmentation
-from t2f.conditioning.conditional_generator import ConditionalGenerator
-from t2f.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from t2f.networks.diffaugment import DiffAugment
-from t2f.networks.multiscale import MultiScaleDiscriminator, MultiScaleGenerator
-from t2f.networks.progressive import ProgressiveDiscriminator, ProgressiveGenerator
 from t2f.text.lstm import LSTMEncoder
 from t2f.training.batches.batch import Batch
 from t2f.training.conditional_gan import ConditionalGAN
 
-CHANNELS = (8, 6)
 LOSSES = sorted(path.stem for path in (ROOT / "conf/loss").glob("*.yaml"))
 Make = Callable[..., ConditionalGAN]
-
-
-def make_conditional_gan(
-    generator: type[ProgressiveGenerator],
-    discriminator: type[ProgressiveDiscriminator] | type[MultiScaleDiscriminator],
-    project: bool = True,
-    unconditional: bool = True,
-    augmented: bool = True,
-    policy: Sequence[str] = (),
-    encoder: nn.Module | None = None,
-    **more: Any,
-) -> ConditionalGAN:
-    torch.manual_seed(0)
-    conditioning = ConditioningAugmentation(TEXT_DIM, CONDITION_DIM) if augmented else None
-    networks = ConditionalGenerator(
-        encoder or nn.Identity(),
-        conditioning,
-        generator(CONDITION_DIM if augmented else TEXT_DIM, LATENT_DIM, CHANNELS),
-    )
-    classes = NUM_ATTRIBUTES if project else 0
-    text_weights = {"contrastive": 1.0, "attributes": 0.1} if project else {}
-    return make_gan(
-        networks,
-        discriminator(CHANNELS, TEXT_DIM, 3, project, unconditional, classes, DiffAugment(policy)),
-        rates=(0.01, 0.01),
-        weights=text_weights | more.pop("weights", {}),
-        **more,
-    )
-
-
-def dcgan(encoder: nn.Module | None = None, policy: Sequence[str] = (), **more: Any) -> ConditionalGAN:
-    torch.manual_seed(0)
-    generator = DCGANGenerator(TEXT_DIM, 4, width=8, resolution=8)
-    discriminator = DCGANDiscriminator(TEXT_DIM, width=8, resolution=8, augment=DiffAugment(policy))
-    networks = ConditionalGenerator(encoder or nn.Identity(), None, generator)
-    return make_gan(networks, discriminator, rates=(0.01, 0.01), **more)
-
-
-progressive = partial(make_conditional_gan, ProgressiveGenerator, ProgressiveDiscriminator)
-multiscale = partial(make_conditional_gan, MultiScaleGenerator, MultiScaleDiscriminator)
-
-
-def loss_of(name: str) -> dict[str, Any]:
-    """Return a loss of conf/loss and its penalties, which are due at each step."""
-    config = instantiate(OmegaConf.load(ROOT / f"conf/loss/{name}.yaml"))
-    penalties = {key: type(term)(term.weight) for key, term in config.penalties.items()}
-    return {"loss": config.adversarial, "penalties": penalties}
-
-
-def token_batch() -> Batch:
-    tokens = torch.randint(1, 9, (BATCH_SIZE, 7), generator=torch.Generator().manual_seed(2))
-    tokens[::2, 4:] = 0
-    return {**make_batch(), "conditions": tokens}
 
 
 def train_step(make: Make, alpha: float, batch: Batch, precision: str, accelerator: str) -> tuple[Tensor, set[str]]:

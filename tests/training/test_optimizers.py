@@ -12,7 +12,9 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from t2f.cli.train import train
-from t2f.training.optimizers import make_optimizer
+from t2f.training.growth_schedule import ScheduleState
+from t2f.training.lr_schedule import LinearDecay
+from t2f.training.optimizers import Optimizers, make_optimizer, rates_to_tensors
 from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
 from t2f.utils.errors import UserError
 from t2f.utils.instantiate import from_yaml
@@ -207,3 +209,35 @@ def test_the_recorded_config_is_that_of_the_training(tiny: Tiny, tmp_path: Path)
     assert beta() == 0.99  # the run was finished
     train(tiny("resume=true", "growth.images=[16,32]", "model.optimizers.generator.betas=[0.0,0.5]"))
     assert beta() == 0.5
+
+
+@pytest.mark.parametrize(
+    ("make", "capturable"),
+    [
+        (partial(Adam), True),
+        (partial(AdamW, fused=True), True),
+        (partial(RMSprop), True),
+        (partial(SGD, lr=1), False),
+        (partial(SGD, lr=1, fused=True), True),
+    ],
+)
+def test_optimizers_that_graphs_can_record(make: Make, capturable: bool) -> None:
+    optimizers = Optimizers(make, Adam, LinearDecay())
+    assert optimizers.capturable == capturable
+    for optimizer in optimizers.make(weights(), weights(), recorded=True):
+        assert optimizer.defaults.get("capturable", True)
+    assert not any(optimizer.defaults.get("capturable") for optimizer in optimizers.make(weights(), weights()))
+
+
+def test_learning_rates_of_recorded_steps_keep_their_place_and_are_stored_as_numbers() -> None:
+    optimizers = Optimizers(partial(Adam, lr=0.5, fused=True), partial(Adam, lr=0.25, fused=True), LinearDecay(0.0))
+    made = optimizers.make(weights(), weights())
+    rates_to_tensors(made, torch.device("cpu"))
+    places = [optimizer.param_groups[0]["lr"] for optimizer in made]
+    optimizers.set_learning_rates(made, ScheduleState(0, 4, 1.0, 1, progress=0.75, images_seen=3))
+    assert [float(place) for place in places] == [0.125, 0.0625]
+    for optimizer, place in zip(made, places, strict=True):
+        step(optimizer)
+        assert optimizer.param_groups[0]["lr"] is place
+        (group,) = optimizer.state_dict()["param_groups"]
+        assert group["lr"] == float(place) and isinstance(group["lr"], float)

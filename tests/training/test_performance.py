@@ -1,35 +1,26 @@
-"""Memory format, compilation and CUDA graphs give the same weights up to rounding."""
+"""Memory format, TF32 and when CUDA graphs are used."""
 
-import shutil
-from collections.abc import Callable
+import re
 from contextlib import nullcontext
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from fixtures.tiny_gans import BATCH_SIZE, dcgan, fit, make_batch, progressive
-from omegaconf import DictConfig
 from torch import Tensor, nn
-from torch._dynamo.backends.registry import lookup_backend
-from torch.fx import GraphModule
 
-from t2f.cli.train import train
 from t2f.objectives import R1
 from t2f.training import base
 from t2f.training.conditional_gan import ConditionalGAN
-from t2f.training.growth_schedule import ScheduleState
 from t2f.training.performance import AUTO, Performance
-from t2f.utils.checkpoints import read_checkpoint
 from t2f.utils.errors import UserError
-
-PLAIN = {"channels_last": False, "compile": False, "cuda_graphs": False}
 
 
 def trained(build: Any, steps: int = 3, **choices: Any) -> ConditionalGAN:
     model: ConditionalGAN = build(
-        performance=Performance(**PLAIN | choices), penalties={"r1": R1(1.0, every=2)}, rates=(0.1, 0.1)
+        performance=Performance(**{"channels_last": False} | choices),
+        penalties={"r1": R1(1.0, every=2)},
+        rates=(0.1, 0.1),
     )
     fit(model, *(make_batch() for _ in range(steps)))
     return model
@@ -69,102 +60,6 @@ def test_cached_bf16_weights_are_never_stale(build: Any, monkeypatch: pytest.Mon
     assert (cached - uncached).norm() < 0.1 * uncached.norm()
 
 
-@pytest.fixture
-def graphs(monkeypatch: pytest.MonkeyPatch) -> list[GraphModule]:
-    """Record the graphs that torch.compile captures, without generating code, which takes minutes on a CPU."""
-    captured: list[GraphModule] = []
-    aot_eager = lookup_backend("aot_eager")
-
-    def backend(graph: GraphModule, inputs: Any) -> Any:
-        captured.append(graph)
-        return aot_eager(graph, inputs)
-
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
-    torch.compiler.reset()
-    return captured
-
-
-@pytest.mark.parametrize("build", [pytest.param(progressive, marks=pytest.mark.slow), dcgan])
-def test_compiled_networks_train_like_eager_ones(build: Any, graphs: list[GraphModule]) -> None:
-    """With a gradient penalty, whose double backward is not supported in compiled code."""
-    compiled = trained(build, compile=True)
-    made = len(graphs)
-    assert made > 0
-    assert_same_weights(trained(build), compiled)
-    fit(compiled, make_batch(), make_batch())  # a second fit in the same process
-    assert len(graphs) == made
-
-
-@pytest.mark.slow
-def test_fade_in_does_not_recompile(graphs: list[GraphModule], monkeypatch: pytest.MonkeyPatch) -> None:
-    def faded(**choices: bool) -> ConditionalGAN:
-        model = progressive(performance=Performance(**PLAIN | choices))
-
-        def next_step(batch: Any, number: int) -> None:
-            made.append(len(graphs))
-            model.schedule_state = ScheduleState(0, 8, alphas[number], BATCH_SIZE, progress=0.5, images_seen=0)
-
-        monkeypatch.setattr(model, "on_train_batch_start", next_step)
-        fit(model, *(make_batch() for _ in alphas))
-        return model
-
-    alphas, made = [0.1, 0.2, 0.7, 0.9], list[int]()
-    compiled = faded(compile=True)
-    assert made == [0, *[len(graphs)] * 3] and graphs
-    assert_same_weights(faded(), compiled)
-
-
-@pytest.mark.slow
-def test_a_compiled_run_grows(tiny: Callable[..., DictConfig], tmp_path: Path, graphs: list[GraphModule]) -> None:
-    """Both stages and the fade-in between them. With Adam's default eps, rounding decides the sign of a step."""
-    weights, made = [], []
-    eps = [f"model.optimizers.{network}.eps=0.01" for network in ("generator", "discriminator")]
-    for compile in (False, True):
-        run = [f"performance.compile={compile}", "performance.precision=32-true", f"paths.run={tmp_path}/{compile}"]
-        train(tiny(*run, *eps))
-        made.append(len(graphs))
-        weights.append(read_checkpoint(tmp_path / f"{compile}/checkpoints/last.ckpt")["state_dict"])
-    assert made[0] == 0 and made[1] >= 6  # generator and discriminator at 4x4, fading to 8x8, and at 8x8
-    torch.testing.assert_close(*weights, rtol=1e-5, atol=2e-6)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
-def test_compiled_code_generates_the_random_numbers_of_eager_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch._inductor.config, "fallback_random", False)
-    torch.compiler.reset()
-    model = progressive()
-    networks = (model.networks.generator, model.ema.generator, model.discriminator)
-    Performance(False, True, False).apply(*networks, torch.device("cpu"))
-
-    def sample(like: Tensor) -> Tensor:
-        return torch.rand_like(like) + 1
-
-    samples = []
-    for function in (sample, torch.compile(sample)):
-        torch.manual_seed(0)
-        samples.append(function(torch.empty(8)))
-    assert torch.equal(*samples)
-
-
-@pytest.mark.parametrize(
-    ("compile", "graphs", "options"),
-    [
-        (True, False, {}),
-        (False, True, {"backend": "cudagraphs"}),
-        (True, True, {"mode": "reduce-overhead"}),
-    ],
-)
-def test_networks_are_compiled_with_the_configured_options(
-    compile: bool, graphs: bool, options: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model, compiled = progressive(), list[tuple[str, dict[str, str]]]()
-    monkeypatch.setattr(torch, "compile", lambda method, **given: compiled.append((method.__name__, given)) or method)
-    networks = (model.networks.generator, model.ema.generator, model.discriminator)
-    Performance(False, compile, graphs).apply(*networks, torch.device("cuda"))
-    assert compiled == [("forward", options), ("extract", options), ("conditional_logits", options)]
-
-
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_second_derivatives_use_the_precision_of_the_penalty(
     dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
@@ -200,11 +95,56 @@ def test_auto_selects_the_memory_format_by_device(
     device: str, capability: tuple[int, int] | None, layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    assert Performance(AUTO, AUTO, AUTO).memory_format(torch.device(device)) == layout
+    assert Performance().memory_format(torch.device(device)) == layout
+
+
+def test_tf32_is_set_on_gpus_during_training_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    model = progressive()
+    networks = (model.networks.generator, model.ema.generator, model.discriminator)
+
+    def state() -> tuple[str, bool]:
+        return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+
+    before = state()
+    for tf32, device, expected in (
+        (True, "cuda", ("high", True)),
+        (False, "cuda", ("highest", False)),
+        (True, "cpu", before),
+    ):
+        performance = Performance(tf32=tf32)
+        performance.apply(*networks, torch.device(device))
+        assert state() == expected
+        performance.reset(torch.device(device))
+        assert state() == before
+
+
+CUDA, CPU = torch.device("cuda"), torch.device("cpu")
+OBSTACLES = {
+    "needs a CUDA GPU, not cpu": (CPU, 1, "bf16-mixed", True),
+    "works in one process, not in 2": (CUDA, 2, "bf16-mixed", True),
+    "does not work with performance.precision=16-mixed": (CUDA, 1, "16-mixed", True),
+    "needs optimizers with capturable or fused=true, such as torch.optim.Adam": (CUDA, 1, "bf16-mixed", False),
+}
+
+
+@pytest.mark.parametrize("obstacle", OBSTACLES)
+def test_graphs_are_used_where_they_can_be(obstacle: str) -> None:
+    assert not Performance().uses_graphs(*OBSTACLES[obstacle])
+    message = f"performance.cuda_graphs=true {obstacle}: leave it at auto."
+    with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
+        Performance(cuda_graphs=True).uses_graphs(*OBSTACLES[obstacle])
+    for choice in (AUTO, True, False):
+        assert Performance(cuda_graphs=choice).uses_graphs(CUDA, 1, "bf16-mixed", True) == (choice is not False)
+
+
+def test_a_run_that_cannot_be_recorded_ends_before_it_starts() -> None:
+    with pytest.raises(UserError, match=r"^performance.cuda_graphs=true needs a CUDA GPU, not cpu: "):
+        trained(progressive, cuda_graphs=True)
 
 
 def test_invalid_settings_are_errors() -> None:
-    with pytest.raises(ValueError, match=r"^compile is yes: it must be true, false or auto\.$"):
-        Performance(compile="yes")
-    with pytest.raises(UserError, match=r"^performance.cuda_graphs=true needs a CUDA GPU, not cpu: "):
-        trained(progressive, cuda_graphs=True)
+    with pytest.raises(ValueError, match=r"^cuda_graphs is yes: it must be true, false or auto\.$"):
+        Performance(cuda_graphs="yes")
+    with pytest.raises(ValueError, match=r"^tf32 is auto: it must be true or false\.$"):
+        Performance(tf32="auto")  # type: ignore[arg-type]

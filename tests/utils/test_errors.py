@@ -1,8 +1,6 @@
 import errno
 
 import pytest
-from torch._dynamo.exc import BackendCompilerFailed
-from torch._inductor.exc import InductorError, InvalidCxxCompiler
 
 from t2f.utils.errors import UserError, disk_errors, one_sentence_errors
 
@@ -58,19 +56,6 @@ def test_other_errors_keep_their_stack_trace(capsys: pytest.CaptureFixture[str])
     with pytest.raises(ZeroDivisionError), one_sentence_errors():
         _ = 1 / 0
     assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize(
-    "error",
-    [InductorError(InvalidCxxCompiler(), None), BackendCompilerFailed(print, InvalidCxxCompiler(), None)],
-    ids=["inductor", "another backend"],
-)
-def test_a_missing_compiler_is_reported_in_one_sentence(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit), one_sentence_errors():
-        raise error
-    message = capsys.readouterr().err.strip()
-    assert message.startswith("error: The networks cannot be compiled here (No working C++ compiler found")
-    assert message.endswith("): train with performance.compile=false performance.cuda_graphs=false.")
 
 
 def test_nothing_is_printed_without_an_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,7 +121,7 @@ class TerminalReport(pl.Callback):
             described = datamodule.conditioner.count_described(train)
             captions = f" with {sum(map(len, train.captions)):,} captions"
             captions += f" for {described:,} of them" if described < len(train) else ""
-        device = f"{trainer.strategy.root_device}, {trainer.precision}"
+        device = ", ".join([str(trainer.strategy.root_device), str(trainer.precision), *model.speed_settings()])
         self.console.print(
             f"[bold]{datamodule.source.name}[/bold]: {len(train):,} training faces{captions}, {len(held_out):,} "
             f"held out; {escape(datamodule.conditioner.summary)}. Device: {device}."
