@@ -127,7 +127,9 @@ class GANModule(pl.LightningModule):
         for name in report:
             if name not in self._sums:
                 self._sums[name] = torch.zeros((), device=self.device)
-        torch._foreach_add_([self._sums[name] for name in report], [each.detach().float() for each in report.values()])
+        if report:
+            values = [value.detach().float() for value in report.values()]
+            torch._foreach_add_([self._sums[name] for name in report], values)
         return tuple(report)
 
     def count_optimizer_steps(self, plan: StepPlan) -> None:
@@ -153,7 +155,9 @@ class GANModule(pl.LightningModule):
         return CUDAGraphs(self.device)
 
     def on_train_end(self) -> None:
-        self.graphs = None
+        if self.graphs is not None:
+            self.graphs.free()
+            self.graphs = None
         self.share_buffers()
 
     def share_buffers(self) -> None:

@@ -25,7 +25,7 @@ class GraphRecorder(Protocol):
     """Records operations, to repeat them on the same tensors."""
 
     def reset(self) -> None:
-        """Free what earlier recordings shared. They must not be used again."""
+        """Wait for the recordings to end. They are freed next, and later ones share nothing with them."""
 
     def warm_up(self, function: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
         """Call a function that will be recorded later."""
@@ -192,8 +192,8 @@ class StepGraphs:
     def free(self) -> None:
         """Free all recordings."""
         self.restore_gradients()
-        self.recordings.clear()
         self.recorder.reset()
+        self.recordings.clear()
 
 
 def tensors_of(batch: Batch) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from fixtures.tiny_gans import make_batch
 from omegaconf import DictConfig
-from test_step_graphs import FLOAT32, RUNS, run
+from test_step_graphs import FLOAT32, RUNS, middle_of, run
 from test_train import assert_equal
 
 from t2f.cli.train import train
@@ -66,7 +66,7 @@ def test_a_resumed_run_equals_an_undisturbed_one_to_the_bit(tiny: Tiny, tmp_path
     """With attributes: cuDNN's LSTM is not deterministic."""
     settings = [*ON_GPU, "conditioning=attributes", "model.objectives.mismatched.weight=0.5"]
     whole = run(tiny, tmp_path / "whole", name, *settings)
-    middle = tmp_path / f"whole/checkpoints/{184 if name == 'growing' else 64:09d}.ckpt"
+    middle = tmp_path / f"whole/checkpoints/{middle_of(name):09d}.ckpt"
     resumed = run(tiny, tmp_path / "resumed", name, *settings, f"ckpt_path={middle}")
     assert_equal(whole["state_dict"], resumed["state_dict"])
     assert_equal(whole["optimizer_states"], resumed["optimizer_states"])
