@@ -4,13 +4,13 @@ import importlib
 import json
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
 from conftest import ROOT
+from fixtures.tape import recorded_steps
 
 from t2f.utils.errors import UserError
 
@@ -22,7 +22,7 @@ TINY = ["model.networks.generator.channels=[16,16]", "model.networks.generator.l
 def speed(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The script of the study, as a module."""
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    names = ("measure", "settings", "report", "clocks", "sides", "plain_dcgan", "study")
+    names = ("measure", "settings", "report", "clocks", "sides", "plain_dcgan", "graphs", "whole", "study")
     monkeypatch.syspath_prepend(str(ROOT / "experiments/speed"))
     yield importlib.import_module("measure")
     for name in names:
@@ -44,7 +44,7 @@ def test_sharing_forward_passes_gives_the_same_step(speed: ModuleType) -> None:
         before = {name: weight.clone() for name, weight in system.state_dict().items()}
         torch.manual_seed(1)
         if shared:
-            system.train_on(batch, 0)
+            system.train_on(batch, system.plan(0))
         else:
             step_in_the_engines_passes(system, batch)
         trained.append({name: weight - before[name] for name, weight in system.state_dict().items()})
@@ -98,18 +98,44 @@ def test_the_script_measures_and_reports(speed: ModuleType, tmp_path: Path, monk
 
 
 @pytest.mark.slow
-def test_compiled_code_is_timed_per_stage(speed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
-    monkeypatch.setattr("settings.EMBEDDINGS", [*speed.EMBEDDINGS, *TINY])
-    speed.main(
-        ["compiling", "--seconds=0", "--batch=4", "--device=cpu", "--stages", "4", "8", "16", f"--out={tmp_path}"]
-    )
-    stages = json.loads((tmp_path / "results.json").read_text())["compiling"]["stages"]
-    assert list(stages) == ["4", "8"]  # these networks end at 8x8
-    for stage in stages.values():
-        assert list(stage["pauses"]) == ["eager", "compile"]
-        assert all(rate > 0 for rate in stage["images a second"].values())
-    assert "| compile |" in (tmp_path / "results.md").read_text()
+def test_recorded_steps_are_timed_beside_eager_ones(
+    speed: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU, but with the stand-in for CUDA graphs and without T2F's engine."""
+    monkeypatch.setattr("graphs.engine", lambda *_: lambda: None)
+    monkeypatch.setattr("graphs.up_to", lambda stage, channels: TINY)
+    options = ["--seconds=0", "--batch=4", "--device=cpu", "--graphed=[false,true]", f"--out={tmp_path}"]
+    with recorded_steps() as recorders:
+        speed.main(["graphs", *options, "--stages", "4", "8"])
+    assert len(recorders) == 2 * 3 and all(recorder.recorded in (1, 2) for recorder in recorders)
+    stages = json.loads((tmp_path / "results.json").read_text())["graphs"]["stages"]
+    recipes, ways = ("T2F's recipe", "default", "default, four times the batch"), ("eager", "one CUDA graph a step")
+    names = [f"t2f, {name}, {way}" for name in recipes for way in ways]
+    for stage in ("4", "8"):
+        assert list(stages[stage]) == ["T2F's engine, float32", *names]
+        assert all(side["images a second"] > 0 for side in stages[stage].values())
+        assert all((side["seconds of recording"] > 0) == ("graph" in name) for name, side in stages[stage].items())
+    assert "| t2f, default, eager | 4 |" in (tmp_path / "results.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_whole_of_train_py_is_timed(speed: ModuleType, tmp_path: Path) -> None:
+    tiny = [*TINY, "growth.resolutions=[4,8]", "growth.batch_sizes=4", "growth.fade_in=0.5", "logger=csv"]
+    tiny += ["model.networks.generator.latent_dim=96", "data.count=40", "data.held_out=8"]
+    speed.main(["whole", "--device=cpu", "--images=80", f"--out={tmp_path}", "--overrides", *tiny])
+    (run,) = json.loads((tmp_path / "results.json").read_text())["whole"]["runs"].values()
+    assert list(run["images a second"]) == ["4", "8"] and min(run["images a second"].values()) > 0
+    assert list(run["pauses"]) == ["4 -> 8"]
+    assert -1 < run["overhead"] < 1
+    assert "The bare step reaches" in (tmp_path / "results.md").read_text()
+
+
+def test_the_tests_on_a_gpu_are_summed_up(speed: ModuleType, tmp_path: Path) -> None:
+    """Without a GPU they are skipped."""
+    speed.main(["tests", "--device=cpu", f"--out={tmp_path}", "--tests", "tests/training/test_step_graphs_gpu.py"])
+    found = json.loads((tmp_path / "results.json").read_text())["tests"]
+    assert found["failed"] == [] and ("skipped" in found["summary"] or "passed" in found["summary"])
+    assert "`pytest -m gpu`" in (tmp_path / "results.md").read_text()
 
 
 def test_results_are_in_a_folder_named_after_the_hardware(speed: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

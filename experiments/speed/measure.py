@@ -2,9 +2,10 @@
 
 python experiments/speed/measure.py [PART ...] [--stages 4 8 16 32 64] [--device auto] [--seconds 20]
 
-The parts, all by default: engine (needs pip install -e '.[speed]'), memory (likewise), facegan, loader, training,
-profile, choices, and on a GPU compiling, which on a CPU takes long and must be asked for. Each replaces its own figures
-in the results.json of the machine's folder, of which results.md and speed.png are made.
+The parts: engine (needs pip install -e '.[speed]'), memory (likewise), facegan, loader, whole, profile, choices; and on
+GPUs tests and graphs. By default all of the former on a CPU; on a GPU tests, graphs and whole, in less than eight
+minutes. Each replaces its own figures in the results.json of the machine's folder, of which results.md and speed.png
+are made.
 """
 
 from __future__ import annotations
@@ -31,22 +32,26 @@ sys.path.insert(0, str(HERE.parent))
 import clocks
 import report
 from clocks import CLOCKS, flops_of, in_turn, median_rate, peak_memory, peak_of_device, seconds_of, shares_of
+from graphs import measure_graphs, measure_tests
 from plain_dcgan import plain
-from settings import measure_choices, measure_compiling
+from settings import measure_choices
 from sides import (
     DUE,
     EMBEDDINGS,
     EVERY,
+    FACEGAN,
     JOINT,
     NOT_DUE,
     RECIPE,
+    SMALLER,
+    T2FS,
     Step,
     cycle,
     engine,
     ours,
     ours_in_the_engines_passes,
     precisions,
-    stages_of,
+    up_to,
 )
 from study import machine, processor
 
@@ -54,16 +59,7 @@ from t2f.utils.errors import UserError
 
 LAZY = [*RECIPE, "loss=logistic", "~loss.adversarial.drift"]
 SMALL = ["resolution=64", "model.objectives.contrastive.weight=0", "model.objectives.attributes.weight=0", *EMBEDDINGS]
-T2FS, SMALLER = (256, 256, 256, 256, 128, 64, 32), (128, 96, 64, 32, 16, 8, 4)  # channels at 4x4, 8x8, ... 256x256
-FACEGAN = ["experiment=facegan_original", "conditioning.size=2"]
 ENGINE = "T2F's engine, float32"
-
-
-def up_to(stage: int, channels: Sequence[int]) -> list[str]:
-    """Overrides for networks that end at 64x64, or at `stage` if that is larger."""
-    pixels = max(stage, 64)
-    widths = ",".join(map(str, channels[: stages_of(pixels)]))
-    return [f"resolution={pixels}", f"model.networks.generator.channels=[{widths}]"]
 
 
 def engine_sides(stage: int, batch: int, device: torch.device) -> dict[str, Callable[[], Step]]:
@@ -180,10 +176,14 @@ def measure_loader(asked: argparse.Namespace, device: torch.device, before: dict
     return {"batch": asked.batch, "images a second": rates}
 
 
-def measure_training(asked: argparse.Namespace, device: torch.device, before: dict[str, Any]) -> dict[str, Any]:
-    from whole import training
+def measure_whole(asked: argparse.Namespace, device: torch.device, before: dict[str, Any]) -> dict[str, Any]:
+    from whole import whole
 
-    return training(asked.overrides, device)
+    images = asked.images or (50_000 if device.type == "cuda" else 3200)
+    runs = {"default": []} | (
+        {"faCeGAN": ["experiment=facegan_original", "data=avatars"]} if device.type == "cuda" else {}
+    )
+    return {"runs": {name: whole([*run, *asked.overrides], device, images) for name, run in runs.items()}}
 
 
 PROFILED = {
@@ -215,11 +215,14 @@ PARTS = {
     "memory": measure_memory,
     "facegan": measure_facegan,
     "loader": measure_loader,
-    "training": measure_training,
+    "whole": measure_whole,
     "profile": measure_profile,
     "choices": measure_choices,
-    "compiling": measure_compiling,
+    "graphs": measure_graphs,
+    "tests": measure_tests,
 }
+ON_GPU = ("tests", "graphs", "whole")
+"""The parts that are measured on a GPU by default, in less than eight minutes."""
 
 
 def folder_of(device: torch.device) -> Path:
@@ -231,12 +234,17 @@ def folder_of(device: torch.device) -> Path:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART")
-    parser.add_argument("--stages", type=int, nargs="+", default=[4, 8, 16, 32, 64])
+    parser.add_argument("--stages", type=int, nargs="+", help="4 8 16 32 64 by default, on a GPU also 128")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--seconds", type=float, default=20, help="for the turns of each stage, at least three rounds")
+    parser.add_argument(
+        "--seconds", type=float, help="for the turns of each stage, at least three rounds; 20, or 8 on a GPU"
+    )
+    parser.add_argument("--images", type=int, help="of each stage, for the part whole")
+    parser.add_argument("--tests", nargs="*", default=[], help="files, for the part tests; all by default")
+    parser.add_argument("--graphed", type=json.loads, default=[False], help=argparse.SUPPRESS)
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: one thread beside what others run")
-    parser.add_argument("--overrides", nargs="*", default=[], help="of train.py, for the part training")
+    parser.add_argument("--overrides", nargs="*", default=[], help="of train.py, for the part whole")
     parser.add_argument("--out", type=Path, help="a folder; by default one beside this script, named by the machine")
     parser.add_argument("--one-side", help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
@@ -245,6 +253,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"no part is called {', '.join(unknown)}: choose among {', '.join(PARTS)}")
     name = ("cuda" if torch.cuda.is_available() else "cpu") if asked.device == "auto" else asked.device
     device = torch.device(name)
+    on_gpu = device.type == "cuda"
+    asked.stages = asked.stages or [4, 8, 16, 32, 64, *([128] if on_gpu else [])]
+    asked.seconds = asked.seconds if asked.seconds is not None else 8 if on_gpu else 20
     clocks.read(asked.clock)
     if asked.one_side:
         step = engine_sides(asked.stages[0], asked.batch, device)[asked.one_side]()
@@ -256,7 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out.mkdir(parents=True, exist_ok=True)
     file = out / "results.json"
     results = json.loads(file.read_text()) if file.exists() else {}
-    for part in asked.parts or [part for part in PARTS if part != "compiling" or device.type == "cuda"]:
+    for part in asked.parts or (ON_GPU if on_gpu else [part for part in PARTS if part not in ("graphs", "tests")]):
         try:
             found = PARTS[part](asked, device, results.get(part, {}))
         except UserError as error:

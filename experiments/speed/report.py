@@ -103,25 +103,49 @@ def of_loader(part: dict[str, Any]) -> Table:
     ]
 
 
-def of_training(part: dict[str, Any]) -> Table:
-    keys = ("step", "batch", "callbacks", "Lightning")
-    rows = [
-        [f"{size}x{size}", f"{stage['seconds']:.0f}", *(f"{stage[key]:.1%}" for key in keys)]
-        for size, stage in part["stages"].items()
-    ]
-    stops = [[change, f"{seconds:.2f}"] for change, seconds in part["pauses"].items()]
-    inside, outside = part["step in train.py"], part["bare step"]
+def of_whole(part: dict[str, Any]) -> Table:
+    lines: Table = []
+    for name, run in part["runs"].items():
+        rates, bare = run["images a second"], run["bare step"]
+        stops = ", ".join(f"{change}: {seconds:.2f}" for change, seconds in run["pauses"].items())
+        lines += [
+            f"{name}: `{run['command']}`, at the default cadence, without evaluations. Images a second in the second "
+            "half of each stage:",
+            "",
+            *table(["", *(f"{size}x{size}" for size in rates)], [["train.py", *map(rate, rates.values())]]),
+            f"The bare step reaches {rate(bare['images a second'])} at {bare['stage']}x{bare['stage']}: Lightning, "
+            f"callbacks, loggers and batches take {run['overhead']:.1%} of the time.",
+            "",
+            *([f"Seconds of pause at each growth: {stops}.", ""] if stops else []),
+        ]
+    return lines
+
+
+def of_graphs(part: dict[str, Any]) -> Table:
+    stages = part["stages"]
+    names = list(dict.fromkeys(name for sides in stages.values() for name in sides))
+    rows = []
+    for name in names:
+        batch = next(sides[name]["batch"] for sides in stages.values() if name in sides)
+        cells = [
+            f"{rate(sides[name]['images a second'])} ({sides[name]['milliseconds a step']:.3g} ms)"
+            if name in sides
+            else ""
+            for sides in stages.values()
+        ]
+        rows.append([name, str(batch), *cells])
+    slowest = max(side["seconds of recording"] for sides in stages.values() for side in sides.values())
     return [
-        f"`{part['command']}`, at the default cadence, without evaluations; shares of each stage's time:",
+        "Images a second (milliseconds a step), in turn, medians; alpha is 0.5:",
         "",
-        *table(["stage", "seconds", "the step", "its batch", "callbacks and loggers", "Lightning and the rest"], rows),
-        f"A step takes {inside * 1e3:.1f} ms within train.py, and {outside * 1e3:.1f} ms without Lightning, in "
-        "turn (medians of cycles of eight, at the last stage).",
+        *table(["side", "batch", *(f"{size}x{size}" for size in stages)], rows),
+        f"Recording the steps of a stage took {slowest:.2f} s at most.",
         "",
-        "Pause at each growth, over what a step takes (checkpoint and sheet of the stage included):",
-        "",
-        *table(["growth", "seconds"], stops),
     ]
+
+
+def of_tests(part: dict[str, Any]) -> Table:
+    return [f"`pytest -m gpu`: {part['summary'].strip('= ')}.", "", *(f"- {line}" for line in part["failed"]), ""]
 
 
 def of_profile(part: dict[str, Any]) -> Table:
@@ -168,32 +192,6 @@ def of_choices(part: dict[str, Any]) -> Table:
     ]
 
 
-def of_compiling(part: dict[str, Any]) -> Table:
-    stages = part["stages"]
-    modes = list(next(iter(stages.values()))["pauses"])
-    heads = [f"{size}x{size}" for size in stages]
-    pauses = [[mode, *(f"{stage['pauses'][mode]:.1f}" for stage in stages.values())] for mode in modes]
-    rates = [
-        [
-            mode,
-            *(
-                f"{rate(of[mode])} ({of[mode] / of[modes[0]]:.2f}x)"
-                for of in (stage["images a second"] for stage in stages.values())
-            ),
-        ]
-        for mode in modes
-    ]
-    return [
-        "The default run as it grows. Seconds that its first steps took over later ones, at the start of a stage, "
-        "in the midst of its fade and at the fade's end:",
-        "",
-        *table(["mode", *heads], pauses),
-        f"And then images a second, batches of {part['batch']}, whole cycles of the lazy penalty, in turn:",
-        "",
-        *table(["mode", *heads], rates),
-    ]
-
-
 CLOCKS = {
     "wall": "seconds by the wall",
     "cpu": "seconds that the process had, since others ran beside it, in which caches and memory were shared",
@@ -204,10 +202,11 @@ PARTS = {
     "memory": ("Memory", of_memory),
     "facegan": ("Beside a plain faCeGAN", of_facegan),
     "loader": ("Batches alone", of_loader),
-    "training": ("train.py and the bare step", of_training),
+    "whole": ("train.py and the bare step", of_whole),
     "profile": ("Of the machine's peak", of_profile),
     "choices": ("What the code chooses by itself", of_choices),
-    "compiling": ("Compiled code", of_compiling),
+    "graphs": ("CUDA graphs", of_graphs),
+    "tests": ("Tests", of_tests),
 }
 
 

@@ -31,6 +31,8 @@ EMBEDDINGS = [
 ]
 RECIPE = ["experiment=t2f_original", *EMBEDDINGS]
 JOINT = ["experiment=pretrained", *EMBEDDINGS]
+FACEGAN = ["experiment=facegan_original", "conditioning.size=2"]
+T2FS, SMALLER = (256, 256, 256, 256, 128, 64, 32), (128, 96, 64, 32, 16, 8, 4)  # channels at 4x4, 8x8, ... 256x256
 EVERY = 8
 """Steps from one lazy penalty of the default to the next."""
 DUE, NOT_DUE = 0, 1
@@ -48,10 +50,11 @@ def system_of(overrides: Sequence[str], device: torch.device) -> ConditionalGAN:
         cfg = compose("train", overrides=["paths.run=unused", f"num_attributes={ATTRIBUTES}", *overrides])
     torch.manual_seed(0)
     system: ConditionalGAN = instantiate(cfg.model, metadata={}, _convert_="all").to(device)
-    system.trainer = SimpleNamespace(world_size=1)  # type: ignore[assignment]  # a stand-in
+    system.trainer = SimpleNamespace(world_size=1, precision="")  # type: ignore[assignment]  # a stand-in
     optimizers = system.configure_optimizers()
     system.both_optimizers = lambda: optimizers  # type: ignore[method-assign,assignment,return-value]  # bare
     system.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign,misc]  # bare
+    system.count_optimizer_steps = lambda plan: None  # type: ignore[method-assign]  # bare
     system.on_fit_start()
     return system
 
@@ -85,16 +88,23 @@ def stand_at(system: ConditionalGAN, resolution: int, batch: int, alpha: float =
 
 
 def our_step(
-    overrides: Sequence[str], batch: int, device: torch.device, precision: str, numbers: int = EMBEDDING
+    overrides: Sequence[str],
+    batch: int,
+    device: torch.device,
+    precision: str,
+    numbers: int = EMBEDDING,
+    graphs: bool = False,
 ) -> tuple[ConditionalGAN, NumberedStep]:
-    """Our system, and its step as it trains."""
-    system = system_of(overrides, device)
+    """Our system, and its step as it trains: eager, or recorded at its second call and replayed from then on."""
+    system = system_of([*overrides, f"performance.cuda_graphs={'auto' if graphs else 'false'}"], device)
+    if graphs:
+        system.on_train_start()
     faces = made_up_batch(batch, system.max_resolution, numbers, device)
 
     def step(number: int) -> None:
-        system.images_seen += batch
+        system.images_seen = number * batch
         with in_precision(precision, device):
-            system.train_on(faces, number)
+            system.training_step(faces, number)
 
     return system, step
 
@@ -161,7 +171,8 @@ def step_in_the_engines_passes(system: ConditionalGAN, faces: Batch) -> None:
     other = logits(real, text[nearest_different(text, labeled)])
     loss = conditional.loss.discriminator(real_logits, fake_logits).mean()
     loss = loss + mismatched.weight * conditional.loss.mismatched(other, real_logits).mean()
-    step = GANStep(system.discriminate, real, fake, text, text, None, labeled, faces["attributes"])
+    discriminate = partial(judge, resolution=resolution, alpha=alpha)
+    step = GANStep(discriminate, real, fake, text, text, None, labeled, faces["attributes"])
     for term in system.objectives.values():
         if isinstance(term, GradientPenalty):
             loss = loss + term.weight * term.every * term.discriminator_loss(step)
@@ -174,7 +185,8 @@ def step_in_the_engines_passes(system: ConditionalGAN, faces: Batch) -> None:
     for_generator.zero_grad()
     loss.backward()
     for_generator.step()
-    system.averaging.update(system.ema, system.networks, len(text), system.images_seen)
+    weight = system.averaging.weight(len(text), system.images_seen)
+    system.averaging.update(system.ema, system.networks, weight)
 
 
 def ours_in_the_engines_passes(
@@ -196,6 +208,13 @@ def ours_in_the_engines_passes(
 def stages_of(resolution: int) -> int:
     """4 -> 1, 8 -> 2, ..., 64 -> 5."""
     return resolution.bit_length() - 2
+
+
+def up_to(stage: int, channels: Sequence[int]) -> list[str]:
+    """Overrides for networks that end at 64x64, or at `stage` if that is larger."""
+    pixels = max(stage, 64)
+    widths = ",".join(map(str, channels[: stages_of(pixels)]))
+    return [f"resolution={pixels}", f"model.networks.generator.channels=[{widths}]"]
 
 
 def engine(resolution: int, batch: int, device: torch.device, latent: int = EMBEDDING) -> Step:

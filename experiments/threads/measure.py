@@ -50,7 +50,7 @@ def serve() -> None:
         stand_at(system, resolution, BATCH, alpha=1.0)
         start = time.perf_counter()
         for number in range(count):
-            system.train_on(faces, number)
+            system.train_on(faces, system.plan(number))
         print(time.perf_counter() - start, flush=True)
 
 
