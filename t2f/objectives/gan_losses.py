@@ -38,63 +38,63 @@ class PointwiseLoss(GANLoss):
     """A loss that is a sum over single logits. Subclasses implement the three functions of one logit."""
 
     @abstractmethod
-    def on_real(self, logits: Tensor) -> Tensor:
+    def discriminator_on_real(self, logits: Tensor) -> Tensor:
         """Return the discriminator's loss on logits that should be high."""
 
     @abstractmethod
-    def on_fake(self, logits: Tensor) -> Tensor:
+    def discriminator_on_fake(self, logits: Tensor) -> Tensor:
         """Return the discriminator's loss on logits that should be low."""
 
     @abstractmethod
-    def on_generated(self, logits: Tensor) -> Tensor:
+    def generator_on_fake(self, logits: Tensor) -> Tensor:
         """Return the generator's loss on the logits of its samples."""
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        return self.on_real(real) + self.on_fake(fake)
+        return self.discriminator_on_real(real) + self.discriminator_on_fake(fake)
 
     def mismatched(self, mismatched: Tensor, real: Tensor) -> Tensor:
-        return self.on_fake(mismatched)
+        return self.discriminator_on_fake(mismatched)
 
     def generator(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        return self.on_generated(fake)
+        return self.generator_on_fake(fake)
 
 
 class NonSaturating(PointwiseLoss):
     """Goodfellow et al. 2014, arXiv:1406.2661, section 3: D softplus(-real) + softplus(fake); G softplus(-fake)."""
 
-    def on_real(self, logits: Tensor) -> Tensor:
+    def discriminator_on_real(self, logits: Tensor) -> Tensor:
         return F.softplus(-logits)
 
-    def on_fake(self, logits: Tensor) -> Tensor:
+    def discriminator_on_fake(self, logits: Tensor) -> Tensor:
         return F.softplus(logits)
 
-    def on_generated(self, logits: Tensor) -> Tensor:
+    def generator_on_fake(self, logits: Tensor) -> Tensor:
         return F.softplus(-logits)
 
 
 class Hinge(PointwiseLoss):
     """Lim & Ye 2017, arXiv:1705.02894: D max(0, 1 - real) + max(0, 1 + fake); G -fake."""
 
-    def on_real(self, logits: Tensor) -> Tensor:
+    def discriminator_on_real(self, logits: Tensor) -> Tensor:
         return F.relu(1 - logits)
 
-    def on_fake(self, logits: Tensor) -> Tensor:
+    def discriminator_on_fake(self, logits: Tensor) -> Tensor:
         return F.relu(1 + logits)
 
-    def on_generated(self, logits: Tensor) -> Tensor:
+    def generator_on_fake(self, logits: Tensor) -> Tensor:
         return -logits
 
 
 class LeastSquares(PointwiseLoss):
     """LSGAN (Mao et al. 2017, arXiv:1611.04076, equation 9): D 1/2 (real - 1)^2 + 1/2 fake^2; G 1/2 (fake - 1)^2."""
 
-    def on_real(self, logits: Tensor) -> Tensor:
+    def discriminator_on_real(self, logits: Tensor) -> Tensor:
         return 0.5 * (logits - 1).square()
 
-    def on_fake(self, logits: Tensor) -> Tensor:
+    def discriminator_on_fake(self, logits: Tensor) -> Tensor:
         return 0.5 * logits.square()
 
-    def on_generated(self, logits: Tensor) -> Tensor:
+    def generator_on_fake(self, logits: Tensor) -> Tensor:
         return 0.5 * (logits - 1).square()
 
 
@@ -108,13 +108,13 @@ class Wasserstein(PointwiseLoss):
     def __init__(self, drift: float = 0.001) -> None:
         self.drift = drift
 
-    def on_real(self, logits: Tensor) -> Tensor:
+    def discriminator_on_real(self, logits: Tensor) -> Tensor:
         return -logits + self.drift * logits.square()
 
-    def on_fake(self, logits: Tensor) -> Tensor:
+    def discriminator_on_fake(self, logits: Tensor) -> Tensor:
         return logits
 
-    def on_generated(self, logits: Tensor) -> Tensor:
+    def generator_on_fake(self, logits: Tensor) -> Tensor:
         return -logits
 
 

@@ -19,6 +19,7 @@ from t2f.training.step_graphs import CUDAGraphs, GraphRecorder, StepGraphs
 from t2f.training.step_plan import StepPlan
 from t2f.utils.checkpoints import CHECKPOINT_KEY
 from t2f.utils.errors import UserError
+from t2f.utils.private_api import count_optimizer_step
 
 
 class GANModule(pl.LightningModule):
@@ -135,8 +136,7 @@ class GANModule(pl.LightningModule):
     def count_optimizer_steps(self, plan: StepPlan) -> None:
         """Count the steps of a replay in `trainer.global_step`, as Lightning counts those that it sees."""
         for optimizer in self.both_optimizers()[0 if plan.trains_generator else 1 :]:
-            optimizer._on_before_step()
-            optimizer._on_after_step()
+            count_optimizer_step(optimizer)
 
     def both_optimizers(self) -> list[LightningOptimizer]:
         """Return the generator's and the discriminator's optimizer."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gradio import Blocks
     from omegaconf import DictConfig
     from pytorch_lightning import Trainer
+    from pytorch_lightning.core.optimizer import LightningOptimizer
     from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher, _SubprocessScriptLauncher
     from torch import Tensor
 
@@ -45,6 +46,12 @@ def scan(
 def restore_signal_handlers(trainer: Trainer) -> None:
     """Uninstall Lightning's signal handlers, for which the Trainer has no argument."""
     trainer._signal_connector.teardown()
+
+
+def count_optimizer_step(optimizer: LightningOptimizer) -> None:
+    """Count a step in `trainer.global_step`, which Lightning does in hooks of the steps that it sees."""
+    optimizer._on_before_step()
+    optimizer._on_after_step()
 
 
 def multiprocessing_launcher(trainer: Trainer) -> MultiProcessingLauncher | None:
