@@ -42,14 +42,15 @@ class ShuffledIndices:
 
     def take(self, start: int, count: int) -> Indices:
         """Return the elements from position `start` to `start + count`."""
-        taken = np.empty(count, dtype=np.int64)
-        for i in range(count):
-            epoch, position = divmod(start + i, len(self.pool))
+        parts = [np.empty(0, dtype=np.int64)]
+        while count > 0:
+            epoch, position = divmod(start, len(self.pool))
             if epoch != self.epoch:
                 self.epoch = epoch
                 self.order = self.pool[np.random.default_rng([*self.key, epoch]).permutation(len(self.pool))]
-            taken[i] = self.order[position]
-        return taken
+            parts.append(self.order[position : position + count])
+            start, count = start + len(parts[-1]), count - len(parts[-1])
+        return np.concatenate(parts)
 
 
 class ImagesSeenSampler(Sampler[BatchIndices]):
