@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from clocks import finish
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from sides import ROOT
+
+sys.path.insert(0, str(ROOT))  # train.py is no part of the package
 
 from t2f.training.base import GANModule
 from t2f.training.batches.datamodule import FaceDataModule
