@@ -102,7 +102,8 @@ def measure_graphs(asked: argparse.Namespace, device: torch.device, before: dict
 
 def measure_tests(asked: argparse.Namespace, device: torch.device, before: dict[str, Any]) -> dict[str, Any]:
     """Run the tests marked gpu, and keep their last line."""
-    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "--numprocesses=4", *asked.tests]
+    which = ["--numprocesses=0", *asked.tests] if asked.tests else ["--numprocesses=4"]
+    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", *which]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     print(done.stdout[-4000:], done.stderr[-1000:])
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
