@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from difflib import SequenceMatcher
 
 from t2f.text.spelling import corrected, forms
-from t2f.text.synonyms import CONCEPTS, FILLERS, LINKS, TOPICS, Concept
+from t2f.text.synonyms import CONCEPTS, FILLERS, LINKS, NUMBERS, SHORTHAND, TOPICS, Concept
 
 PERSON, AGE, HAIR_COLOR, SKIN = "man, woman or anyone", "age", "hair color", "skin"
 MAX_SUGGESTION_LENGTH = 30  # letters
@@ -34,6 +35,21 @@ TOPIC_OF = {word: topic for topic, words in reversed(TOPICS.items()) for word in
 TOPIC_OF |= {phrase: CONCEPTS_OF[phrase][0].topic for phrase in PHRASES}
 TABLE_WORDS = dict.fromkeys([*TOPIC_OF, *(word for word in CONCEPTS_OF if " " not in word), *FILLERS, *LINKS])
 """All single words of the tables, and the phrases with a topic."""
+SPELLED = {part for word in [*TABLE_WORDS, *CONCEPTS_OF] for part in word.split()} | NUMBERS.keys() | SHORTHAND.keys()
+"""Words that are no misspellings of others."""
+
+
+ENDINGS = {
+    r"[fv]?\d\w*": "numbers",
+    r"\w{3,}ing": "pose",
+    r"\w{3,}(ed|ly|ish|ous|ful|less|able|ible|ive|ical|esque|like|ness)": "character",
+}
+"""Topics of words that are in no table, by their form: "35mm", "peering", "waxed", "adventurous"."""
+
+
+def topic_of(word: str) -> str | None:
+    """Return the topic of a word from the tables or, if it is in none, from its ending; None if it has none."""
+    return TOPIC_OF.get(word) or next((topic for form, topic in ENDINGS.items() if re.fullmatch(form, word)), None)
 
 
 class Lexicon:
@@ -46,6 +62,9 @@ class Lexicon:
     def __init__(self, vocabulary: Mapping[str, int]) -> None:
         self.vocabulary = vocabulary
         self.by_frequency = sorted(vocabulary, key=lambda word: vocabulary[word])
+        self.by_letter: dict[str, list[str]] = defaultdict(list)
+        for word in [*self.by_frequency, *TABLE_WORDS]:
+            self.by_letter[word[0]].append(word)
         self.known_topics = {topic for topic, words in TOPICS.items() if any(word in vocabulary for word in words)}
 
     def replacement(
@@ -87,9 +106,9 @@ class Lexicon:
 
     def corrected(self, word: str) -> str | None:
         """Return the word of the vocabulary or the tables that an unknown word misspells; None if there is none."""
-        if not word.isalpha() or any(form in self.vocabulary or form in TABLE_WORDS for form in forms(word)):
+        if not word.isalpha() or any(form in self.vocabulary or form in SPELLED for form in forms(word)):
             return None
-        return corrected(word, [*self.by_frequency, *TABLE_WORDS])
+        return corrected(word, self.by_letter[word[0]])
 
     def suggestion(self, word: str) -> str | None:
         """Return the known word with the most similar spelling, as "woman" for "wommann"; None if none is close."""

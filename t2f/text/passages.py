@@ -16,6 +16,8 @@ from t2f.text.synonyms import (
     HAIRS,
     LINKS,
     LOOKS,
+    NUMBERS,
+    SHORTHAND,
     THINGS,
     TOPICS,
     words_of,
@@ -25,6 +27,11 @@ from t2f.text.tokenizer import Token
 CONJUNCTIONS = frozenset((",", "and", "or", ";", "/"))
 BEFORE_THINGS = words_of("with wearing wears wear in has have having and")
 MIN_OLD_AGE = 40  # years
+LIMITS = {"over": 10, "above": 10, "older": 10, "under": -10, "below": -10, "younger": -10}  # years
+LIMITS |= dict.fromkeys(["aged", "about", "around", "roughly", "approximately", "circa", "nearly", "almost"], 0)
+DATED = words_of("style styled hair hairstyle haircut fashion look vibe music movie film band photo")
+INITIALS = {"m": "male", "f": "female"}
+REMOVING = words_of("took takes taken taking shaved shaves cut has have had with")
 VERBS = words_of("is are has have does do wears wear who he she they looks smiles")
 FINITE_VERBS = {f"{verb}s": verb for verb in ("wear", "smile", "grin", "laugh", "look")} | {"has": "have"}
 BEFORE_NOUNS = words_of("with wearing wears wear has have had having got in")
@@ -54,9 +61,10 @@ def without(tokens: list[Token], start: int, end: int) -> list[Token]:
     """
     before, after = tokens[:start], tokens[end:]
     if not ends_phrase(after, 0):
-        while before and before[-1].text in ("not", "never", "non"):  # not [old] man
+        articles = [before.pop()] if before and before[-1].text in ("a", "an") else []
+        while before and before[-1].text in ("not", "never", "non"):  # not [old] man, not an [old] man
             before.pop()
-        return before + after
+        return before + articles + after
     determiners = []
     while before and before[-1].text in DETERMINERS:
         determiners.append(before.pop())
@@ -94,20 +102,45 @@ class Age(NamedTuple):
 
 
 def age_at(tokens: Sequence[Token], index: int) -> Age | None:
-    """Return the age that the number at an index states, as in "in her late 30s" or "25 years old"; None if none."""
+    """Return the age that the number at an index states, as in "in her late 30s", "60ish" or "twenty-five years old".
+
+    None if the number states no age.
+    """
     before, after = AROUND_AGES
-    number = re.fullmatch(r"(\d{1,3})(s|yo|yrs?)?", tokens[index].text)
-    years = int(number[1]) if number else DECADES.get(tokens[index].text)
+    texts = [*(token.text for token in tokens), "", ""]
+    years, suffix = _number(texts[index])
     start, end = index, index + 1
-    while start and tokens[start - 1].text in before:
+    while start and texts[start - 1] in before:
         start -= 1
-    while end < len(tokens) and tokens[end].text in after:
+    ones = end + 1 if texts[end] == "-" else end
+    if texts[index] in NUMBERS and years is not None and years >= 20 and NUMBERS.get(texts[ones], 10) < 10:
+        years, end = years + NUMBERS[texts[ones]], ones + 1
+    number_end = end
+    while texts[end] in after:
         end += 1
-    if years is None or years >= 120 or (years < 10 and end == index + 1):
+    is_said = end > number_end or suffix not in ("", "s") or any(text in LIMITS for text in texts[start:index])
+    is_alone = texts[index] not in NUMBERS and ":" not in texts[max(index - 1, 0) : end + 1]
+    if (
+        years is None
+        or years >= 120
+        or (years < 10 and end == number_end)
+        or not (is_said or (is_alone and 10 <= years < 100))
+    ):
         return None
-    if tokens[index].text == "teens" and start == index:
+    if (texts[index] == "teens" and start == index) or (suffix == "s" and texts[end] in DATED):
         return None
-    return Age(start, end, years < MIN_OLD_AGE)
+    limit = max((LIMITS.get(text, 0) for text in texts[start:index]), key=abs, default=0)
+    return Age(start, end, years + limit < MIN_OLD_AGE)
+
+
+def _number(text: str) -> tuple[int | None, str]:
+    """Split a number as "30s", "60ish", "fortysomething" or "sixties" into its value and its suffix."""
+    if text in DECADES:
+        return DECADES[text], "s"
+    if number := re.fullmatch(r"(\d{1,3})(s|ish|somethings?|y|yo|yrs?)?", text):
+        return int(number[1]), number[2] or ""
+    number = re.fullmatch(r"(\w+?)(ish|somethings?)?", text)
+    return (NUMBERS.get(number[1]), number[2] or "") if number else (None, "")
 
 
 def looks_before(tokens: Sequence[Token], index: int, looks: frozenset[str]) -> int:
@@ -144,7 +177,12 @@ def expand_fields(tokens: Sequence[Token]) -> list[Token]:
     for token in tokens:
         if token.text == "free" and expanded and is_word(expanded[-1].text) and expanded[-1].text not in LINKS:
             expanded.insert(-1, Token("no", token.spelling))
-        elif len(expanded) > 1 and expanded[-1].text == ":" and is_word(expanded[-2].text):
+        elif (
+            len(expanded) > 1
+            and is_word(expanded[-2].text)
+            and not expanded[-2].text.isdecimal()
+            and (expanded[-1].text in (":", "=") or (expanded[-1].text == "?" and token.text in ("yes", "no")))
+        ):
             colon, name = expanded.pop(), expanded.pop()
             if token.text in ("no", "none", "false"):
                 is_adjective = name.text in ("bald", "young", "old") or name.text.endswith("ing")
@@ -152,10 +190,67 @@ def expand_fields(tokens: Sequence[Token]) -> list[Token]:
             elif token.text in ("yes", "true"):
                 expanded.append(name)
             else:
-                expanded += [token] if name.text in FILLERS else [name, Token("is", colon.spelling), token]
+                expanded += [token] if name.text in FILLERS | {"age"} else [name, Token("is", colon.spelling), token]
         else:
             expanded.append(token)
     return expanded
+
+
+def expand_short_words(tokens: Sequence[Token]) -> list[Token]:
+    """Rewrite "w" as "with", and "m" and "f", alone in a list or before an age, as a sex: "f, 25", "25m", "F/28".
+
+    Before other numbers, "f" is an aperture: "f/1.8".
+    """
+    expanded: list[Token] = []
+    for index, token in enumerate(tokens):
+        after = [each.text for each in tokens[index + 1 : index + 5]]
+        is_first = not expanded or not is_word(expanded[-1].text) or expanded[-1].text.isdecimal()
+        is_aperture = "".join(after[:2]) in ("/1", "/2", "/4", "/8") or (
+            after[:1] == ["/"] and after[2:3] == ["."] and after[3:]
+        )
+        is_last = ends_phrase(tokens, index + 1) or re.fullmatch(r"\d\d(s|yo)?", after[0]) is not None
+        if aged := re.fullmatch(r"(\d\d)([mf])|([mf])(\d\d)", token.text):
+            expanded.append(Token(INITIALS[aged[2] or aged[3]], token.spelling))
+            expanded.append(Token(aged[1] or aged[4], token.spelling))
+        elif token.text in INITIALS and is_first and is_last and not is_aperture:
+            expanded.append(Token(INITIALS[token.text], token.spelling))
+        else:
+            expanded.append(Token(SHORTHAND.get(token.text, token.text), token.spelling))
+    return expanded
+
+
+def expand_gone(tokens: Sequence[Token]) -> list[Token]:
+    """Rewrite "his beard is gone" and "took his hat off" as "no beard" and "without hat"."""
+    expanded: list[Token] = []
+    for index, token in enumerate(tokens):
+        if token.text not in ("gone", "missing", "absent", "off") or not ends_phrase(tokens, index + 1):
+            expanded.append(token)
+            continue
+        end = len(expanded)
+        while end and expanded[end - 1].text in ("is", "are", "has", "have", "been", "all", "now"):
+            end -= 1
+        start = end
+        while start and expanded[start - 1].text in LOOKS | NOUNS:
+            start -= 1
+        if start == end or (token.text == "off" and expanded[end - 1].text not in NOUNS):
+            expanded.append(token)
+            continue
+        noun, expanded = expanded[start:end], expanded[:start]
+        while expanded and expanded[-1].text in DETERMINERS | {"whose"}:
+            expanded.pop()
+        while expanded and expanded[-1].text in REMOVING:
+            expanded.pop()
+        denial = "without" if expanded and is_word(expanded[-1].text) else "no"
+        expanded += [Token(denial, token.spelling), *noun]
+    return expanded
+
+
+def start_of_comparison(tokens: Sequence[Token], end: int) -> int | None:
+    """Return the index of "like" or "as" in a comparison before `end`, as in "like a lion"; None if there is none."""
+    start = end
+    while start and not (start < end and ends_phrase(tokens, start)) and tokens[start - 1].text not in ("like", "as"):
+        start -= 1
+    return start - 1 if 0 < start < end and tokens[start - 1].text in ("like", "as") else None
 
 
 def expand_neither(tokens: Sequence[Token]) -> list[Token]:
@@ -211,6 +306,8 @@ def _deny(tokens: Sequence[Token], before_noun: bool) -> tuple[list[str], int]:
 def append_replacement(before: Sequence[Token], words: Sequence[str], original: str) -> list[Token]:
     """Append the words that replace an original spelling. A double denial cancels: "not bald" becomes "hair"."""
     tokens, words = list(before), list(words)
+    if not words:
+        return tokens
     if words[0] in DENIALS and tokens and tokens[-1].text in ("not", "never", "non"):
         tokens.pop()
         words = words[1:]

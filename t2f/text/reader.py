@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from t2f.text.lexicon import AGE, HAIR_COLOR, IDIOMS, PERSON, PHRASES, TOPIC_OF, Lexicon
+from t2f.text.lexicon import (
+    AGE,
+    CONCEPTS_OF,
+    HAIR_COLOR,
+    IDIOMS,
+    PERSON,
+    PHRASES,
+    TOPIC_OF,
+    Lexicon,
+    topic_of,
+)
 from t2f.text.passages import (
     BEFORE_THINGS,
     age_at,
@@ -15,12 +25,15 @@ from t2f.text.passages import (
     end_of_denied,
     ends_phrase,
     expand_fields,
+    expand_gone,
     expand_neither,
+    expand_short_words,
     is_before_hair,
     is_word,
     looks_before,
     predicate_after,
     spelling,
+    start_of_comparison,
     without,
 )
 from t2f.text.synonyms import (
@@ -41,6 +54,8 @@ MAX_TOKENS = 1_000  # an LSTM accepts any number, but processes them one after t
 MAX_LISTED_WORDS, MAX_LISTED_LENGTH = 8, 30  # words, and characters of a word, that a note repeats
 MAX_PHRASE_LENGTH = 5  # tokens
 SEPARATORS = frozenset(";/|+")  # read as commas
+COSTUMES = ("clothes", "makeup", "head coverings")
+ATTRIBUTES = ("beard and mustache", "glasses", "hat")
 MEANINGLESS = DETERMINERS | LINKS | (FILLERS - TOPIC_OF.keys())
 
 
@@ -100,6 +115,24 @@ def listed(words: Sequence[str]) -> str:
     return ", ".join(short) + more
 
 
+def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join spans that touch or overlap, and return them from the last to the first."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans, reverse=True):
+        if merged and end >= merged[-1][0]:
+            merged[-1] = (start, max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _new_words(before: Sequence[Token], words: Sequence[str]) -> Sequence[str]:
+    """Remove the words that the text before ends with: "an old geezer" becomes "an old man", not "an old old man"."""
+    texts = [token.text for token in before]
+    same = max((n for n in range(1, len(words) + 1) if texts[-n:] == list(words[:n])), default=0)
+    return words if DENIALS & set(words) else words[same:]
+
+
 class DescriptionReader:
     """Rewrites descriptions in the words of one model, and records what it changed.
 
@@ -131,9 +164,10 @@ class DescriptionReader:
         reading = Reading([], False, truncated=[each.spelling for each in rest if is_word(each.text)])
         tokens = expand_neither(tokens)
         if self.simple_things or not all(each.text in self.vocabulary for each in tokens):
-            tokens = self._correct_spelling(expand_fields(tokens), reading)
+            tokens = self._correct_spelling(expand_gone(expand_short_words(expand_fields(tokens))), reading)
             tokens = self._replace_phrases(tokens, reading)
             tokens = self._replace_ages(tokens, reading)
+            tokens = self._remove_comparisons(tokens, reading)
             tokens = self._remove_unknown_things(tokens, reading)
             tokens = self._replace_denials(tokens, reading)
             tokens = self._replace_unknown_words(tokens, reading)
@@ -178,9 +212,10 @@ class DescriptionReader:
                     tokens = [*append_replacement(tokens[:index], replacement, spelling(span)), *after]
                     index = len(tokens) - len(after) - 1
                 else:
-                    self._note_removed(TOPIC_OF[phrase], spelling(span), reading)
-                    tokens = without(tokens, index, end)
-                    index -= 1
+                    start = looks_before(tokens, index, LOOKS) if TOPIC_OF[phrase] in THINGS else index
+                    self._note_removed(TOPIC_OF[phrase], spelling(tokens[start:end]), reading)
+                    tokens = without(tokens, start, end)
+                    index = start - 1
                 break
             index = max(index, -1) + 1
         return tokens
@@ -207,6 +242,22 @@ class DescriptionReader:
             index += 1
         return tokens
 
+    def _remove_comparisons(self, tokens: list[Token], reading: Reading) -> list[Token]:
+        """Remove comparisons with what the model has no words for, as in "hair as black as coal"."""
+        for end in range(len(tokens), 1, -1):
+            start = start_of_comparison(tokens, end) if end <= len(tokens) and ends_phrase(tokens, end) else None
+            if start is None:
+                continue
+            words = [each.text for each in tokens[start + 1 : end] if each.text not in DETERMINERS | FILLERS]
+            has_subject = any(each.text in TOPIC_OF for each in tokens[:start])
+            unknown = (None, self.lexicon.replacement("person", allow_same=True) if has_subject else None)
+            if words and all(
+                word not in self.vocabulary and self.lexicon.replacement(word) in unknown for word in words
+            ):
+                self._note_removed("comparisons", spelling(tokens[start:end]), reading)
+                tokens = without(tokens, start, end)
+        return tokens
+
     def _remove_unknown_things(self, tokens: list[Token], reading: Reading) -> list[Token]:
         """Remove things that the model has no word for together with their adjectives, as in "big blue eyes"."""
         is_known = [bool(each.text in self.vocabulary or self.lexicon.replacement(each.text)) for each in tokens]
@@ -219,6 +270,8 @@ class DescriptionReader:
         covered = {index for start, end in removed for index in range(start, end)}
         for index, token in enumerate(tokens):
             start, end = looks_before(tokens, index, LOOKS), index + 1
+            if start and TOPIC_OF.get(token.text) in COSTUMES and self._is_unknown_person(tokens[start - 1].text):
+                start = looks_before(tokens, start - 1, LOOKS)  # pirate in "a pirate costume" is no person
             if is_known[index] or index in covered:
                 continue
             if (topic := TOPIC_OF.get(token.text)) in THINGS:
@@ -228,7 +281,7 @@ class DescriptionReader:
             elif start < index and self._is_object(tokens, start, index):
                 reading.ignored[spelling(tokens[start:end])] = None
                 removed.append((start, end))
-        for start, end in sorted(removed, reverse=True):
+        for start, end in _merged(removed):
             tokens = without(tokens, start, end)
         return tokens
 
@@ -282,6 +335,8 @@ class DescriptionReader:
         """Return the index of the only word that is denied, and its opposite; None if it has none."""
         indices = range(denial + 1, end_of_denied(tokens, denial + 1))
         denied = [index for index in indices if TOPIC_OF.get(tokens[index].text, "hair") != "hair"]
+        if any(tokens[index].text not in MEANINGLESS | TOPIC_OF.keys() for index in indices):
+            return None  # not the lady in "no nonsense lady"
         is_bald = any(tokens[index].text in ("bald", "hairless") for index in indices)  # captions deny it
         words = self.lexicon.opposite(tokens[denied[0]].text) if len(denied) == 1 and not is_bald else None
         return (denied[0], words) if words and self.simple_things else None
@@ -297,18 +352,24 @@ class DescriptionReader:
             elif text in SEPARATORS and "," in self.vocabulary:
                 result.append(Token(",", token.spelling))
             elif self._is_shade(tokens, index):
-                reading.replaced[spelling(tokens[index : index + 2])] = tokens[index + 1].text
+                words = self._replacement(tokens, index + 1) or (tokens[index + 1].text,)
+                is_known = tokens[index + 1].text in self.vocabulary
+                reading.replaced[spelling(tokens[index : index + 2])] = (
+                    tokens[index + 1].text if is_known else words[-1]
+                )
             elif replacement := self._replacement(tokens, index):
                 if text not in FILLERS | LINKS:
                     reading.replaced[token.spelling] = " ".join(replacement)
-                result = append_replacement(result, replacement, token.spelling)
+                result = append_replacement(result, _new_words(result, replacement), token.spelling)
             elif is_word(text) and (text in TOPIC_OF or text not in FILLERS | LINKS):
                 removed.append(len(result))
                 result.append(token)
-                if text in TOPIC_OF:
-                    self._note_removed(TOPIC_OF[text], token.spelling, reading)
+                suggestion = self.lexicon.suggestion(text) if text not in TOPIC_OF else None
+                topic = "names" if self._is_name(tokens, index) else topic_of(text)
+                if topic and not suggestion:
+                    self._note_removed(topic, token.spelling, reading)
                 else:
-                    reading.ignored[token.spelling] = self.lexicon.suggestion(text)
+                    reading.ignored[token.spelling] = suggestion
         for index in reversed(removed):
             if index + 1 not in removed:  # remove consecutive words at once
                 end = index + 1
@@ -320,6 +381,9 @@ class DescriptionReader:
         """Return known words that replace an unknown one, or None."""
         text, before_hair, ends = tokens[index].text, is_before_hair(tokens, index), ends_phrase(tokens, index + 1)
         if replacement := self.lexicon.replacement(text, before_hair=before_hair, ends_phrase=ends):
+            return replacement
+        role = next((text[start:] for start in range(3, len(text) - 4) if TOPIC_OF.get(text[start:]) == PERSON), None)
+        if role and (replacement := self.lexicon.replacement(role, ends_phrase=ends)):  # schoolteacher
             return replacement
         return self.lexicon.replacement("person", allow_same=True) if self._is_person(tokens, index) else None
 
@@ -333,17 +397,39 @@ class DescriptionReader:
             and text not in TOPIC_OF.keys() | FILLERS | LINKS
             and ends_phrase(tokens, index + 1)
             and not any(each.text in BEFORE_THINGS | DENIALS or each.text == "," for each in before)
+            and not any(each.text in ("his", "her", "their", "its", "like", "as") for each in before[-2:])
             and not any(TOPIC_OF.get(word) == PERSON for word in others)
             and any(word in TOPIC_OF for word in others)
             and self.lexicon.suggestion(text) is None
         )
 
+    def _is_name(self, tokens: Sequence[Token], index: int) -> bool:
+        """Whether a capitalized word in no table is a name, as in "my aunt Linda". In "a Klingon" it is none."""
+        before = tokens[index - 1] if index else None
+        capitalized = [each.text for each in tokens[1:] if each.spelling.istitle()]
+        return (
+            tokens[index].spelling.istitle()
+            and tokens[index].text not in TOPIC_OF
+            and (before is None or before.text not in DETERMINERS | DENIALS)
+            and not any(text in TOPIC_OF or text in FILLERS | LINKS for text in capitalized)
+            and (before is not None or len(capitalized) > 0)
+        )
+
+    def _is_unknown_person(self, word: str) -> bool:
+        return word not in self.vocabulary and TOPIC_OF.get(word) == PERSON
+
     def _is_shade(self, tokens: Sequence[Token], index: int) -> bool:
-        """Whether a word only qualifies the known word after it, as in "strawberry blonde" or "hipster guy"."""
+        """Whether a word qualifies the known word after it: "strawberry blonde", "hipster guy", "scruffy beard"."""
         text, after = tokens[index].text, tokens[index + 1].text if index + 1 < len(tokens) else ""
         topic = TOPIC_OF.get(after)
         is_kind = text in SHADES if topic == HAIR_COLOR else topic == PERSON and TOPIC_OF.get(text) == PERSON
-        return is_kind and after in self.vocabulary and text.isalpha()
+        is_kind |= any(
+            after in (*each.words, *each.fallbacks) for each in CONCEPTS_OF.get(text, ()) if each.topic in ATTRIBUTES
+        )
+        is_known = after in self.vocabulary
+        if topic == PERSON and self.lexicon.replacement(text) == self.lexicon.replacement("person", allow_same=True):
+            is_known |= self._replacement(tokens, index + 1) is not None
+        return is_kind and is_known and text.isalpha()
 
     def _note_removed(self, topic: str, words: str, reading: Reading) -> None:
         removed = reading.unknown_words if topic in self.lexicon.known_topics else reading.unknown_topics

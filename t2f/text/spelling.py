@@ -12,16 +12,18 @@ MIN_LENGTH = 5  # letters of a misspelled word with an extra letter; a word with
 
 
 def forms(word: str) -> Iterator[str]:
-    """Yield a word, its singular or positive form, and the parts of a compound such as "redhaired"."""
+    """Yield a word, its singular or positive form, and the parts of "redhaired", "beardless" and "unbearded"."""
     yield word
     if compound := re.fullmatch(r"(\w{3,})(haired|skinned|shaven|headed|hair)", word):
         yield " ".join(compound.groups())
         yield f"{compound[1]} {compound[2].removesuffix('ed').replace('skinn', 'skin')}"
-    if person := re.fullmatch(rf"(?!w[oi]|hu)\w{{3,}}?({PEOPLE})", word):
+    if person := re.fullmatch(rf"(?!w[oi]|hu)(?:\w{{3,}}?|\d+)({PEOPLE})", word):
         yield person[1]
     if without := re.fullmatch(r"(\w{3,})less", word):
         yield f"no {without[1]}"
         yield f"without {without[1]}"
+    if denied := re.fullmatch(r"un(\w{4,})", word):
+        yield f"not {denied[1]}"
     if len(word) > 3 and word.endswith("s"):
         if word.endswith("ies"):
             yield f"{word[:-3]}y"

@@ -142,6 +142,100 @@ def test_an_incomplete_neither_is_read(typed: str) -> None:
     assert len(reader(AVATARS)(f"{typed} " * 500).words) <= 1500
 
 
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        # roles, and the sex or the age that they imply
+        ("a taxi driver in a cap", "a person in a cap"),
+        ("an empress with red hair", "a woman with red hair"),
+        ("a bearded duke", "a bearded man"),
+        ("a schoolteacher with glasses", "a person with glasses"),
+        ("silver fox with stubble", "man with gray hair with beard"),
+        ("a tomboy", "a woman"),
+        ("a boxer with a broken nose", "a person"),
+        ("a bald man in a pirate costume", "a bald man"),
+        ("old geezer", "man"),
+        # moods
+        ("an overjoyed woman", "a smiling woman"),
+        ("a heartbroken girl", "a serious girl"),
+        ("a frightened boy", "a boy"),
+        # sexes and ages in short, and numbers
+        ("m, 30s, beard", "male , beard"),
+        ("F/28, curly hair", "female , curly hair"),
+        ("25f with long hair", "female with long hair"),
+        ("1girl, blonde hair", "girl , blonde hair"),
+        ("portrait photo, 35mm, f/1.8, bald man", "portrait photo , bald man"),
+        ("man, --ar 16:9", "man"),
+        # hair
+        ("a woman with a pixie cut", "a woman with a short hair"),
+        ("a guy with a man bun", "a guy"),
+        ("burgundy hair", "red hair"),
+        ("peroxide blonde", "blonde"),
+        ("black hair and black eyebrows", "black hair"),
+        ("a man with a scruffy beard", "a man with a beard"),
+        # things, light, styles
+        ("a man in a black leather jacket", "a man"),
+        ("soft light, a bald man", "a bald man"),
+        ("black and white photo of a woman", "of a woman"),
+        ("snowy mountains behind a man", "a man"),
+        # comparisons, names, endings
+        ("hair as black as coal", "hair black"),
+        ("a beard like a wizard", "a beard"),
+        ("my aunt Linda with red hair", "woman with red hair"),
+        ("a waxed moustache", "a moustache"),
+        ("a woman peering over her glasses", "a woman her glasses"),
+        # misspelled words of grammar
+        ("girl w glasses n a hat", "girl with glasses and a hat"),
+    ],
+)
+def test_classes_of_words_that_people_type(typed: str, expected: str) -> None:
+    assert read(reader(AVATARS), typed) == expected
+    assert not reader(AVATARS)(typed).ignored
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("a man whose beard is gone", "a man without beard"),
+        ("he took off his hat", "he without his hat"),
+        ("he took his hat off", "he without hat"),
+        ("she removed her sunglasses", "she without her sunglasses"),
+        ("he shaved off his moustache but kept the beard", "he without his moustache but has the beard"),
+        ("he used to have a beard", "he without a beard"),
+        ("he no longer wears glasses", "he without glasses"),
+        ("no facial hair except a mustache", "no facial hair but a mustache"),
+        ("everything but a beard", "without a beard"),
+        ("hardly any hair", "no hair"),
+        ("an unbearded man", "a not bearded man"),
+        ("glasses=no, beard=yes", "beard , no glasses"),
+        ("not an ugly man", "a man"),
+        ("a no-nonsense lady", "a lady"),
+    ],
+)
+def test_denials_that_people_type(typed: str, expected: str) -> None:
+    assert read(reader(AVATARS), typed) == expected
+    assert not reader(AVATARS)(typed).ignored
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("a fortysomething woman", "an older woman"),
+        ("a thirty-five year old man", "a young man"),
+        ("a woman of about sixty", "a woman who is older"),
+        ("a man over 30", "a man who is older"),
+        ("a woman under 40", "a woman who is young"),
+        ("60 yo", "older"),
+        ("an octogenarian", "an old person"),
+        ("80s hair", "hair"),
+        ("two men", "men"),
+    ],
+)
+def test_ages_that_people_type(typed: str, expected: str) -> None:
+    assert read(reader(PHOTOGRAPHS), typed) == expected
+    assert not reader(PHOTOGRAPHS)(typed).ignored
+
+
 def test_the_note_on_an_opposite_repeats_the_denial() -> None:
     assert reader(AVATARS)("she doesn't have curly hair").notes == ["read 'not curly' as 'straight'"]
 
