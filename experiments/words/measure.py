@@ -26,7 +26,7 @@ from t2f.utils.images import captioned_sheet, save_png, to_uint8
 
 HERE = Path(__file__).parent
 COUNT, SEED, SHOWN = 32, 1, 6
-PARTS = ("tuned", "held out", "fresh", "blind 1", "blind 2", "blind 3", "blind 4")
+PARTS = ("tuned", "held out", "fresh", "blind 1", "blind 2", "blind 3", "blind 4", "blind 5")
 
 
 @dataclass(frozen=True)

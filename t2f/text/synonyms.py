@@ -174,7 +174,7 @@ CONCEPTS = table(
           ambassador diplomat noble aristocrat monarch ruler royal leader chief boomer millennial guest neighbor
           neighbour friend friends buddy pal mate colleague coworker roommate flatmate classmate teammate partner lover
           spouse sibling siblings cousin cousins parent parents relative stranger passenger pedestrian citizen
-          resident member client patient owner star idol legend hippy cutie sweetheart darling goofball weirdo
+          resident member client patient owner star idol legend hippy cutie sweetheart darling goofball weirdo scout
           loser badass rebel rockstar supermodel cheerleader lifeguard rogue nomad
           swede dane finn brit scot spaniard turk nonbinary androgynous enby *non_binary *gender_neutral
           *gender_fluid genderfluid genderqueer agender
@@ -187,10 +187,10 @@ CONCEPTS = table(
         """,
         "expression": """
         smiling grinning beaming laughing | happy cheerful joyful smiley | smile grin laughter | smiles grins laughs
-          is_smiling < chuckling giggling smirking smirk laugh jolly merry cheery glad delighted amused joyous
+          is_smiling < chuckling giggling smirking smirk laugh jolly jovial merry cheery glad delighted amused joyous
           content ecstatic happily overjoyed elated thrilled joyfully cheerfully giggly smirks
           gleeful upbeat *in_a_good_mood happier giggles chuckles chuckle giggle
-        serious unsmiling stern solemn | not_smiling no_smile without_a_smile < sad unhappy angry mad
+        serious unsmiling stern solemn | not_smiling no_smile without_a_smile < sad saddest angriest unhappy angry mad
           grumpy cross gloomy upset sullen glum frowning pensive neutral bored scowling annoyed worried miserable
           depressed crying moody furious melancholic expressionless deadpan pouting frowns pouts scowls
           emotionless stoic heartbroken devastated sorrowful mournful weeping sobbing tearful irritated irate enraged
@@ -250,7 +250,7 @@ CONCEPTS = table(
         stubble | unshaven < five_o_'_clock_shadow 5_o_'_clock_shadow stubbly scruff *three_day_beard
           *3_day_beard five_o_clock_shadow 5_o_clock_shadow five_oclock_shadow 5_oclock_shadow *designer_stubble
           *day_old_beard > beard facial_hair bearded
-        unshaven bearded < unshaved scruffy whiskered whiskery > stubble beard
+        unshaven bearded < unshaved *forgot_to_shave scruffy whiskered whiskery > stubble beard
         beard | bearded | beards | facial_hair < whiskers bristles beardy beerd berd bierd *never_shaved
           *never_shaves
         mustached moustached mustachioed < moustachioed > mustache moustache
@@ -370,7 +370,8 @@ FURTHER = {
     "looks": "good ugly unattractive plain homely hideous posh unkempt rough rugged rustic",
     "build": "heavy big-boned bodied body build built figure size sized weight frame bmi physique",
     "pose": """
-        posing pose facing staring stare stares glancing glance squint squinting squinty talking speaking shouting
+        tears tearing forgot posing pose facing staring stare stares glancing glance squint squinting squinty talking
+          speaking shouting
         yelling screaming pushed perched turning listening thinking concentrating concentrated focused holding turned
         tilted leaning standing sitting pulled back front side left right upwards downwards backwards backward sideways
         away smoking winking wink winks yawning blinking blowing kissing sticking rolling resting eating drinking
@@ -385,7 +386,8 @@ FURTHER = {
         salute
         """,
     "character": """
-        tall petite pleased satisfied determined attentive powerful sweet polite pleasant healthy fit sporty successful
+        damp ruddy slick timey corpse tall petite pleased satisfied determined attentive powerful sweet polite
+          pleasant healthy fit sporty successful
         strange frustrated intense genuine interesting bold glamorous glamourous casual formal smartly groomed stylish
         trendy average wild sassy intellectual dreamy mysterious charming nerdy friendly smart clever intelligent wise
         confident shy kind-hearted mean evil scary creepy funny goofy silly cool tough rich poor famous proud tired
@@ -545,7 +547,8 @@ FURTHER = {
         scenery gradient solid
         """,
     "objects": """
-        backpack bag handbag purse suitcase briefcase cane stick pipe cigarette cigar cig vape joint phone smartphone
+        cookies flour backpack bag handbag purse suitcase briefcase cane stick pipe cigarette cigar cig vape joint
+        phone smartphone
         cellphone mobile laptop book books newspaper guitar violin piano drum drums microphone mic instrument dog cat
         cats dogs puppy kitten bird parrot horse pet pets umbrella coffee cup mug beer wine drink bottle glassware food
         burger pizza cake sandwich sword swords gun guns knife axe shield weapon wand staff broom ball racket bike
