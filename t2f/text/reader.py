@@ -404,16 +404,11 @@ class DescriptionReader:
         )
 
     def _is_name(self, tokens: Sequence[Token], index: int) -> bool:
-        """Whether a capitalized word in no table is a name, as in "my aunt Linda". In "a Klingon" it is none."""
-        before = tokens[index - 1] if index else None
-        capitalized = [each.text for each in tokens[1:] if each.spelling.istitle()]
-        return (
-            tokens[index].spelling.istitle()
-            and tokens[index].text not in TOPIC_OF
-            and (before is None or before.text not in DETERMINERS | DENIALS)
-            and not any(text in TOPIC_OF or text in FILLERS | LINKS for text in capitalized)
-            and (before is not None or len(capitalized) > 0)
-        )
+        """Whether a capitalized word in no table follows a person, as in "my aunt Linda Smith"."""
+        token = tokens[index]
+        if not (index and token.spelling.istitle()) or token.text in TOPIC_OF.keys() | FILLERS | LINKS:
+            return False
+        return TOPIC_OF.get(tokens[index - 1].text) == PERSON or self._is_name(tokens, index - 1)
 
     def _is_unknown_person(self, word: str) -> bool:
         return word not in self.vocabulary and TOPIC_OF.get(word) == PERSON
