@@ -24,7 +24,7 @@ def t2f() -> None:
 
 Model = Annotated[
     str,
-    typer.Option(help="A .ckpt file, a run, an exported folder, OWNER/NAME on the Hub, or pretrained."),
+    typer.Option(help="A .ckpt file, a run, an exported folder, OWNER/NAME on the Hub, pretrained or photos."),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the noise.")]
 Truncation = Annotated[

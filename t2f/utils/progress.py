@@ -43,10 +43,11 @@ def run_console(quiet: bool = False) -> Console:
     return Console(quiet=quiet or parallel_job_number() is not None)
 
 
-@rank_zero_only
 def print_note(note: str) -> None:
     """Print a note to stderr, in the first process only."""
-    Console(stderr=True).print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if getattr(rank_zero_only, "rank", 0) == 0:  # Lightning sets the rank when it is imported
+        console = Console(stderr=True)
+        console.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 class Task:

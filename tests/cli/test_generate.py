@@ -20,6 +20,12 @@ def t2f(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([command, *arguments], capture_output=True, text=True, timeout=120, check=False)
 
 
+def test_the_command_prints_notes_without_importing_lightning(tmp_path: Path) -> None:
+    result = t2f("generate", "a man with earrings", "--count", "1", "--out", str(tmp_path / "faces.png"))
+    assert result.returncode == 0
+    assert "note: left out" in result.stderr
+
+
 def test_the_same_seed_gives_the_same_image(model: str, tmp_path: Path) -> None:
     for name, seed in (("one", 0), ("same", 0), ("other", 1)):
         generate(model, ["a smiling woman"], 3, seed, 1.0, tmp_path / f"{name}.png")

@@ -32,12 +32,28 @@ def mean_color(images: Tensor, rows: tuple[float, float], columns: tuple[float, 
     return images[:, :, top:bottom, left:right].mean(dim=(2, 3))
 
 
-def test_the_folder_is_small_and_has_a_model_card() -> None:
-    assert {file.name for file in FOLDER.iterdir()} == {"README.md", "config.json", "model.safetensors", "report.json"}
-    assert (FOLDER / "model.safetensors").stat().st_size < 5e6
-    card = (FOLDER / "README.md").read_text(encoding="utf-8")
-    for word in ("DiceBear", "out-of-scope", "bias"):
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("pretrained", ("DiceBear", "out-of-scope", "bias")),
+        ("photos", ("non-commercial research", "out-of-scope", "bias")),
+    ],
+)
+def test_the_folder_is_small_and_has_a_model_card(name: str, words: tuple[str, ...]) -> None:
+    folder = FOLDER.parent / name
+    assert {file.name for file in folder.iterdir()} == {"README.md", "config.json", "model.safetensors", "report.json"}
+    assert (folder / "model.safetensors").stat().st_size < 5e6
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    for word in words:
         assert word.lower() in card.lower()
+
+
+def test_photographs_follow_the_color_of_hair() -> None:
+    photos = load("photos")
+    blond, black = (generate(photos, f"a smiling young woman with {color} hair") for color in ("blond", "black"))
+    assert blond.shape == (24, 3, 64, 64)
+    sides = (0.2, 0.6), (0.0, 0.15)  # hair and background at the left edge
+    assert ((mean_color(blond, *sides) - mean_color(black, *sides)).mean(dim=0) > 40).all()
 
 
 def test_images_have_64_pixels_and_differ(pipeline: Pipeline) -> None:
