@@ -225,7 +225,7 @@ def test_examples_contain_only_known_words(model: str) -> None:
 def test_missing_gradio_is_reported_with_its_install_command(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
     with pytest.raises(UserError, match=re.escape("pip install -e '.[demo]'")):
-        demo(model, "127.0.0.1", 7860)
+        demo([model], "127.0.0.1", 7860)
 
 
 @pytest.mark.slow
@@ -234,4 +234,4 @@ def test_a_port_in_use_is_reported(model: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=f"at 127.0.0.1, port {port}: choose another --port"):
-            demo(model, "127.0.0.1", port)
+            demo([model], "127.0.0.1", port)

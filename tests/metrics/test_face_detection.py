@@ -13,8 +13,9 @@ from t2f.data.datasets.celeba import CelebA
 from t2f.evaluation.evaluator import Evaluator
 from t2f.metrics.base import NotMeasurable
 from t2f.metrics.face_detection import FaceDetectionRate
-from t2f.metrics.features import Features, MissingPackage
+from t2f.metrics.features import Features
 from t2f.utils.errors import UserError
+from t2f.utils.extras import MissingPackage
 from t2f.utils.instantiate import build
 
 pytest.importorskip("facenet_pytorch", reason="facenet-pytorch is missing: pip install -e '.[faces]'")

@@ -10,15 +10,13 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, TINY_DCGAN, TINY_MULTISCALE
 from fixtures.networks import dcgan, loss_of, multiscale, progressive, token_batch
+from fixtures.recorded_runs import FLOAT32, NAMES, Tiny, middle_of, run
 from fixtures.tape import NotRecordable, Tape, recorded_steps
 from fixtures.tiny_gans import STATE, TEXT_DIM, make_batch
-from omegaconf import DictConfig
 from test_train import assert_equal, rows
 from torch import Tensor, nn
 
-from t2f.cli.train import train
 from t2f.objectives import penalties
 from t2f.text.lstm import LSTMEncoder
 from t2f.training.batches.batch import Batch
@@ -26,47 +24,10 @@ from t2f.training.conditional_gan import ConditionalGAN
 from t2f.training.ema import EMA
 from t2f.training.step_graphs import StepGraphs, tensors_of
 from t2f.training.step_plan import StepPlan
-from t2f.utils.checkpoints import CHECKPOINT_KEY, read_checkpoint
-
-Tiny = Callable[..., DictConfig]
-ALL = ["callbacks.checkpoints.every=64", "callbacks.checkpoints.keep=9", "lr_schedule.start=0.3"]
-GROWING = [*TINY, *ALL, "growth.images=[96,160]", "model.optimizers.generator.eps=0.01"]
-JOINT = [*ALL, "growth.images=[128]"]
-RUNS = {
-    "growing": [*GROWING, "loss.penalties.r1.every=3", "model.n_critic=2", "augment=diffaugment"],
-    "from the generator": [
-        *GROWING,
-        "loss=wgan_gp",
-        "model.encoder_learns_from=generator",
-        "text.encoder.bidirectional=true",
-        "text.encoder.layers=2",
-        "performance.precision=bf16-mixed",
-    ],
-    "multiscale": [
-        *TINY_MULTISCALE,
-        *JOINT,
-        "loss=relativistic",
-        "loss.penalties.r2.every=3",
-        "model.discriminator.unconditional=true",
-    ],
-    "dcgan": [*TINY_DCGAN, *JOINT, "conditioning=attributes", "augment=diffaugment", "model.ema.half_life=0"],
-}
-FLOAT32 = ("growing", "performance.precision=32-true", "model.optimizers.discriminator.eps=0.01")
+from t2f.utils.checkpoints import CHECKPOINT_KEY
 
 
-def run(tiny: Tiny, folder: Path, name: str, *overrides: str) -> dict[str, Any]:
-    """Train, and return the last checkpoint."""
-    folder.mkdir()
-    train(tiny(f"paths.run={folder}", *overrides, base=RUNS[name]))
-    return read_checkpoint(folder / "checkpoints/last.ckpt")
-
-
-def middle_of(name: str) -> int:
-    """Return after how many images a run has a checkpoint; 8x8 fades in from 96 to 176."""
-    return 128 if name in ("growing", "from the generator") else 64
-
-
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", NAMES)
 def test_replayed_steps_equal_eager_ones_to_the_bit(tiny: Tiny, tmp_path: Path, name: str) -> None:
     """Also after a resume in the middle of a stage, while its layers fade in."""
     ends = []

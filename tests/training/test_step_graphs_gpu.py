@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+from fixtures.recorded_runs import FLOAT32, NAMES, RUNS, middle_of, run
 from fixtures.tiny_gans import make_batch
 from omegaconf import DictConfig
-from test_step_graphs import FLOAT32, RUNS, middle_of, run
 from test_train import assert_equal
 
 from t2f.cli.train import train
@@ -45,7 +45,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[StepGraphs]:
     return recorded
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_model_is_recorded_and_trains(tiny: Tiny, tmp_path: Path, name: str, made: list[StepGraphs]) -> None:
     end = run(tiny, tmp_path / "run", name, *ON_GPU, "performance.cuda_graphs=true")
     assert all(value.isfinite().all() for value in end["state_dict"].values())
@@ -72,7 +72,7 @@ def test_a_resumed_run_equals_an_undisturbed_one_to_the_bit(tiny: Tiny, tmp_path
     assert_equal(whole["optimizer_states"], resumed["optimizer_states"])
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_replay_does_not_wait_for_the_gpu(tiny: Tiny, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     training_step, replays = GANModule.training_step, list[int]()
 
