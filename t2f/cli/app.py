@@ -114,7 +114,9 @@ def demo(
 
 @app.command()
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A run, a .ckpt file, an exported folder, OWNER/NAME, or pretrained.")],
+    model: Annotated[
+        str, typer.Argument(help="A run, a .ckpt file, an exported folder, OWNER/NAME, pretrained or photos.")
+    ],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(

@@ -9,7 +9,7 @@ from t2f.cli.demo_gate import MAX_SESSIONS, RequestGate
 from t2f.cli.demo_page import STYLE, DemoSession, build_page
 from t2f.cli.generate import describe_model, model_name, print_result
 from t2f.inference.load import load
-from t2f.utils.errors import UserError
+from t2f.utils.errors import UserError, require
 from t2f.utils.extras import needs_extra
 from t2f.utils.private_api import limit_unread_sessions
 
@@ -28,7 +28,12 @@ def demo(models: Sequence[str], host: str, port: int) -> None:
     with needs_extra("The demo page", "demo"):
         import gradio as gr
 
-    blocks = build_page({model_name(model): DemoSession(load(model), model_name(model)) for model in models})
+    sessions = {model_name(model): DemoSession(load(model), model_name(model)) for model in models}
+    require(
+        len(sessions) == len(set(models)),
+        "Two models would have the same name on the page: give folders of other names.",
+    )
+    blocks = build_page(sessions)
     try:
         _, address, _ = blocks.launch(
             server_name=host,

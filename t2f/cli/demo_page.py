@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 from base64 import b64encode
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,9 @@ MAX_COUNT = 16
 MAX_SEED = 2**31 - 1
 QUEUE_SIZE = 32
 EXAMPLES = (
+    "a young woman with blond hair, heavy makeup and high cheekbones, who is smiling",
+    "a man with black hair, thick eyebrows and a beard, who is serious",
+    "an attractive woman with brown hair, bangs and rosy cheeks",
     "a smiling woman with long red hair and glasses",
     "a bald man with a beard",
     "a woman with short black hair",
@@ -159,8 +161,17 @@ def build_page(sessions: Mapping[str, DemoSession]) -> Blocks:
         except UserError as error:
             return note_html(str(error), error=True), ""
 
+    def switch(name: str) -> list[Any]:
+        """Return the vocabulary and the examples of the chosen model."""
+        session = sessions[name]
+        found = session.examples()
+        hidden = len(example_buttons) - len(found)
+        buttons = [gr.Button(example, visible=True) for example in found] + hidden * [gr.Button(visible=False)]
+        return [session.vocabulary(), found[0], found[-1], *buttons]
+
     first = next(iter(sessions))
     examples = sessions[first].examples()
+    most_examples = max(len(session.examples()) for session in sessions.values())
     with gr.Blocks(title="Text to face", analytics_enabled=False) as blocks:
         gr.Markdown("# Text to face\nDescribe a face, and a GAN generates it.", elem_classes="title")
         model = gr.Radio(
@@ -179,6 +190,7 @@ def build_page(sessions: Mapping[str, DemoSession]) -> Blocks:
             button = gr.Button("Generate", variant="primary", scale=1, min_width=100, elem_id="generate")
         with gr.Row(elem_classes="examples"):
             example_buttons = [gr.Button(example, size="sm") for example in examples]
+            example_buttons += [gr.Button(visible=False, size="sm") for _ in range(most_examples - len(examples))]
         note = gr.HTML(elem_id="note")
         faces = gr.HTML(elem_id="faces")
         with gr.Row():
@@ -204,16 +216,9 @@ def build_page(sessions: Mapping[str, DemoSession]) -> Blocks:
                 info="below 1: less diverse, more typical faces",
                 elem_id="truncation",
             )
-        with gr.Accordion("Vocabulary", open=False, elem_id="vocabulary"):
+        has_vocabulary = any(session.vocabulary() for session in sessions.values())
+        with gr.Accordion("Vocabulary", open=False, elem_id="vocabulary", visible=has_vocabulary):
             vocabulary = gr.Markdown(sessions[first].vocabulary())
-        if len(sessions) > 1:
-            model.change(
-                lambda name: sessions[name].vocabulary() if name in sessions else "",
-                model,
-                vocabulary,
-                api_visibility="private",
-                show_progress="hidden",
-            )
         event: dict[str, Any] = {
             "fn": answer,
             "inputs": [model, description, other, weight, count, seed, truncation],
@@ -223,14 +228,17 @@ def build_page(sessions: Mapping[str, DemoSession]) -> Blocks:
             "show_progress": "hidden",
             "api_visibility": "private",
         }
-        for example, example_button in zip(examples, example_buttons, strict=True):
-            example_button.click(None, js=f"() => [{json.dumps(example)}, 0]", outputs=[description, weight]).then(
-                **event
-            )
+        for example_button in example_buttons:
+            example_button.click(
+                None, js="example => [example, 0]", inputs=example_button, outputs=[description, weight]
+            ).then(**event)
+        if len(sessions) > 1:
+            outputs = [vocabulary, description, other, *example_buttons]
+            model.input(switch, model, outputs, api_visibility="private", show_progress="hidden").then(**event)
         # "always_last" handles the running event and the last one, and skips those between.
         gr.on(
             [blocks.load, button.click, description.submit, other.submit]
-            + [each.input for each in (model, weight, count, seed, truncation)],
+            + [each.input for each in (weight, count, seed, truncation)],
             trigger_mode="always_last",
             **event,
         )

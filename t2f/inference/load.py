@@ -1,4 +1,4 @@
-"""Models by name: the pretrained one, a checkpoint, a run, an exported folder, or a repository on the Hugging Face Hub.
+"""Models by name: an included one, a checkpoint, a run, an exported folder, or a repository on the Hugging Face Hub.
 
 An exported folder has the files that the Hub's conventions name: `model.safetensors` with the weights, `config.json`
 with the metadata of `Pipeline.metadata`, and the model card `README.md`.

@@ -1,7 +1,7 @@
-"""A multi-scale generator whose every block sees condition and noise.
+"""A multi-scale generator that scales the feature maps of each block by condition and noise.
 
 StyleGAN (Karras et al. 2019, arXiv:1812.04948) feeds a mapping of the latent to each layer as scales of its feature
-maps. Here ProGAN's pixel norm after each convolution takes the place of its normalization over pixels.
+maps. Here ProGAN's pixel norm after each convolution replaces its instance normalization.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class ProjectedDiscriminator(MultiScaleDiscriminator):
     """
 
     features_name = "EfficientNet-Lite0"
-    """Reports say so if the same features measure the result."""
+    """Name of the features. A report has a note if the same features measure the result."""
 
     def __init__(
         self,

@@ -132,11 +132,14 @@ def test_a_visitor_chooses_among_the_models(browser: "Browser", model: str, tmp_
     with run_demo(model, tmp_path, "pretrained") as server:
         page = open_page(browser, server)
         enter(page, MAN)
-        tiny = wait_for_faces(page, MAN)
+        wait_for_faces(page, MAN)
         expect(page.locator("#vocabulary")).not_to_contain_text("mustache")
         page.get_by_label("pretrained").check()
-        page.wait_for_function("document.querySelector('.faces img').naturalWidth == 64")
-        assert not set(wait_for_faces(page, MAN)) & set(tiny)
+        example = "a smiling woman with long red hair and glasses"
+        wait_for_faces(page, example)
+        assert page.locator(".faces img").first.evaluate("face => face.naturalWidth") == 64
+        assert page.locator("#description textarea").input_value() == example
+        assert example in page.locator(".examples button").all_inner_texts()
         page.locator("#vocabulary button").click()
         expect(page.locator("#vocabulary")).to_contain_text("mustache")
 
@@ -226,6 +229,12 @@ def test_missing_gradio_is_reported_with_its_install_command(model: str, monkeyp
     monkeypatch.setitem(sys.modules, "gradio", None)
     with pytest.raises(UserError, match=re.escape("pip install -e '.[demo]'")):
         demo([model], "127.0.0.1", 7860)
+
+
+@needs_gradio
+def test_models_with_one_name_are_refused(model: str) -> None:
+    with pytest.raises(UserError, match="Two models would have the same name"):
+        demo([model, f"./{model}" if not model.startswith("/") else f"/.{model}"], "127.0.0.1", 7860)
 
 
 @pytest.mark.slow

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from t2f.objectives.mode_seeking import inverse_ratio
@@ -16,3 +17,8 @@ def test_equal_samples_have_a_finite_loss_whose_gradient_separates_others() -> N
     loss = inverse_ratio(samples, noise)
     (gradient,) = torch.autograd.grad(loss, samples)
     assert inverse_ratio(samples - 0.1 * gradient, noise) < loss
+
+
+def test_one_sample_has_no_pair() -> None:
+    with pytest.raises(ValueError, match="samples has 1 row"):
+        inverse_ratio(torch.zeros(1, 5), torch.zeros(1, 3))

@@ -151,7 +151,7 @@ class FaceDataModule(pl.LightningDataModule):
             fraction == 1 or model.uses_unlabeled,
             f"{unlabeled:,} of the {len(self.faces):,} faces have no description, and only a discriminator with an "
             "unconditional score can learn from them: leave them out with labeled_fraction=1, or set "
-            "model.discriminator.unconditional=true (for model=t2f and multiscale).",
+            "model.discriminator.unconditional=true (for model=t2f, multiscale and photos).",
         )
         for size in (stage.batch_size for stage in self.schedule.stages):
             require(
