@@ -26,9 +26,9 @@ def fade(old: Tensor, new: Tensor, alpha: Alpha) -> Tensor:
         The blend, in the wider of the two dtypes. Under autocast on CUDA, layers that end with an interpolation give
         float32, others half precision.
     """
-    if isinstance(alpha, Tensor):
-        return old + alpha * (new - old)  # torch.lerp needs the weight on the same device
     dtype = torch.promote_types(old.dtype, new.dtype)  # torch.lerp does not promote
+    if isinstance(alpha, Tensor):  # in its precision, since half precision would round alpha
+        return torch.lerp(old.to(alpha.dtype), new.to(alpha.dtype), alpha).to(dtype)
     return torch.lerp(old.to(dtype), new.to(dtype), alpha)
 
 

@@ -60,7 +60,10 @@ class LSTMEncoder(nn.Module):
         else:
             read = self._in_both_directions if self.lstm.bidirectional else self._forward
             rows = torch.arange(len(tokens), device=tokens.device)
-            last = [states[rows, lengths - 1] for states in read(trim_padding(tokens, lengths), lengths)]
+            # CUDA's autocast runs LSTMs in float16, whose gradients underflow, also if the run is in bfloat16.
+            with torch.autocast("cuda", enabled=False):
+                outputs = read(trim_padding(tokens, lengths), lengths)
+            last = [states[rows, lengths - 1] for states in outputs]
         return torch.cat(last, dim=1).float()
 
     def _forward(self, tokens: Tensor, lengths: Tensor) -> list[Tensor]:

@@ -157,6 +157,10 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", message=r".*module\(s\) in eval mode at the start of training.*")  # the EMA
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")  # Lightning's own call
     warnings.filterwarnings("ignore", message=r".*does not have many workers.*")  # batches are read from memory
+    # The first step of each kind runs before it is recorded as a CUDA graph.
+    warnings.filterwarnings("ignore", message=r".*instance was constructed with capturable=True.*")
+    # A bidirectional LSTM reads each direction by itself, with a part of the weights.
+    warnings.filterwarnings("ignore", message=r".*not part of single contiguous chunk of memory.*")
 
 
 def register_resolvers() -> None:
