@@ -122,7 +122,7 @@ def test_config_adds_the_rate_to_the_default_metrics() -> None:
 def test_finds_the_faces_of_photographs_and_none_in_shuffled_ones(
     metric: FaceDetectionRate, tmp_path: Path, resolution: int
 ) -> None:
-    source = CelebA(f"{REAL}/celeba", str(tmp_path), resolution, crop=0.719, workers=1, limit=60)
+    source = CelebA(f"{REAL}/celeba", cache=str(tmp_path), resolution=resolution, crop=0.719, workers=1, limit=60)
     source.prepare()
     photographs = torch.from_numpy(np.array(source.train.images))
     metric.update(batch(photographs), real=False)
