@@ -115,10 +115,12 @@ class Discriminator(nn.Module):
 
     Attributes:
         head: Computes the scores.
+        max_resolution: Side of the largest image, in pixels.
         memory_format: Layout of feature maps.
     """
 
     head: Head
+    max_resolution: int
     memory_format: torch.memory_format = torch.channels_last
 
     @abstractmethod

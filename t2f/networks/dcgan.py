@@ -124,6 +124,7 @@ class DCGANDiscriminator(Discriminator):
     def __init__(self, embedding_dim: int, width: int, resolution: int, augment: DiffAugment) -> None:
         super().__init__()
         self.augment = augment
+        self.max_resolution = resolution
         self.from_image = nn.Conv2d(3, width // 2, 4, 2, 1)
         self.head = DCGANHead(embedding_dim, width, resolution)
         self.apply(initialize)

@@ -76,6 +76,7 @@ class MultiScaleDiscriminator(Discriminator):
         super().__init__()
         self.augment = augment
         self.scales = len(channels)
+        self.max_resolution = resolution_of(self.scales)
         self.from_rgb = EqualizedConv2d(3, channels[-1], 1)
         downwards = list(itertools.pairwise(reversed(channels)))
         self.blocks = nn.ModuleList(
@@ -92,9 +93,20 @@ class MultiScaleDiscriminator(Discriminator):
         numbers = self.augment.draw(len(sample), sample.device)
         images = unflatten_pyramid(sample, self.scales, self.memory_format)
         *images, largest = (self.augment.change(image, numbers) for image in images)
+        added = self.added_features(largest)
         x = F.leaky_relu(self.from_rgb(largest), 0.2)
         for block, image in zip(self.blocks, reversed(images), strict=True):
             x = block(x)
+            if image.shape[-1] in added:
+                x = x + added[image.shape[-1]]
             x = torch.cat([x, image.to(x.dtype)], dim=1)
         features: Tensor = self.head(F.leaky_relu(self.join(x), 0.2))
         return features
+
+    def added_features(self, image: Tensor) -> dict[int, Tensor]:
+        """Return features to add to those of the blocks, by their size in pixels; here none.
+
+        Args:
+            image: (B, 3, R, R), the largest scale, augmented.
+        """
+        return {}

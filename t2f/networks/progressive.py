@@ -158,6 +158,7 @@ class ProgressiveDiscriminator(Discriminator):
     ) -> None:
         super().__init__()
         self.augment = augment
+        self.max_resolution = resolution_of(len(channels))
         self.from_rgb = nn.ModuleList(EqualizedConv2d(3, each, 1) for each in channels)
         self.blocks = nn.ModuleList(DiscriminatorBlock(b, a) for a, b in itertools.pairwise(channels))
         self.head = MatchingHead(channels[0], embedding_dim, text_dim, project, unconditional, classes)

@@ -65,6 +65,11 @@ class ConditionalGAN(GANModule):
             raise ValueError(f"n_critic is {n_critic}: it must be at least 1.")
         if encoder_learns_from not in ("generator", "discriminator"):
             raise ValueError(f"encoder_learns_from is {encoder_learns_from}: it must be generator or discriminator.")
+        if discriminator.max_resolution != networks.generator.max_resolution:
+            raise ValueError(
+                f"discriminator takes images of {discriminator.max_resolution} pixels, but the generator's have "
+                f"{networks.generator.max_resolution}: give channels of equal length, or equal resolutions."
+            )
         super().__init__(seed, metadata or {})
         self.networks = networks
         self.discriminator = discriminator

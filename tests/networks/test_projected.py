@@ -14,7 +14,15 @@ EMBEDDING, TEXT = 5, 2
 
 def make_discriminator(channels: tuple[int, ...] = CHANNELS) -> ProjectedDiscriminator:
     torch.manual_seed(1)
-    return ProjectedDiscriminator(channels, EMBEDDING, TEXT, True, True, 2, DiffAugment(()))
+    return ProjectedDiscriminator(
+        channels,
+        embedding_dim=EMBEDDING,
+        text_dim=TEXT,
+        project=True,
+        unconditional=True,
+        classes=2,
+        augment=DiffAugment(()),
+    )
 
 
 def real_sample(discriminator: ProjectedDiscriminator) -> torch.Tensor:

@@ -140,6 +140,8 @@ class FeaturesAsLogits(Head):
 class Brightness(Discriminator):
     """Scores an image by its brightness, in [-1, 1]."""
 
+    max_resolution = 8
+
     def __init__(self) -> None:
         super().__init__()
         self.factor = nn.Parameter(torch.ones(()))
@@ -154,6 +156,13 @@ class Brightness(Discriminator):
 
 def brightness_gan(**more: Any) -> ConditionalGAN:
     return make_gan(ConditionalGenerator(nn.Identity(), None, ConditionAsBrightness()), Brightness(), **more)
+
+
+def test_images_of_another_size_than_the_generators_are_refused() -> None:
+    discriminator = Brightness()
+    discriminator.max_resolution = 16
+    with pytest.raises(ValueError, match="discriminator takes images of 16 pixels, but the generator's have 8"):
+        make_gan(ConditionalGenerator(nn.Identity(), None, ConditionAsBrightness()), discriminator)
 
 
 def uniform_batch(brightness: list[int], conditions: list[float]) -> Batch:
