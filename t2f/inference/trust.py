@@ -51,7 +51,7 @@ def require_ours(config: Any, packages: tuple[str, ...], kind: type | tuple[type
         )
         try:
             found = get_class(target)
-        except Exception as error:
+        except Exception as error:  # importing a module can fail in any way
             raise UserError(
                 f"The checkpoint's config needs {target}, which this version of t2f does not have."
             ) from error

@@ -97,7 +97,7 @@ def create_storage(storage: str, runs: Path) -> None:
     try:
         with folder_lock(runs):
             RDBStorage(storage)
-    except Exception as error:
+    except Exception as error:  # of optuna, sqlalchemy or a database driver
         raise SystemExit(f"error: hydra.sweeper.storage={storage} cannot store a study: {error}") from error
 
 

@@ -118,7 +118,7 @@ def _train_and_record(train: Train, cfg: DictConfig, job: Job, folder: Path) -> 
         if launched_by_joblib(HydraConfig.get()):
             _wait_for_other_jobs(Path(HydraConfig.get().sweep.dir))
         raise
-    except Exception as error:
+    except Exception as error:  # whatever ends a job is recorded
         job.status = "failed"
         job.error = short_message(error)
         job.write(folder)

@@ -71,7 +71,7 @@ def one_sentence_errors() -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # all, to tell those of users from those of the program
         message = None if os.environ.get("HYDRA_FULL_ERROR") == "1" else user_message(error)
         if message is None:
             raise

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml  # type: ignore[import-untyped]  # its stubs are not installed
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -54,7 +54,7 @@ def build(config: DictConfig, **data: Any) -> Any:
         return make(**data)
     except ValueError as error:
         raise UserError(_with_config_key(str(error), full_key(config), config)) from error
-    except Exception as error:
+    except Exception as error:  # a target may raise anything; the key of the config is added
         raise InstantiationException(f"Error in call to target '{config._target_}': {error!r}") from error
 
 
@@ -136,6 +136,6 @@ def from_yaml(text: str) -> dict[str, Any]:
     return config
 
 
-class _NoAliasDumper(yaml.SafeDumper):  # type: ignore[misc]
+class _NoAliasDumper(yaml.SafeDumper):  # type: ignore[misc]  # yaml is untyped
     def ignore_aliases(self, data: Any) -> bool:
         return True

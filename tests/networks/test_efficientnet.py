@@ -3,7 +3,7 @@ import torch
 
 from t2f.networks.efficientnet import CHANNELS, FrozenEfficientNet, pretrained_network
 
-pytest.importorskip("timm")
+pytest.importorskip("timm", reason="timm is missing: pip install -e '.[metrics]'")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from t2f.networks.diffaugment import DiffAugment
 from t2f.networks.multiscale import unflatten_pyramid
 from t2f.networks.projected import ProjectedDiscriminator
 
-pytest.importorskip("timm")
+pytest.importorskip("timm", reason="timm is missing: pip install -e '.[metrics]'")
 
 CHANNELS = (8, 6, 5, 4, 3)  # at 4, 8, 16, 32 and 64 pixels
 EMBEDDING, TEXT = 5, 2
